@@ -1,0 +1,49 @@
+import { DEFAULT_CONFIG_PATH, loadConfig } from '../config/load.ts';
+import { Daemon } from '../daemon/daemon.ts';
+import { createLogger } from '../lib/log.ts';
+import { defineCommand } from './command.ts';
+import { Exit } from './exit.ts';
+
+export const command = defineCommand({
+  name: 'serve',
+  summary: 'Run the daemon until SIGTERM or SIGINT, which leave the pods running',
+  arity: [0, 0],
+  options: {
+    config: {
+      type: 'string',
+      short: 'c',
+      value: 'FILE',
+      help: `the configuration, ${DEFAULT_CONFIG_PATH} by default`,
+    },
+    'containerd-config': {
+      type: 'string',
+      value: 'FILE',
+      help: "containerd's own configuration: its cni and registry sections fill in where ours is silent",
+    },
+  },
+  async run(values, _positionals, context) {
+    const containerdConfigPath = values['containerd-config'];
+    const { config, warnings } = loadConfig({
+      explicit: values.config !== undefined,
+      ...(values.config === undefined ? {} : { path: values.config }),
+      ...(containerdConfigPath === undefined ? {} : { containerdConfigPath }),
+    });
+    const log = createLogger(config.log);
+    for (const warning of warnings) log.warn('configuration', { warning });
+    const daemon = new Daemon(config, { log });
+    try {
+      await daemon.start();
+      await aborted(context.signal);
+    } finally {
+      await daemon.stop();
+    }
+    return Exit.ok;
+  },
+});
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

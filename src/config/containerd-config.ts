@@ -1,0 +1,122 @@
+/**
+ * What Berth takes over from containerd's own configuration: the cni and registry sections of its CRI plugin.
+ * Versions 2 and 3 of the file; its `imports` are followed, and each adds to or replaces single keys, as
+ * containerd 2.1 and later merge them.
+ */
+import { dirname, isAbsolute, join, normalize } from 'node:path';
+import { BerthError } from '../lib/errors.ts';
+import { glob } from './glob.ts';
+import type { ConfigTree } from './keys.ts';
+import { isTable, readToml, type TomlTree } from './toml-file.ts';
+
+/** Where the two sections are, by the file's version. */
+const SECTION_PATHS: Readonly<Record<number, { cni: readonly string[]; registry: readonly string[] }>> = {
+  2: {
+    cni: ['plugins', 'io.containerd.grpc.v1.cri', 'cni'],
+    registry: ['plugins', 'io.containerd.grpc.v1.cri', 'registry'],
+  },
+  3: {
+    cni: ['plugins', 'io.containerd.cri.v1.runtime', 'cni'],
+    registry: ['plugins', 'io.containerd.cri.v1.images', 'registry'],
+  },
+};
+
+/** containerd treats any other ip_pref as ipv4. */
+const IP_PREFERENCES = ['ipv4', 'ipv6', 'cni'];
+
+export interface ContainerdImport {
+  /** The sections `cni` and `containerd` of our own tree, with the keys that containerd's configuration sets. */
+  readonly tree: { readonly cni: ConfigTree; readonly containerd: ConfigTree };
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads containerd's configuration and what it imports. Throws NOT_FOUND for a missing file, INVALID_ARGUMENT
+ * for a syntax error or another version.
+ */
+export function importContainerdConfig(path: string): ContainerdImport {
+  const cni: Record<string, unknown> = {};
+  const registry: Record<string, unknown> = {};
+  for (const { file, version } of withImports(path)) {
+    const paths = SECTION_PATHS[version];
+    if (paths === undefined) continue;
+    Object.assign(cni, section(file, paths.cni));
+    Object.assign(registry, section(file, paths.registry));
+  }
+  const warnings: string[] = [];
+  return {
+    tree: {
+      cni: said({
+        confDir: cni['conf_dir'],
+        binDirs: binDirs(cni),
+        confTemplate: cni['conf_template'],
+        maxConfNum: cni['max_conf_num'],
+        ipPref: ipPreference(cni['ip_pref'], path, warnings),
+      }),
+      containerd: said({ registryConfigPath: registry['config_path'] }),
+    },
+    warnings,
+  };
+}
+
+/** The file and those that it imports, in containerd's order: breadth first, each once. */
+function withImports(path: string): { file: TomlTree; version: number }[] {
+  const loaded: { file: TomlTree; version: number }[] = [];
+  const seen = new Set<string>();
+  const pending = [path];
+  for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
+    if (seen.has(next)) continue;
+    seen.add(next);
+    const file = readToml(next);
+    loaded.push({ file, version: versionOf(file, next, loaded[0]?.version) });
+    pending.push(...importsOf(file, next));
+  }
+  return loaded;
+}
+
+/** A drop-in that names no version has that of the main file. */
+function versionOf(file: TomlTree, path: string, inherited: number | undefined): number {
+  const version = file['version'] ?? inherited ?? 1;
+  if (typeof version === 'number' && version in SECTION_PATHS) return version;
+  throw new BerthError(
+    'INVALID_ARGUMENT',
+    `failed to read configuration "${path}": it has version ${JSON.stringify(version)}, versions 2 and 3 of containerd's configuration are understood`,
+  );
+}
+
+function importsOf(file: TomlTree, path: string): string[] {
+  const imports = file['imports'] ?? [];
+  if (!Array.isArray(imports) || !imports.every((item) => typeof item === 'string')) {
+    throw new BerthError(
+      'INVALID_ARGUMENT',
+      `failed to read configuration "${path}": imports must be a list of paths`,
+    );
+  }
+  return imports
+    .map((item) => normalize(isAbsolute(item) ? item : join(dirname(path), item)))
+    .flatMap((item) => (item.includes('*') ? glob(item) : [item]));
+}
+
+function section(file: TomlTree, path: readonly string[]): TomlTree {
+  let table: unknown = file;
+  for (const key of path) table = isTable(table) ? table[key] : undefined;
+  return isTable(table) ? table : {};
+}
+
+/** containerd 2.1 replaced bin_dir by a list; a list that is there wins. */
+function binDirs(cni: TomlTree): unknown {
+  const list = cni['bin_dirs'];
+  if (Array.isArray(list) && list.length > 0) return list;
+  return cni['bin_dir'] === '' || cni['bin_dir'] === undefined ? undefined : [cni['bin_dir']];
+}
+
+function ipPreference(value: unknown, path: string, warnings: string[]): unknown {
+  if (typeof value !== 'string' || value === '' || IP_PREFERENCES.includes(value)) return value;
+  warnings.push(`${path}: ip_pref "${value}" is not one that containerd knows; it means "ipv4"`);
+  return 'ipv4';
+}
+
+/** Without the keys that say nothing: absent, or the empty string. */
+function said(keys: ConfigTree): ConfigTree {
+  return Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== undefined && value !== ''));
+}

@@ -1,0 +1,34 @@
+import { readdirSync } from 'node:fs';
+import { join, sep } from 'node:path';
+
+/**
+ * The existing paths that an absolute pattern with `*` and `?` stands for, in any of its segments, sorted. A
+ * directory that cannot be read matches nothing, as with Go's filepath.Glob.
+ */
+export function glob(pattern: string): string[] {
+  const segments = pattern.split(sep).filter((segment) => segment !== '');
+  return segments
+    .reduce<string[]>((paths, segment) => paths.flatMap((path) => matches(path, segment)), [sep])
+    .sort();
+}
+
+function matches(directory: string, segment: string): string[] {
+  if (!/[*?]/.test(segment)) return [join(directory, segment)];
+  const wanted = new RegExp(
+    `^${segment.replace(/[.*+?^${}()|[\]\\]/g, (special) => WILDCARDS[special] ?? `\\${special}`)}$`,
+    's',
+  );
+  return names(directory)
+    .filter((name) => wanted.test(name))
+    .map((name) => join(directory, name));
+}
+
+const WILDCARDS: Readonly<Record<string, string>> = { '*': '.*', '?': '.' };
+
+function names(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}

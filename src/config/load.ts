@@ -1,0 +1,124 @@
+import { BerthError, codeOf } from '../lib/errors.ts';
+import { importContainerdConfig } from './containerd-config.ts';
+import { dottedPath, fromToml, type ConfigTree } from './keys.ts';
+import { configSchema, type Config } from './schema.ts';
+import { isTable, readToml, type TomlTree } from './toml-file.ts';
+
+/** Where `berth serve` looks when it is given no --config. */
+export const DEFAULT_CONFIG_PATH = '/etc/berth/config.toml';
+
+export interface LoadOptions {
+  /** The configuration file; the default path when absent. */
+  readonly path?: string;
+  /** True when a person named the file: then it must exist. */
+  readonly explicit: boolean;
+  /** containerd's own configuration, whose cni and registry sections fill in where ours is silent. */
+  readonly containerdConfigPath?: string;
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** What the operator should know but nothing fails for; one sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Loads, checks and freezes the configuration. Throws NOT_FOUND when a file that must exist does not, and
+ * INVALID_ARGUMENT naming every unknown key and every bad value as `section.key`.
+ */
+export function loadConfig(options: LoadOptions): LoadedConfig {
+  const path = options.path ?? DEFAULT_CONFIG_PATH;
+  const problems: string[] = [];
+  const own = fromToml(readOwn(path, options.explicit), problems);
+  const { containerdConfigPath } = options;
+  if (containerdConfigPath === undefined) {
+    const config = check(own, problems, path);
+    return { config, warnings: warningsFor(config, own) };
+  }
+  const imported = importContainerdConfig(containerdConfigPath);
+  const source = `taken from ${containerdConfigPath}`;
+  const config = check(underlay(own, imported.tree), problems, path, (at) =>
+    has(own, at) ? undefined : source,
+  );
+  return { config, warnings: [...imported.warnings, ...warningsFor(config, own)] };
+}
+
+/** The built-in defaults: the configuration of an empty file. */
+export function defaultConfig(): Config {
+  return check({}, [], 'built-in defaults');
+}
+
+function readOwn(path: string, explicit: boolean): TomlTree {
+  try {
+    return readToml(path);
+  } catch (error) {
+    if (!explicit && codeOf(error) === 'NOT_FOUND') return {};
+    throw error;
+  }
+}
+
+function check(
+  tree: ConfigTree,
+  problems: string[],
+  path: string,
+  sourceOf: (path: readonly string[]) => string | undefined = () => undefined,
+): Config {
+  const parsed = configSchema.safeParse(tree);
+  for (const issue of parsed.error?.issues ?? []) {
+    const at = issue.path.map(String);
+    const source = sourceOf(at);
+    problems.push(`invalid ${dottedPath(at)}: ${issue.message}${source === undefined ? '' : ` (${source})`}`);
+  }
+  if (parsed.success) problems.push(...contradictions(parsed.data));
+  if (!parsed.success || problems.length > 0) {
+    throw new BerthError(
+      'INVALID_ARGUMENT',
+      `failed to load configuration "${path}": ${problems.join('; ')}`,
+    );
+  }
+  return freeze(parsed.data);
+}
+
+/** What is wrong with keys that are right one by one. */
+function contradictions({ containerd, storage }: Config): string[] {
+  const found: string[] = [];
+  if (!containerd.runtimes.has(containerd.defaultRuntime)) {
+    found.push(
+      `invalid containerd.default_runtime: there is no [containerd.runtimes.${containerd.defaultRuntime}], only ${[...containerd.runtimes.keys()].join(', ')}`,
+    );
+  }
+  if (storage.root === storage.state) {
+    found.push('invalid storage.state: must be another directory than storage.root');
+  }
+  return found;
+}
+
+function warningsFor({ containerd }: Config, own: ConfigTree): string[] {
+  const external = containerd.address !== '' && containerd.address !== 'embedded';
+  if (!external || !has(own, ['containerd', 'registryConfigPath'])) return [];
+  return [
+    `containerd.registry_config_path shapes the embedded containerd only; for ${containerd.address} set config_path in its own configuration`,
+  ];
+}
+
+/** Our tree, with another's keys where ours has none. */
+function underlay(own: ConfigTree, below: Readonly<Record<string, ConfigTree>>): ConfigTree {
+  const merged = { ...own };
+  for (const [name, keys] of Object.entries(below)) {
+    const section = own[name];
+    merged[name] = isTable(section) ? { ...keys, ...section } : keys;
+  }
+  return merged;
+}
+
+function has(tree: ConfigTree, path: readonly string[]): boolean {
+  let value: unknown = tree;
+  for (const key of path.slice(0, 2)) value = isTable(value) ? value[key] : undefined;
+  return value !== undefined;
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const inner of value instanceof Map ? value.values() : Object.values(value)) freeze(inner);
+  return Object.freeze(value);
+}

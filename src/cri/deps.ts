@@ -1,0 +1,18 @@
+import type { Config } from '../config/schema.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Debts } from '../network/debts.ts';
+import type { Networks } from '../network/networks.ts';
+import type { PodDeps } from '../pod/deps.ts';
+
+/** What the RPCs work with. */
+export interface CriDeps {
+  readonly config: Config;
+  readonly pods: PodDeps;
+  readonly networks: Networks;
+  readonly debts: Debts;
+  /** Aborts when Berth stops: ends streams, and creations under way. */
+  readonly stopping: AbortSignal;
+  /** False until recovery has paid, once, what it could. */
+  readonly recovered: () => boolean;
+  readonly log: Logger;
+}

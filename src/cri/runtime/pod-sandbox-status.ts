@@ -1,0 +1,37 @@
+import type { PodSandboxStatus } from '../../gen/runtime/v1/PodSandboxStatus.ts';
+import type { PodSandboxStatusRequest__Output } from '../../gen/runtime/v1/PodSandboxStatusRequest.ts';
+import type { PodSandboxStatusResponse } from '../../gen/runtime/v1/PodSandboxStatusResponse.ts';
+import type { SandboxState } from '../../pod/sandbox/record.ts';
+import { criState, type Sandbox } from '../../pod/sandbox/sandbox.ts';
+import { nowNanos } from '../../lib/time.ts';
+import type { Unary } from '../call.ts';
+import { requireId } from './require-id.ts';
+import { sandboxInfo } from './sandbox-info.ts';
+
+/** CRI PodSandboxStatus: answered from memory; verbose adds how the pod got its IP. */
+export const podSandboxStatus: Unary<PodSandboxStatusRequest__Output, PodSandboxStatusResponse> = (deps, request) => {
+  const sandbox = deps.pods.store.get(requireId('pod_sandbox_id', request.podSandboxId));
+  return {
+    status: statusOf(sandbox, sandbox.state),
+    info: request.verbose ? { info: JSON.stringify(sandboxInfo(sandbox)) } : {},
+    containersStatuses: [],
+    timestamp: nowNanos().toString(),
+  };
+};
+
+/** The status of a sandbox in a given state. A sandbox that is not ready has no IP: its namespace is gone or going. */
+export function statusOf(sandbox: Sandbox, state: SandboxState): PodSandboxStatus {
+  const { id, config, createdAt, runtimeHandler } = sandbox.record;
+  const ip = state.phase === 'ready' ? state.primaryIp : undefined;
+  return {
+    id,
+    metadata: config.metadata,
+    state: criState(state),
+    createdAt,
+    network: { ip: ip?.ip ?? '', additionalIps: (ip?.additionalIps ?? []).map((additional) => ({ ip: additional })) },
+    linux: { namespaces: { options: config.linux?.securityContext?.namespaceOptions ?? {} } },
+    labels: config.labels,
+    annotations: config.annotations,
+    runtimeHandler,
+  };
+}

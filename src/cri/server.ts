@@ -1,0 +1,169 @@
+import { chmodSync, mkdirSync, unlinkSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import {
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type UntypedServiceImplementation,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
+import { BerthError, isErrno, messageOf } from '../lib/errors.ts';
+import type { Metrics } from '../lib/metrics.ts';
+import type { Call } from './call.ts';
+import type { CriDeps } from './deps.ts';
+import type { Handler, Interceptor } from './interceptors/interceptor.ts';
+import { logInterceptor } from './interceptors/log.ts';
+import { metricsInterceptor } from './interceptors/metrics.ts';
+import { type Service, services } from './services.ts';
+import { toServiceError } from './status.ts';
+
+/** What kubelet and containerd allow each other; dense nodes come near it. */
+const MESSAGE_MAX = 16 * 1024 * 1024;
+/** How long calls under way may still take when Berth stops. */
+const GRACE_MS = 3_000;
+
+/** The CRI on a unix socket. */
+export class CriServer {
+  readonly #deps: CriDeps;
+  readonly #interceptors: readonly Interceptor[];
+  readonly #server = new Server({
+    'grpc.max_receive_message_length': MESSAGE_MAX,
+    'grpc.max_send_message_length': MESSAGE_MAX,
+  });
+
+  constructor(deps: CriDeps, metrics: Metrics) {
+    this.#deps = deps;
+    this.#interceptors = [logInterceptor(deps.log), metricsInterceptor(metrics)];
+    for (const service of services()) this.#server.addService(service.definition, this.#implement(service));
+  }
+
+  /** Listens. The socket file appears only now, when calls can be answered. */
+  async start(): Promise<void> {
+    const { address } = this.#deps.config.grpc;
+    mkdirSync(dirname(address), { recursive: true, mode: 0o711 });
+    await removeStaleSocket(address);
+    // grpc-js leaves the socket open to everybody for a moment; the umask closes that moment.
+    const umask = process.umask(0o177);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#server.bindAsync(`unix:${address}`, ServerCredentials.createInsecure(), (error) =>
+          error === null ? resolve() : reject(error),
+        );
+      });
+      chmodSync(address, 0o600);
+    } catch (error) {
+      throw new BerthError('UNAVAILABLE', `failed to listen on "${address}": ${messageOf(error)}`, { cause: error });
+    } finally {
+      process.umask(umask);
+    }
+  }
+
+  /** Refuses new calls, lets those under way end, and cuts what is left after a few seconds. */
+  async stop(): Promise<void> {
+    const timer = setTimeout(() => this.#server.forceShutdown(), GRACE_MS);
+    await new Promise<void>((resolve) => {
+      this.#server.tryShutdown(() => resolve());
+    });
+    clearTimeout(timer);
+  }
+
+  #implement(service: Service): UntypedServiceImplementation {
+    const methods = Object.keys(service.definition).map((method) => {
+      const unary = service.unary[method];
+      const stream = service.streams[method];
+      if (stream !== undefined) return [method, this.#stream(method, stream as never)] as const;
+      if (unary !== undefined) return [method, this.#unary(method, unary as never)] as const;
+      const refuse = (): never => {
+        throw new BerthError('UNIMPLEMENTED', `${method} is not implemented`);
+      };
+      const streams = service.definition[method]?.responseStream === true;
+      return [method, streams ? this.#stream(method, refuse) : this.#unary(method, refuse)] as const;
+    });
+    return Object.fromEntries(methods);
+  }
+
+  #unary(method: string, handle: (deps: CriDeps, request: unknown, call: Call) => unknown) {
+    const handler = this.#intercepted(async (request, call) => handle(this.#deps, request, call));
+    return (call: ServerUnaryCall<unknown, unknown>, callback: sendUnaryData<unknown>): void => {
+      const { context, done } = this.#context(method, call);
+      handler(call.request, context)
+        .then((response) => callback(null, response))
+        .catch((error: unknown) => callback(toServiceError(error)))
+        .finally(done);
+    };
+  }
+
+  #stream(method: string, handle: (deps: CriDeps, request: unknown, call: Call) => AsyncIterable<unknown>) {
+    return (call: ServerWritableStream<unknown, unknown>): void => {
+      const { context, done } = this.#context(method, call);
+      const handler = this.#intercepted(async (request) => {
+        for await (const message of handle(this.#deps, request, context)) {
+          if (context.signal.aborted) return;
+          if (!call.write(message)) await drained(call, context.signal);
+        }
+      });
+      handler(call.request, context)
+        .then(() => call.end())
+        .catch((error: unknown) => call.destroy(toServiceError(error)))
+        .finally(done);
+    };
+  }
+
+  #intercepted(innermost: Handler): Handler {
+    return this.#interceptors.reduceRight((next, interceptor) => interceptor(next), innermost);
+  }
+
+  /** The call's signal: the client's going, its deadline, or Berth's stopping. `done` takes the listeners away. */
+  #context(
+    method: string,
+    call: ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>,
+  ): { context: Call; done: () => void } {
+    const controller = new AbortController();
+    const abort = (): void => controller.abort(new BerthError('CANCELLED', `${method} was cancelled`));
+    call.on('cancelled', abort);
+    this.#deps.stopping.addEventListener('abort', abort, { once: true });
+    if (this.#deps.stopping.aborted) abort();
+    const deadline = call.getDeadline();
+    const remainingMs = Math.max(0, (deadline instanceof Date ? deadline.getTime() : deadline) - Date.now());
+    return {
+      context: { method, signal: controller.signal, remainingMs },
+      done: () => this.#deps.stopping.removeEventListener('abort', abort),
+    };
+  }
+}
+
+/** Resolves when the client has read, or is gone. */
+function drained(call: ServerWritableStream<unknown, unknown>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      call.off('drain', done);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    call.once('drain', done);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
+
+/** A socket file that nobody answers on is left over from a daemon that was killed. Throws when somebody does. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const answered = await new Promise<boolean>((resolve, reject) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', (error) => {
+      if (isErrno(error, 'ENOENT', 'ECONNREFUSED', 'ENOTSOCK')) resolve(false);
+      else reject(error);
+    });
+  });
+  if (answered) throw new BerthError('ALREADY_EXISTS', `another process listens on "${path}"`);
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * The composition root: which parts there are, who knows whom, in which order they start, and stop in reverse.
+ *
+ * claim the directories → read networks → recover sandboxes and debts → serve metrics → serve the CRI
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../config/schema.ts';
+import { CriServer } from '../cri/server.ts';
+import { namespaceJobsModule, Namespaces } from '../kernel/namespaces.ts';
+import { ThreadPool } from '../kernel/threads/pool.ts';
+import { deadlineSignal, raceSignal } from '../lib/deadline.ts';
+import { BerthError } from '../lib/errors.ts';
+import { KeyedLock } from '../lib/keyed-lock.ts';
+import type { Logger } from '../lib/log.ts';
+import { createMetrics, type Metrics } from '../lib/metrics.ts';
+import { packageVersion } from '../lib/package-root.ts';
+import { ResultCache } from '../network/cni/cache.ts';
+import { Chain } from '../network/cni/chain.ts';
+import { ExecInvoke } from '../network/cni/invoke/exec-invoke.ts';
+import type { Step } from '../network/cni/types.ts';
+import { Debts } from '../network/debts.ts';
+import { Networks } from '../network/networks.ts';
+import { BuiltinInvoke, DelegatedExecutables, pluginJobsModule } from '../network/plugins/builtin-invoke.ts';
+import { createRegistry } from '../network/plugins/registry.ts';
+import { SelectingInvoke } from '../network/plugins/selecting-invoke.ts';
+import { PodNetwork } from '../network/pod-network.ts';
+import type { PodDeps } from '../pod/deps.ts';
+import { PodEvents } from '../pod/events.ts';
+import { Creations } from '../pod/sandbox/creations.ts';
+import { recoverSandboxes } from '../pod/sandbox/recover.ts';
+import { SandboxFiles } from '../pod/sandbox/record.ts';
+import { criState } from '../pod/sandbox/sandbox.ts';
+import { SandboxStore } from '../pod/sandbox/store.ts';
+import { claimInstance, type Instance } from './instance.ts';
+import { MetricsServer } from './metrics-server.ts';
+
+/** Workers for namespaces and plugins: rtnl is one lock for the whole host, so more would only wait for each other. */
+const NETWORK_THREADS = 2;
+/** How long creations under way may take to undo themselves when Berth stops. */
+const STOP_MS = 3_500;
+
+export class Daemon {
+  readonly #config: Config;
+  readonly #log: Logger;
+  readonly #stopping = new AbortController();
+  /** What to do to stop, in the order of starting. */
+  readonly #stops: (() => Promise<void> | void)[] = [];
+
+  constructor(config: Config, deps: { log: Logger }) {
+    this.#config = config;
+    this.#log = deps.log;
+  }
+
+  /** Returns once calls are answered. Throws when it cannot start; stop() takes down what had started. */
+  async start(): Promise<void> {
+    const started = performance.now();
+    const config = this.#config;
+    const instance = await claimInstance(config.storage);
+    this.#stops.push(() => instance[Symbol.dispose]());
+
+    const { pool, chain } = this.#plugins();
+    this.#stops.push(() => pool.stop());
+    const debts = new Debts({
+      directory: join(config.storage.root, 'debts'),
+      chain,
+      delTimeoutMs: config.cni.delTimeoutSeconds * 1_000,
+      log: this.#log,
+    });
+    const networks = new Networks({ cni: config.cni, ...config.containerd, chain, log: this.#log });
+    const store = new SandboxStore();
+    const metrics = createMetrics({
+      sandboxesByState: () => countByState(store),
+      debts: () => ({ count: debts.list().length, oldestSeconds: oldestSeconds(debts) }),
+    });
+    const count = (step: Step): void => observeStep(metrics, step);
+    const network = new PodNetwork({ chain, debts, networks, settings: config.cni, count });
+    const pods: PodDeps = {
+      settings: config,
+      store,
+      files: new SandboxFiles(config.storage.root),
+      creations: new Creations(),
+      locks: new KeyedLock(),
+      namespaces: new Namespaces(pool),
+      network,
+      events: new PodEvents(this.#log),
+      instance: instance.uuid.slice(0, 8),
+      bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+      log: this.#log,
+    };
+
+    await networks.start();
+    this.#stops.push(() => networks.stop());
+    debts.load();
+    this.#stops.push(() => debts.stop());
+    const { kept, undone } = await recoverSandboxes(pods);
+    let recovered = false;
+    void undone.then(() => debts.firstAttempts()).then(() => {
+      recovered = true;
+    });
+
+    const metricsServer = new MetricsServer(config.metrics.address, metrics.registry);
+    await metricsServer.start();
+    this.#stops.push(() => metricsServer.stop());
+    const deps = { config, pods, networks, debts, stopping: this.#stopping.signal, recovered: () => recovered, log: this.#log };
+    const server = new CriServer(deps, metrics);
+    await server.start();
+    this.#stops.push(() => this.#settle(pods));
+    this.#stops.push(() => server.stop());
+    this.#announce(instance, kept, performance.now() - started);
+  }
+
+  /** Stops everything; pods go on running. Idempotent. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new BerthError('UNAVAILABLE', 'Berth is stopping'));
+    for (let stop = this.#stops.pop(); stop !== undefined; stop = this.#stops.pop()) await stop();
+  }
+
+  #plugins(): { pool: ThreadPool; chain: Chain } {
+    const { cni } = this.#config;
+    const executables = new ExecInvoke();
+    const delegated = new DelegatedExecutables(executables);
+    const pool = new ThreadPool({
+      name: 'network',
+      size: NETWORK_THREADS,
+      modules: [namespaceJobsModule, pluginJobsModule],
+      serve: delegated.serve,
+    });
+    const builtins = new BuiltinInvoke(pool, delegated);
+    const invoke = new SelectingInvoke({ builtin: cni.builtin, registry: createRegistry(), builtins, executables });
+    return { pool, chain: new Chain({ invoke, cache: new ResultCache(cni.cacheDir), binDirs: cni.binDirs }) };
+  }
+
+  /** Lets creations undo themselves; what does not end in time is undone by the next start, from its record. */
+  async #settle(pods: PodDeps): Promise<void> {
+    using deadline = deadlineSignal('stopping', STOP_MS);
+    await raceSignal(Promise.all([pods.creations.idle(), pods.locks.idle()]), deadline.signal).catch(() => undefined);
+  }
+
+  #announce(instance: Instance, kept: number, ms: number): void {
+    this.#log.info('Berth serves the CRI', {
+      version: packageVersion(),
+      address: this.#config.grpc.address,
+      instance: instance.uuid,
+      sandboxes: kept,
+      startedMs: Math.round(ms),
+    });
+  }
+}
+
+function countByState(store: SandboxStore): Record<string, number> {
+  const counts: Record<string, number> = { SANDBOX_READY: 0, SANDBOX_NOTREADY: 0 };
+  for (const sandbox of store.all()) {
+    const state = criState(sandbox.state);
+    counts[state] = (counts[state] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function oldestSeconds(debts: Debts): number {
+  const created = debts.list().map((debt) => Date.parse(debt.createdAt));
+  return created.length === 0 ? 0 : (Date.now() - Math.min(...created)) / 1_000;
+}
+
+function observeStep(metrics: Metrics, step: Step): void {
+  const provider = step.provider === 'built-in' ? 'built-in' : 'executable';
+  const result = step.error === undefined ? 'ok' : 'error';
+  metrics.pluginSeconds.observe({ plugin: step.plugin, verb: step.verb, provider, result }, step.durationMs / 1_000);
+}

@@ -1,0 +1,148 @@
+/** Routes. */
+import { AF_INET, AF_INET6 } from '../libc.ts';
+import { decodeAttributes, encodeAttributes, type Message } from './codec.ts';
+import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Rtm } from './constants.ts';
+import { familyOf, formatIp, parseIp, parsePrefix } from './ip.ts';
+import type { NetlinkSocket, Request } from './socket.ts';
+
+export const RT_TABLE_MAIN = 254;
+export const RT_TABLE_LOCAL = 255;
+export const RT_SCOPE_UNIVERSE = 0;
+export const RT_SCOPE_LINK = 253;
+const RTPROT_BOOT = 3;
+const RTN_UNICAST = 1;
+const RTNH_F_ONLINK = 4;
+
+const HEADER = 12;
+
+const ROUTE = {
+  destination: [1, 'bytes'],
+  link: [4, 'u32'],
+  gateway: [5, 'bytes'],
+  priority: [6, 'u32'],
+  source: [7, 'bytes'],
+  metrics: [8, 'nest', { mtu: [2, 'u32'], advmss: [8, 'u32'] }],
+  table: [15, 'u32'],
+} as const;
+
+export interface Route {
+  /** With prefix length; `0.0.0.0/0` and `::/0` for default routes. */
+  readonly destination: string;
+  /** Outgoing link; 0 when there are several next hops. */
+  readonly index: number;
+  /** '' for none. */
+  readonly gateway: string;
+  /** Preferred source address; '' for none. */
+  readonly source: string;
+  readonly priority: number;
+  readonly table: number;
+  readonly scope: number;
+  readonly protocol: number;
+  /** 1 unicast, 2 local, 3 broadcast… */
+  readonly type: number;
+  readonly mtu: number | undefined;
+  readonly advmss: number | undefined;
+}
+
+export interface RouteSpec {
+  readonly destination: string;
+  readonly index?: number | undefined;
+  readonly gateway?: string | undefined;
+  readonly source?: string | undefined;
+  readonly priority?: number | undefined;
+  /** The main one by default. */
+  readonly table?: number | undefined;
+  readonly scope?: number | undefined;
+  readonly mtu?: number | undefined;
+  readonly advmss?: number | undefined;
+  /** The gateway is reached over the link even though no route says so. */
+  readonly onlink?: boolean | undefined;
+}
+
+function request(type: number, flags: number, spec: RouteSpec): Request {
+  const { bytes, length } = parsePrefix(spec.destination);
+  const table = spec.table ?? RT_TABLE_MAIN;
+  const header = Buffer.alloc(HEADER);
+  header.writeUInt8(familyOf(bytes), 0);
+  header.writeUInt8(length, 1);
+  // The header's field is a byte: greater numbers stand in the attribute alone.
+  header.writeUInt8(table > 255 ? 0 : table, 4);
+  header.writeUInt8(type === Rtm.DELROUTE ? 0 : RTPROT_BOOT, 5);
+  header.writeUInt8(spec.scope ?? RT_SCOPE_UNIVERSE, 6);
+  header.writeUInt8(RTN_UNICAST, 7);
+  header.writeUInt32LE(spec.onlink === true ? RTNH_F_ONLINK : 0, 8);
+  const { mtu, advmss } = spec;
+  const attributes = encodeAttributes(
+    {
+      destination: length === 0 ? undefined : bytes,
+      link: spec.index,
+      gateway: spec.gateway === undefined ? undefined : parseIp(spec.gateway),
+      priority: spec.priority,
+      source: spec.source === undefined ? undefined : parseIp(spec.source),
+      metrics: mtu === undefined && advmss === undefined ? undefined : { mtu, advmss },
+      table: table > 255 ? table : undefined,
+    },
+    ROUTE,
+  );
+  const via = spec.gateway === undefined ? '' : ` via ${spec.gateway}`;
+  return { type, flags, payload: Buffer.concat([header, attributes]), subject: `${spec.destination}${via}` };
+}
+
+/**
+ * Adds a route. `beside` others to the same destination; an IPv6 route joins them as one more next hop. EEXIST for exactly
+ * the same route, and with `alone` for any to the same destination with the same priority.
+ */
+export function newRoute(spec: RouteSpec, mode: 'alone' | 'beside' = 'alone'): Request {
+  return request(Rtm.NEWROUTE, NLM_F_CREATE | (mode === 'alone' ? NLM_F_EXCL : 0), spec);
+}
+
+/** Appends a route after those to the same destination. */
+export function appendRoute(spec: RouteSpec): Request {
+  return request(Rtm.NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, spec);
+}
+
+export function replaceRoute(spec: RouteSpec): Request {
+  return request(Rtm.NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, spec);
+}
+
+/** ESRCH when there is none that matches what is given. */
+export function deleteRoute(spec: RouteSpec): Request {
+  return request(Rtm.DELROUTE, 0, spec);
+}
+
+export function parseRoute(message: Message): Route {
+  const { payload } = message;
+  const attributes = decodeAttributes(payload.subarray(HEADER), ROUTE);
+  const any = Buffer.alloc(payload.readUInt8(0) === AF_INET ? 4 : 16);
+  const text = (bytes: Buffer | undefined): string => (bytes === undefined ? '' : formatIp(bytes));
+  return {
+    destination: `${formatIp(attributes.destination ?? any)}/${payload.readUInt8(1)}`,
+    index: attributes.link ?? 0,
+    gateway: text(attributes.gateway),
+    source: text(attributes.source),
+    priority: attributes.priority ?? 0,
+    table: attributes.table ?? payload.readUInt8(4),
+    scope: payload.readUInt8(6),
+    protocol: payload.readUInt8(5),
+    type: payload.readUInt8(7),
+    mtu: attributes.metrics?.mtu,
+    advmss: attributes.metrics?.advmss,
+  };
+}
+
+/** Routes of one family in one table; the main one by default, all tables with 0. */
+export function listRoutes(
+  socket: NetlinkSocket,
+  filter: { readonly family: typeof AF_INET | typeof AF_INET6; readonly table?: number; readonly index?: number },
+): Route[] {
+  const table = filter.table ?? RT_TABLE_MAIN;
+  const header = Buffer.alloc(HEADER);
+  header.writeUInt8(filter.family, 0);
+  const attributes = encodeAttributes({ link: filter.index, table: table === 0 ? undefined : table }, ROUTE);
+  return socket
+    .dump({ type: Rtm.GETROUTE, flags: 0, payload: Buffer.concat([header, attributes]), subject: 'routes' })
+    .filter((message) => message.type === Rtm.NEWROUTE && message.payload.readUInt8(0) === filter.family)
+    .map(parseRoute)
+    .filter((route) => table === 0 || route.table === table)
+    .filter((route) => filter.index === undefined || route.index === filter.index);
+}

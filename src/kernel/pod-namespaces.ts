@@ -1,0 +1,157 @@
+/** The namespaces of one pod, made and removed in one synchronous breath on a worker thread. */
+import { BerthError, invalid, messageOf, wrap } from '../lib/errors.ts';
+import { sethostname, unshare } from './libc.ts';
+import { mountShm, unmountAll } from './mounts.ts';
+import {
+  Descriptors,
+  goBack,
+  NAMESPACE_FLAGS,
+  type NamespaceKind,
+  namespaceEntries,
+  namespaceInode,
+  pinNamespace,
+  threadNamespace,
+  unpinNamespace,
+} from './thread-namespaces.ts';
+import { changeLink, LOOPBACK_INDEX } from './netlink/links.ts';
+import { NetlinkSocket } from './netlink/socket.ts';
+import { writeSysctl } from './sysctl.ts';
+
+export interface PodNamespacesSpec {
+  /** Where to pin each namespace; a kind without a path stays the host's. */
+  readonly net?: string;
+  readonly ipc?: string;
+  readonly uts?: string;
+  /** Needs uts. */
+  readonly hostname?: string;
+  /** Name (with dots or slashes) → value; each must belong to a namespace that is made here. */
+  readonly sysctls?: Readonly<Record<string, string>>;
+  /** Brings lo up. Needs net. */
+  readonly loopbackUp?: boolean;
+  /** Directory to mount the pod's /dev/shm at. */
+  readonly shm?: string;
+}
+
+/** Inode numbers of the namespaces that were made. */
+export type NamespaceInodes = Partial<Record<NamespaceKind, number>>;
+
+/** Where a sysctl belongs: `net.*` to net, System V and POSIX IPC to ipc. */
+const SYSCTL_NAMESPACES: readonly (readonly [NamespaceKind, RegExp])[] = [
+  ['net', /^net[./]/],
+  ['ipc', /^(kernel[./](shm|msg)\w*|kernel[./]sem|fs[./]mqueue[./]\w+)$/],
+  ['uts', /^kernel[./](hostname|domainname)$/],
+];
+
+/** The kind of namespace that holds a sysctl; undefined for one of the whole machine. */
+export function sysctlNamespace(name: string): NamespaceKind | undefined {
+  return SYSCTL_NAMESPACES.find(([, pattern]) => pattern.test(name))?.[0];
+}
+
+/**
+ * Makes the namespaces, pins and fills them. On failure nothing is left of them. Throws INVALID_ARGUMENT for a sysctl that
+ * is not of a namespace made here; a ThreadPoisonedError when the thread could not go back.
+ */
+export function createPodNamespaces(spec: PodNamespacesSpec): NamespaceInodes {
+  const pins = namespaceEntries(spec);
+  checkSpec(spec);
+  const undo: (() => void)[] = [];
+  try {
+    if (pins.length > 0) {
+      insideNew(pins.map(([kind]) => kind), () => {
+        for (const [kind, path] of pins) {
+          pinNamespace(kind, path);
+          undo.push(() => unpinNamespace(path));
+        }
+        fill(spec);
+      });
+    }
+    const { shm } = spec;
+    if (shm !== undefined) {
+      mountShm(shm);
+      undo.push(() => unmountAll(shm));
+    }
+    return Object.fromEntries(pins.map(([kind, path]) => [kind, namespaceInode(path)]));
+  } catch (error) {
+    undoAll(undo, error);
+    throw error;
+  }
+}
+
+/** Runs a function in new namespaces and goes back to the thread's own. */
+function insideNew(kinds: readonly NamespaceKind[], fn: () => void): void {
+  using descriptors = new Descriptors();
+  const moves = kinds.map((kind) => ({ kind, back: descriptors.open(threadNamespace(kind)) }));
+  unshare(kinds.reduce((flags, kind) => flags | NAMESPACE_FLAGS[kind], 0));
+  try {
+    fn();
+  } finally {
+    goBack(moves);
+  }
+}
+
+function fill(spec: PodNamespacesSpec): void {
+  if (spec.hostname !== undefined) {
+    sethostname(spec.hostname);
+  }
+  for (const [name, value] of Object.entries(spec.sysctls ?? {})) {
+    try {
+      writeSysctl(name, value);
+    } catch (error) {
+      throw wrap(`failed to set sysctl "${name}" to "${value}"`, error);
+    }
+  }
+  if (spec.loopbackUp === true) {
+    using socket = NetlinkSocket.open();
+    socket.request(changeLink(LOOPBACK_INDEX, { up: true }));
+  }
+}
+
+function checkSpec(spec: PodNamespacesSpec): void {
+  for (const name of Object.keys(spec.sysctls ?? {})) {
+    const kind = sysctlNamespace(name);
+    if (kind === undefined || spec[kind] === undefined) {
+      const why = kind === undefined ? 'it belongs to no namespace of a pod' : `the pod has the host's ${kind} namespace`;
+      throw invalid(`sysctl "${name}"`, why);
+    }
+  }
+  if (spec.hostname !== undefined && spec.uts === undefined) {
+    throw invalid('hostname', "the pod has the host's uts namespace");
+  }
+  if (spec.loopbackUp === true && spec.net === undefined) {
+    throw invalid('loopbackUp', "the pod has the host's net namespace");
+  }
+}
+
+/** Undoes in reverse; says so when something stays behind. */
+function undoAll(undo: readonly (() => void)[], cause: unknown): void {
+  const failures = runAll(undo.toReversed());
+  if (failures.length > 0) {
+    throw wrap(`failed to undo (${failures.join('; ')}) after`, cause);
+  }
+}
+
+export interface PodNamespacesRemains {
+  readonly pins: readonly string[];
+  readonly shm?: string;
+}
+
+/** Unpins the namespaces and detaches the shm mount, going past failures; absent is success. Throws when all was tried. */
+export function removePodNamespaces({ pins, shm }: PodNamespacesRemains): void {
+  const steps = [...(shm === undefined ? [] : [() => unmountAll(shm)]), ...pins.map((pin) => () => unpinNamespace(pin))];
+  const failures = runAll(steps);
+  if (failures.length > 0) {
+    throw new BerthError('INTERNAL', `failed to remove namespaces: ${failures.join('; ')}`);
+  }
+}
+
+/** Runs every step, going past failures; their messages. */
+function runAll(steps: readonly (() => void)[]): string[] {
+  return steps.flatMap((step) => {
+    try {
+      step();
+      return [];
+    } catch (error) {
+      return [messageOf(error)];
+    }
+  });
+}

@@ -1,0 +1,242 @@
+import { BerthError } from '../../lib/errors.ts';
+import { factsToError } from './errors.ts';
+import type { Outcome } from './protocol.ts';
+import { Thread } from './thread.ts';
+
+/** Serves the calls that jobs make to the main thread. The signal is the one of the job's caller. */
+export type Serve = (arg: unknown, signal: AbortSignal) => Promise<unknown>;
+
+export interface ThreadPoolOptions {
+  /** Shown as the threads' names: `<name>-0`, `<name>-1`… */
+  readonly name: string;
+  /** At most so many threads. Each starts with its first job (about 50 ms) and stays. */
+  readonly size: number;
+  /** Compiled modules that export `jobs` (see JobsModule), loaded by every thread. */
+  readonly modules: readonly URL[];
+  readonly serve?: Readonly<Record<string, Serve>>;
+}
+
+export interface CallOptions {
+  /** Jobs with the same string run on the same thread, in the order of their calls: they never run at the same time. */
+  readonly affinity?: string;
+  /**
+   * Drops a queued job. A running one cannot be stopped: the caller's promise is rejected with the reason at once, the
+   * thread stays busy until the job ends by itself, and what it returns is lost. See onSettled.
+   */
+  readonly signal?: AbortSignal;
+  /**
+   * Called once, when the job has really ended or never began. What undoes a job has to wait for this: until then the job
+   * may still be making what is to be undone.
+   */
+  readonly onSettled?: () => void;
+}
+
+interface Task {
+  readonly job: string;
+  readonly arg: unknown;
+  readonly signal: AbortSignal;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  readonly settled: () => void;
+}
+
+interface Slot {
+  readonly index: number;
+  readonly queue: Task[];
+  thread: Thread | undefined;
+  running: Task | undefined;
+}
+
+const NEVER = new AbortController().signal;
+
+/** A few worker threads that run synchronous jobs. An idle pool does not keep the process alive. */
+export class ThreadPool {
+  private readonly options: ThreadPoolOptions;
+  private readonly slots: readonly Slot[];
+  private stopped = false;
+  private idle: (() => void) | undefined;
+
+  constructor(options: ThreadPoolOptions) {
+    this.options = options;
+    this.slots = Array.from({ length: options.size }, (_, index) => ({
+      index,
+      queue: [],
+      thread: undefined,
+      running: undefined,
+    }));
+  }
+
+  /** Starts the threads now rather than with their first jobs. */
+  start(): void {
+    for (const slot of this.slots) {
+      slot.thread ??= this.startThread(slot);
+    }
+  }
+
+  /**
+   * Runs a job and brings what it returned, or throws what it threw: a BerthError or SyscallError as
+   * itself, others as an Error with the same name, message and plain properties. UNAVAILABLE after stop().
+   */
+  call(job: string, arg: unknown, options: CallOptions = {}): Promise<unknown> {
+    const { signal = NEVER, onSettled = () => undefined } = options;
+    return new Promise((resolve, reject) => {
+      if (this.stopped || signal.aborted) {
+        onSettled();
+        reject(this.stopped ? stoppedError(this.options.name, job) : asError(signal.reason));
+        return;
+      }
+      const slot = this.choose(options.affinity);
+      const aborted = () => {
+        const at = slot.queue.indexOf(task);
+        if (at >= 0) {
+          slot.queue.splice(at, 1);
+          task.settled();
+        }
+        reject(asError(signal.reason));
+      };
+      const settled = () => {
+        signal.removeEventListener('abort', aborted);
+        onSettled();
+      };
+      const task: Task = { job, arg, signal, resolve, reject, settled };
+      signal.addEventListener('abort', aborted, { once: true });
+      slot.queue.push(task);
+      this.next(slot);
+    });
+  }
+
+  /** Refuses new jobs and drops queued ones, waits for the running ones, then ends the threads. Idempotent. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    for (const slot of this.slots) {
+      for (const task of slot.queue.splice(0)) {
+        task.settled();
+        task.reject(stoppedError(this.options.name, task.job));
+      }
+    }
+    if (this.slots.some((slot) => slot.running !== undefined)) {
+      await new Promise<void>((resolve) => {
+        const previous = this.idle;
+        this.idle = () => {
+          previous?.();
+          resolve();
+        };
+      });
+    }
+    await Promise.all(this.slots.map((slot) => this.endThread(slot)));
+  }
+
+  /** How many jobs wait or run: what a metric shows. */
+  get pending(): number {
+    return this.slots.reduce((sum, slot) => sum + load(slot), 0);
+  }
+
+  private choose(affinity: string | undefined): Slot {
+    const index = affinity === undefined ? -1 : hash(affinity) % this.slots.length;
+    const fixed = this.slots[index];
+    if (fixed !== undefined) {
+      return fixed;
+    }
+    // Least busy first; among those a thread that already runs, as a new one takes its time to start.
+    const [best] = this.slots.toSorted(
+      (a, b) => load(a) - load(b) || Number(a.thread === undefined) - Number(b.thread === undefined),
+    );
+    if (best === undefined) {
+      throw new RangeError(`thread pool "${this.options.name}" has size 0`);
+    }
+    return best;
+  }
+
+  private next(slot: Slot): void {
+    if (slot.running !== undefined) {
+      return;
+    }
+    const task = slot.queue.shift();
+    if (task === undefined) {
+      if (this.slots.every((other) => other.running === undefined)) {
+        this.idle?.();
+      }
+      return;
+    }
+    slot.thread ??= this.startThread(slot);
+    slot.running = task;
+    try {
+      slot.thread.run({ job: task.job, arg: task.arg });
+    } catch (error) {
+      // The argument cannot be copied: the job never began.
+      this.finish(slot, () => task.reject(error));
+    }
+  }
+
+  private finish(slot: Slot, answer: (task: Task) => void): void {
+    const task = slot.running;
+    slot.running = undefined;
+    if (task !== undefined) {
+      task.settled();
+      answer(task);
+    }
+    this.next(slot);
+  }
+
+  private startThread(slot: Slot): Thread {
+    const thread = new Thread(`${this.options.name}-${slot.index}`, this.options.modules, {
+      serve: (name, arg) => this.serve(slot, name, arg),
+      done: (outcome, poisoned) => {
+        if (poisoned) {
+          void this.endThread(slot);
+        }
+        this.finish(slot, (task) => this.answer(task, outcome));
+      },
+      died: (error) => {
+        if (slot.thread === thread) {
+          slot.thread = undefined;
+        }
+        this.finish(slot, (task) => task.reject(error));
+      },
+    });
+    return thread;
+  }
+
+  private async endThread(slot: Slot): Promise<void> {
+    const thread = slot.thread;
+    slot.thread = undefined;
+    await thread?.end();
+  }
+
+  private async serve(slot: Slot, name: string, arg: unknown): Promise<unknown> {
+    const serve = this.options.serve?.[name];
+    if (serve === undefined) {
+      throw new Error(`thread pool "${this.options.name}" serves no "${name}"`);
+    }
+    return serve(arg, slot.running?.signal ?? NEVER);
+  }
+
+  private answer(task: Task, outcome: Outcome): void {
+    if ('error' in outcome) {
+      task.reject(factsToError(outcome.error));
+    } else {
+      task.resolve(outcome.value);
+    }
+  }
+}
+
+function load(slot: Slot): number {
+  return slot.queue.length + (slot.running === undefined ? 0 : 1);
+}
+
+/** FNV-1a: spreads short strings well enough over a handful of threads. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) {
+    value = Math.imul(value ^ text.charCodeAt(index), 0x01000193) >>> 0;
+  }
+  return value;
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new BerthError('CANCELLED', String(reason));
+}
+
+function stoppedError(pool: string, job: string): BerthError {
+  return new BerthError('UNAVAILABLE', `failed to run job "${job}": threads of "${pool}" are stopped`);
+}

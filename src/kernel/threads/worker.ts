@@ -1,0 +1,63 @@
+/** The entry of a worker thread: loads the jobs modules, then runs one job after the other. */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { errorToFacts, factsToError } from './errors.ts';
+import { type Job, type JobsModule, type MainCaller, ThreadPoisonedError } from './job.ts';
+import type { Outcome, RunMessage, WorkerMessage, WorkerSetup } from './protocol.ts';
+
+class BlockingCaller implements MainCaller {
+  private readonly setup: WorkerSetup;
+  private readonly counter: Int32Array;
+
+  constructor(setup: WorkerSetup) {
+    this.setup = setup;
+    this.counter = new Int32Array(setup.answered);
+  }
+
+  call(name: string, arg: unknown): unknown {
+    const before = Atomics.load(this.counter, 0);
+    post({ kind: 'call', name, arg });
+    let received = receiveMessageOnPort(this.setup.answers);
+    while (received === undefined) {
+      Atomics.wait(this.counter, 0, before);
+      received = receiveMessageOnPort(this.setup.answers);
+    }
+    const outcome = received.message as Outcome;
+    if ('error' in outcome) {
+      throw factsToError(outcome.error);
+    }
+    return outcome.value;
+  }
+}
+
+function post(message: WorkerMessage): void {
+  if (parentPort === null) {
+    throw new Error('not a worker thread');
+  }
+  parentPort.postMessage(message);
+}
+
+async function main(setup: WorkerSetup): Promise<void> {
+  const modules = await Promise.all(setup.modules.map(async (url) => (await import(url)) as JobsModule));
+  const jobs = new Map<string, Job>(modules.flatMap((module) => Object.entries(module.jobs)));
+  const caller = new BlockingCaller(setup);
+  parentPort?.on('message', (message: RunMessage) => run(jobs, caller, message));
+  post({ kind: 'ready' });
+}
+
+function run(jobs: ReadonlyMap<string, Job>, caller: MainCaller, { job: name, arg }: RunMessage): void {
+  try {
+    const job = jobs.get(name);
+    if (job === undefined) {
+      throw new Error(`no job named "${name}"`);
+    }
+    const value = job(arg, caller);
+    if (value instanceof Promise) {
+      throw new TypeError(`job "${name}" returned a Promise: jobs are synchronous`);
+    }
+    post({ kind: 'done', outcome: { value }, poisoned: false });
+  } catch (error) {
+    post({ kind: 'done', outcome: { error: errorToFacts(error) }, poisoned: error instanceof ThreadPoisonedError });
+  }
+}
+
+await main(workerData as WorkerSetup);

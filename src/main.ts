@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+/**
+ * The entry: argv to command. The only place that touches signals and process.exit.
+ */
+import { basename } from 'node:path';
+import { runCommand } from './cli/commands.ts';
+import { errorLine, Exit, exitCodeOf } from './cli/exit.ts';
+
+/** What this program is called when it is itself and not a link named after a CNI plugin. */
+const OWN_NAME = /^(berth|main\.js)/;
+
+async function main(): Promise<number> {
+  const invokedAs = basename(process.argv[1] ?? '');
+  const args = process.argv.slice(2);
+  if (!OWN_NAME.test(invokedAs)) return runPlugin(invokedAs);
+  if (args[0] === 'cni' && args[1] !== undefined && !args[1].startsWith('-')) return runPlugin(args[1]);
+  return runCommand(args, {
+    env: process.env,
+    stdout: (text) => void process.stdout.write(text),
+    stderr: (text) => void process.stderr.write(text),
+    signal: signalOfTermination(),
+  });
+}
+
+/** As a plugin we are synchronous and short-lived: signals keep their default meaning. */
+async function runPlugin(type: string): Promise<number> {
+  const { runCniCommand } = await import('./cli/cni.ts');
+  return runCniCommand(type);
+}
+
+/** Aborts on the first SIGTERM or SIGINT; the second one ends the process at once. */
+function signalOfTermination(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(Exit.failed);
+      controller.abort(new Error(`interrupted by ${name}`));
+    });
+  }
+  return controller.signal;
+}
+
+// A reader that has seen enough, such as head(1), is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === 'EPIPE' ? Exit.ok : Exit.failed),
+);
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    process.stderr.write(errorLine(error));
+    process.exit(exitCodeOf(error));
+  },
+);

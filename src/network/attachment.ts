@@ -1,0 +1,34 @@
+import type { JsonObject } from '../lib/json.ts';
+import { isJsonObject } from '../lib/json.ts';
+import type { Attachment, NetworkList, Result } from './cni/types.ts';
+
+/**
+ * One attachment of a sandbox as its record keeps it: the configuration and arguments of the ADD, which the DEL is given
+ * again whatever has become of /etc/cni/net.d since.
+ */
+export interface AttachmentRecord {
+  readonly network: NetworkList;
+  readonly ifName: string;
+  readonly args: readonly (readonly [string, string])[];
+  readonly capabilityArgs: JsonObject;
+}
+
+/** The attachment as the chain wants it; netns is '' once the namespace is gone. */
+export function attachmentOf(record: AttachmentRecord, containerId: string, netns: string): Attachment {
+  return { ...record, containerId, netns };
+}
+
+/** The bare addresses that a result holds. */
+export function addressesOf(result: Result | undefined): string[] {
+  return (result?.ips ?? []).map((ip) => ip.address.split('/')[0] ?? '');
+}
+
+/** Host ports that an attachment asked for, as `tcp/8080` or `tcp/127.0.0.1/8080`. */
+export function hostPortsOf(capabilityArgs: JsonObject): string[] {
+  const mappings = capabilityArgs['portMappings'];
+  if (!Array.isArray(mappings)) return [];
+  return mappings.filter(isJsonObject).map((mapping) => {
+    const { protocol = 'tcp', hostIP = '', hostPort = 0 } = mapping;
+    return [protocol, hostIP, hostPort].filter((part) => part !== '').join('/');
+  });
+}

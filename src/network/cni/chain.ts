@@ -1,0 +1,298 @@
+/** The operations on a network list, plugin after plugin (CNI specification 1.1.0, sections 3 and 4). */
+import { BerthError, invalid, messageOf } from '../../lib/errors.ts';
+import { deadlineSignal } from '../../lib/deadline.ts';
+import { isJsonObject, type JsonObject } from '../../lib/json.ts';
+import { formatArgs } from './args.ts';
+import type { AttachmentKey, ResultCache } from './cache.ts';
+import { field } from './fields.ts';
+import { collectGarbage, type GarbagePlan } from './garbage.ts';
+import { Gate } from './gate.ts';
+import type { Invoke, PluginReply, PluginRequest } from './invoke/invoke.ts';
+import { checkAttachment } from './names.ts';
+import { type CallOptions, callPlugin, cniCodeOf } from './plugin-call.ts';
+import { networkConfig, requestConfig } from './plugin-config.ts';
+import {
+  type Attachment,
+  CniCode,
+  CniError,
+  type NetworkList,
+  type PluginConf,
+  type Result,
+  type Verb,
+} from './types.ts';
+import { fromResult, toResult } from './versions/convert.ts';
+import { CURRENT_VERSION, isAtLeast } from './versions/versions.ts';
+
+export interface ChainParts {
+  readonly invoke: Invoke;
+  readonly cache: ResultCache;
+  /** CNI_PATH. */
+  readonly binDirs: readonly string[];
+}
+
+export interface ChainOptions extends CallOptions {
+  /** Instead of the attachment's own: '' on a DEL when the namespace is gone. */
+  readonly netns?: string;
+}
+
+export interface DelOptions extends ChainOptions {
+  /** What ADD returned; without it the cache is asked. */
+  readonly result?: Result | undefined;
+  /** Indexes in the list of the plugins to ask; all by default. */
+  readonly only?: readonly number[];
+  /**
+   * Time for the whole walk in milliseconds, shared out as it goes: a plugin that hangs may use up its own
+   * part, not that of those after it.
+   */
+  readonly timeoutMs?: number;
+}
+
+/** One plugin whose DEL is owed still. */
+export interface DelFailure {
+  /** In the list's plugins. */
+  readonly index: number;
+  readonly type: string;
+  readonly error: string;
+  /** CNI code; 0 when there is none. */
+  readonly code: number;
+}
+
+export interface DelOutcome {
+  readonly failures: readonly DelFailure[];
+}
+
+/**
+ * Runs chains. Operations on one attachment must not overlap, which is the caller's to see to; operations on different ones
+ * run side by side, and a garbage collection runs alone.
+ */
+export class Chain {
+  readonly #invoke: Invoke;
+  readonly #cache: ResultCache;
+  readonly #binDirs: readonly string[];
+  readonly #gate = new Gate();
+
+  constructor(parts: ChainParts) {
+    this.#invoke = parts.invoke;
+    this.#cache = parts.cache;
+    this.#binDirs = parts.binDirs;
+  }
+
+  /**
+   * ADD: each plugin is given the result of the one before; the last result is cached and returned. After a
+   * failure nothing is undone: plugins before the failing one have done their work, and the caller owes a del.
+   */
+  async add(attachment: Attachment, options: ChainOptions): Promise<Result> {
+    checkAttachment(attachment);
+    return this.#gate.shared(async () => {
+      let result: Result | undefined;
+      for (const plugin of attachment.network.plugins) {
+        const request = this.#request('ADD', attachment, plugin, options, result);
+        const { network } = attachment;
+        result = await this.#call(request, network, options, (reply) =>
+          toResult(resultOf(reply), network.cniVersion),
+        );
+      }
+      if (result === undefined) throw invalid('network list', `"${attachment.network.name}" has no plugins`);
+      await this.#cache.write(attachment, fromResult(result, attachment.network.cniVersion));
+      return result;
+    }, options.signal);
+  }
+
+  /**
+   * DEL, in reverse order and past failing plugins. Never throws for a plugin's failure: what failed is in the
+   * outcome, to be asked for again with `only`. An unknown container (code 3) is as good as deleted. When
+   * nothing is owed any more the cache file is dropped.
+   */
+  async del(attachment: Attachment, options: DelOptions): Promise<DelOutcome> {
+    checkAttachment(attachment);
+    return this.#gate.shared(() => this.#del(attachment, options), options.signal);
+  }
+
+  /**
+   * CHECK (0.4.0 and newer), in order, each plugin given the final result: the one given, or the cached one.
+   * Throws what the first failing plugin reported. Nothing happens for a list that disables it.
+   */
+  async check(
+    attachment: Attachment,
+    options: ChainOptions & { readonly result?: Result | undefined },
+  ): Promise<void> {
+    checkAttachment(attachment);
+    const { network } = attachment;
+    if (network.disableCheck) return;
+    if (!isAtLeast(network.cniVersion, '0.4.0')) {
+      throw new BerthError(
+        'UNIMPLEMENTED',
+        `configuration version "${network.cniVersion}" does not support CHECK command`,
+      );
+    }
+    const result = options.result ?? (await this.#cachedResult(attachment));
+    if (result === undefined) {
+      throw new BerthError(
+        'FAILED_PRECONDITION',
+        `failed to get network "${network.name}" cached result: there is none`,
+      );
+    }
+    await this.#gate.shared(async () => {
+      for (const plugin of network.plugins) {
+        await this.#call(
+          this.#request('CHECK', attachment, plugin, options, result),
+          network,
+          options,
+          nothing,
+        );
+      }
+    }, options.signal);
+  }
+
+  /** Garbage collection; see collectGarbage. Waits for a moment without ADD and DEL, and holds new ones back. */
+  async gc(network: NetworkList, plan: GarbagePlan, options: CallOptions): Promise<void> {
+    if (network.disableGC) return;
+    await this.#gate.exclusive(
+      () =>
+        collectGarbage(network, plan, {
+          cache: this.#cache,
+          del: (attachment) => this.#del(attachment, options),
+          gc: async (plugin, attachments) => {
+            const config = networkConfig(network, plugin, attachments);
+            await this.#call(this.#networkRequest('GC', plugin.type, config), network, options, nothing);
+          },
+        }),
+      options.signal,
+    );
+  }
+
+  /**
+   * STATUS (1.1.0 and newer): resolves when every plugin can serve an ADD, throws what the first one that cannot
+   * reported. Older lists have nothing to ask.
+   */
+  async status(network: NetworkList, options: CallOptions): Promise<void> {
+    if (!isAtLeast(network.cniVersion, '1.1.0')) return;
+    for (const plugin of network.plugins) {
+      const request = this.#networkRequest('STATUS', plugin.type, networkConfig(network, plugin));
+      await this.#call(request, network, options, nothing);
+    }
+  }
+
+  /** VERSION: the versions that a plugin supports. A plugin from before that verb supports 0.1.0. */
+  async version(type: string, options: CallOptions): Promise<readonly string[]> {
+    const config = { cniVersion: CURRENT_VERSION };
+    // Plugins built with an old skeleton want these to be there.
+    const request = { ...this.#networkRequest('VERSION', type, config), netns: 'dummy', ifName: 'dummy' };
+    try {
+      return await callPlugin(this.#invoke, request, '', options, (reply) => versionsOf(reply.output));
+    } catch (error) {
+      if (messageOf(error).includes('unknown CNI_COMMAND: VERSION')) return ['0.1.0'];
+      throw error;
+    }
+  }
+
+  async #del(attachment: Attachment, options: DelOptions): Promise<DelOutcome> {
+    const { network } = attachment;
+    const prevResult = isAtLeast(network.cniVersion, '0.4.0')
+      ? (options.result ?? (await this.#cachedResult(attachment).catch(() => undefined)))
+      : undefined;
+    const indexes = [...network.plugins.keys()]
+      .filter((index) => options.only?.includes(index) ?? true)
+      .reverse();
+    const endsAt = options.timeoutMs === undefined ? undefined : performance.now() + options.timeoutMs;
+    const failures: DelFailure[] = [];
+    for (const [done, index] of indexes.entries()) {
+      const plugin = network.plugins[index];
+      if (plugin === undefined) continue;
+      const share =
+        endsAt === undefined ? undefined : Math.max(0, endsAt - performance.now()) / (indexes.length - done);
+      const failure = await this.#delOne(attachment, plugin, { ...options, prevResult, share });
+      if (failure !== undefined) failures.push({ index, type: plugin.type, ...failure });
+    }
+    if (failures.length === 0) await this.#cache.delete(keyOf(attachment));
+    return { failures };
+  }
+
+  async #delOne(
+    attachment: Attachment,
+    plugin: PluginConf,
+    options: DelOptions & { readonly prevResult: Result | undefined; readonly share: number | undefined },
+  ): Promise<{ error: string; code: number } | undefined> {
+    const { share, signal } = options;
+    using limit =
+      share === undefined
+        ? { signal, [Symbol.dispose]: () => undefined }
+        : deadlineSignal('delete', share, signal);
+    try {
+      const request = this.#request('DEL', attachment, plugin, options, options.prevResult);
+      await this.#call(request, attachment.network, { ...options, signal: limit.signal }, nothing);
+      return undefined;
+    } catch (error) {
+      const code = cniCodeOf(error);
+      return code === CniCode.ContainerUnknown ? undefined : { error: messageOf(error), code };
+    }
+  }
+
+  async #cachedResult(attachment: Attachment): Promise<Result | undefined> {
+    const cached = await this.#cache.read(keyOf(attachment));
+    if (cached?.result === undefined) return undefined;
+    return toResult(cached.result, attachment.network.cniVersion);
+  }
+
+  #request(
+    verb: Verb,
+    attachment: Attachment,
+    plugin: PluginConf,
+    options: ChainOptions,
+    prevResult: Result | undefined,
+  ): PluginRequest {
+    const { network, capabilityArgs } = attachment;
+    return {
+      ...this.#networkRequest(
+        verb,
+        plugin.type,
+        requestConfig(network, plugin, { prevResult, capabilityArgs }),
+      ),
+      containerId: attachment.containerId,
+      netns: options.netns ?? attachment.netns,
+      ifName: attachment.ifName,
+      args: formatArgs(attachment.args),
+      ...(options.hints === undefined ? {} : { hints: options.hints }),
+    };
+  }
+
+  #networkRequest(verb: Verb, type: string, config: JsonObject): PluginRequest {
+    return { verb, type, containerId: '', netns: '', ifName: '', args: '', path: this.#binDirs, config };
+  }
+
+  #call<T>(
+    request: PluginRequest,
+    network: NetworkList,
+    options: CallOptions,
+    read: (reply: PluginReply) => T,
+  ): Promise<T> {
+    return callPlugin(this.#invoke, request, network.name, options, read);
+  }
+}
+
+function keyOf(attachment: Attachment): AttachmentKey {
+  const { network, containerId, ifName } = attachment;
+  return { network: network.name, containerId, ifName };
+}
+
+function nothing(): void {
+  // These verbs have no answer but success.
+}
+
+function resultOf(reply: PluginReply): unknown {
+  if (reply.output !== undefined) return reply.output;
+  throw new CniError(CniCode.DecodeFailure, 'netplugin succeeded but printed no result');
+}
+
+function versionsOf(output: unknown): readonly string[] {
+  const info = isJsonObject(output) ? output : {};
+  const versions = field(info, 'supportedVersions');
+  if (
+    Array.isArray(versions) &&
+    versions.length > 0 &&
+    versions.every((entry): entry is string => typeof entry === 'string')
+  )
+    return versions;
+  if (field(info, 'cniVersion') === '0.2.0') return ['0.1.0', '0.2.0'];
+  throw new CniError(CniCode.DecodeFailure, 'decoding version info: missing field supportedVersions');
+}

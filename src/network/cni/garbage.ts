@@ -1,0 +1,79 @@
+import { BerthError, messageOf } from '../../lib/errors.ts';
+import type { JsonObject } from '../../lib/json.ts';
+import type { AttachmentKey, CachedAttachment, ResultCache } from './cache.ts';
+import type { DelOutcome } from './chain.ts';
+import type { Attachment, NetworkList, PluginConf } from './types.ts';
+import { parseNetworkList } from './configuration/parse.ts';
+import { isAtLeast } from './versions/versions.ts';
+
+export interface GarbagePlan {
+  /** Attachments that live, whether or not the cache knows them. */
+  readonly valid: readonly AttachmentKey[];
+  /**
+   * True for a cache entry that is provably ours and dead. Everything else in the cache, of whatever runtime, counts as
+   * alive.
+   */
+  isStale(entry: CachedAttachment): boolean;
+}
+
+interface GarbageWork {
+  readonly cache: ResultCache;
+  del(attachment: Attachment): Promise<DelOutcome>;
+  gc(plugin: PluginConf, added: JsonObject): Promise<void>;
+}
+
+/**
+ * First a full DEL of each stale cache entry, with what its ADD was given; then, for 1.1.0 and newer, GC to every plugin
+ * with all that is alive. When some cache file does not say whose it is, GC is not called: it would take
+ * a living pod's network away. Throws all failures in one error, after everything was tried.
+ * Source: CNI specification 1.1.0, section 2, "GC".
+ */
+export async function collectGarbage(
+  network: NetworkList,
+  plan: GarbagePlan,
+  work: GarbageWork,
+): Promise<void> {
+  const problems: string[] = [];
+  const alive = new Map<string, AttachmentKey>();
+  const keep = (key: AttachmentKey): unknown => alive.set(`${key.containerId} ${key.ifName}`, key);
+  plan.valid.filter((key) => key.network === network.name).forEach(keep);
+
+  const { entries, unreadable } = await work.cache.list(network.name);
+  for (const entry of entries) {
+    if (!plan.isStale(entry) || alive.has(`${entry.containerId} ${entry.ifName}`)) {
+      keep(entry);
+      continue;
+    }
+    const { failures } = await work.del({ ...entry, network: await networkOf(entry, network) });
+    const what = `failed to delete stale attachment ${entry.containerId} ${entry.ifName}`;
+    problems.push(...failures.map((failure) => `${what}: ${failure.error}`));
+  }
+
+  if (isAtLeast(network.cniVersion, '1.1.0')) {
+    if (unreadable.length > 0) {
+      problems.push(`GC not called, unreadable cache files: ${unreadable.slice(0, 10).join(', ')}`);
+    } else {
+      const attachments = [...alive.values()].map(({ containerId, ifName }) => ({
+        containerID: containerId,
+        ifname: ifName,
+      }));
+      const added = { 'cni.dev/valid-attachments': attachments, 'cni.dev/attachments': attachments };
+      for (const plugin of network.plugins) {
+        await work.gc(plugin, added).catch((error: unknown) => {
+          problems.push(`failed to GC plugin ${plugin.type}: ${messageOf(error)}`);
+        });
+      }
+    }
+  }
+  if (problems.length > 0) throw new BerthError('UNKNOWN', problems.join('\n'));
+}
+
+/** The configuration of the attachment's ADD; the current one when that was not kept. */
+async function networkOf(entry: CachedAttachment, current: NetworkList): Promise<NetworkList> {
+  try {
+    const network = await parseNetworkList(entry.config, { source: '' });
+    return network.name === current.name ? network : current;
+  } catch {
+    return current;
+  }
+}

@@ -1,0 +1,82 @@
+import type { JsonObject } from '../../../lib/json.ts';
+import type { Step, Verb } from '../types.ts';
+
+/**
+ * What the runtime knows and the protocol cannot say. Only a built-in plugin sees it; an executable gets
+ * the protocol and no more.
+ */
+export interface Hints {
+  /** DEL only: the namespace is destroyed right after, so a link inside may be left to it. */
+  readonly namespaceEnds?: boolean;
+  /** Addresses and host ports of unpaid debts: not to be handed out. */
+  readonly withheld?: {
+    readonly addresses: readonly string[];
+    /** `tcp/8080`, or `tcp/127.0.0.1/8080` when bound to one host address. */
+    readonly hostPorts: readonly string[];
+  };
+}
+
+/** One call of one plugin, before it is known whether a built-in or an executable serves it. */
+export interface PluginRequest {
+  readonly verb: Verb;
+  readonly type: string;
+  readonly containerId: string;
+  readonly netns: string;
+  readonly ifName: string;
+  /** CNI_ARGS as the protocol writes them: `K=V;K=V`. */
+  readonly args: string;
+  /** CNI_PATH: directories in order. */
+  readonly path: readonly string[];
+  /** What goes to stdin, complete: name, cniVersion, prevResult, runtimeConfig included. */
+  readonly config: JsonObject;
+  readonly hints?: Hints;
+}
+
+export interface PluginReply {
+  /** What the plugin printed, parsed; undefined when it printed nothing. */
+  readonly output: unknown;
+  /** `built-in`, or the path of the executable that ran. */
+  readonly provider: string;
+  /** The last 4 KiB of stderr. */
+  readonly stderr: string;
+}
+
+export interface InvokeOptions {
+  /** Ends the call; an executable's whole process group is killed. */
+  readonly signal: AbortSignal;
+  /** Told of steps that happen inside the call: delegated plugins. The call itself is reported by the chain. */
+  readonly onStep?: (step: Step) => void;
+  /** Told when an executable starts, with its pid and its start time in clock ticks; undefined when it ended. */
+  readonly onProcess?: (process: { pid: number; startTime: string } | undefined) => void;
+}
+
+/**
+ * How a plugin is reached. The chain cannot tell a built-in from an executable.
+ *
+ * invoke throws a PluginError when the plugin reports an error or misbehaves. When the signal ended it, it throws
+ * the abort reason, or a PluginError with the reason as cause that carries provider and stderr.
+ */
+export interface Invoke {
+  invoke(request: PluginRequest, options: InvokeOptions): Promise<PluginReply>;
+}
+
+/** A plugin's failure, by whatever way it failed. */
+export class PluginError extends Error {
+  override readonly name = 'PluginError';
+  /** CNI code; 0 when the plugin gave none (killed, garbage, timeout, not found). */
+  readonly code: number;
+  readonly details: string;
+  readonly provider: string;
+  readonly stderr: string;
+
+  constructor(
+    message: string,
+    facts: { code?: number; details?: string; provider?: string; stderr?: string; cause?: unknown } = {},
+  ) {
+    super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.code = facts.code ?? 0;
+    this.details = facts.details ?? '';
+    this.provider = facts.provider ?? '';
+    this.stderr = facts.stderr ?? '';
+  }
+}

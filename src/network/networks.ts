@@ -1,0 +1,151 @@
+import type { CniConfig, ContainerdConfig } from '../config/schema.ts';
+import { BerthError, messageOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Chain } from './cni/chain.ts';
+import { writeFromTemplate } from './cni/configuration/conf-template.ts';
+import type { Readiness } from './cni/configuration/readiness.ts';
+import type { Snapshot } from './cni/configuration/selection.ts';
+import { StatusProber } from './cni/configuration/status-prober.ts';
+import { ConfigurationWatcher } from './cni/configuration/watcher.ts';
+import type { NetworkList } from './cni/types.ts';
+
+export interface NetworksOptions {
+  readonly cni: CniConfig;
+  readonly runtimes: ContainerdConfig['runtimes'];
+  readonly defaultRuntime: string;
+  readonly chain: Chain;
+  readonly log: Logger;
+}
+
+/** A configuration directory with what is known of its networks. */
+interface Source {
+  readonly watcher: ConfigurationWatcher;
+  readonly prober: StatusProber;
+}
+
+/**
+ * The networks that pods can be attached to: the configuration directory, and one more for each runtime handler that has
+ * its own. Everything here is read from memory; reading directories and asking plugins happens in the background.
+ */
+export class Networks {
+  readonly #options: NetworksOptions;
+  readonly #sources = new Map<string, Source>();
+
+  constructor(options: NetworksOptions) {
+    this.#options = options;
+    const { cni, runtimes } = options;
+    const directories = [cni.confDir, ...[...runtimes.values()].map((runtime) => runtime.cniConfDir)];
+    for (const dir of new Set(directories.filter((d) => d !== ''))) this.#sources.set(dir, this.#source(dir));
+  }
+
+  async start(): Promise<void> {
+    for (const { watcher, prober } of this.#sources.values()) {
+      await watcher.start();
+      prober.start();
+    }
+  }
+
+  stop(): void {
+    for (const { watcher, prober } of this.#sources.values()) {
+      watcher.stop();
+      prober.stop();
+    }
+  }
+
+  /** The networks of a new pod, in order. Throws UNAVAILABLE, with what is wrong with each file, when there is none. */
+  active(runtimeHandler: string): NetworkList[] {
+    const { watcher } = this.#of(runtimeHandler);
+    const networks = watcher.snapshot.networks.map((active) => active.network);
+    if (networks.length > 0) return networks;
+    throw new BerthError('UNAVAILABLE', `network is not ready: ${watcher.readiness().message}`);
+  }
+
+  /** The CRI's NetworkReady: of the default handler's networks, as with containerd. */
+  readiness(): Readiness {
+    const { watcher, prober } = this.#of('');
+    return watcher.readiness(prober.verdict);
+  }
+
+  /** Makes a configuration from `conf_template` for the pod CIDRs that kubelet told, unless a network is ready already. */
+  async usePodCidrs(cidrs: readonly string[]): Promise<void> {
+    const { cni, log } = this.#options;
+    if (cni.confTemplate === '') return;
+    const { watcher } = this.#of('');
+    if (watcher.readiness().ready) return;
+    const path = await writeFromTemplate(cni.confTemplate, cidrs.join(','), cni.confDir);
+    log.info('made a network configuration from the template', { path, podCidrs: cidrs });
+    await watcher.reload();
+  }
+
+  /** The common networks' configuration under containerd's names, which tools read from verbose Status. */
+  cniConfig(): Record<string, unknown> {
+    const { cni } = this.#options;
+    const { watcher } = this.#of('');
+    return {
+      PluginDirs: cni.binDirs,
+      PluginConfDir: cni.confDir,
+      PluginMaxConfNum: cni.maxConfNum,
+      Prefix: 'eth',
+      Networks: watcher.snapshot.networks.map(({ network }, i) => ({
+        Config: { ...(JSON.parse(network.text) as object), Source: network.text },
+        IFName: `eth${i}`,
+      })),
+    };
+  }
+
+  /** `OK`, or what is wrong; under containerd's name in verbose Status. */
+  lastLoadStatus(): string {
+    const { ready, message } = this.#of('').watcher.readiness();
+    return ready ? 'OK' : message;
+  }
+
+  /** Each directory with its files' verdicts, its generation and what the plugins said of themselves. */
+  info(): unknown {
+    return [...this.#sources.values()].map(({ watcher, prober }) => {
+      const { networks, ...snapshot } = watcher.snapshot;
+      return {
+        ...snapshot,
+        networks: networks.map(({ file, network, staleSince }) => ({
+          file,
+          name: network.name,
+          cniVersion: network.cniVersion,
+          plugins: network.plugins.map((plugin) => plugin.type),
+          ...(staleSince === undefined ? {} : { staleSince }),
+        })),
+        status: prober.verdict,
+      };
+    });
+  }
+
+  #of(runtimeHandler: string): Source {
+    const { cni, runtimes, defaultRuntime } = this.#options;
+    const own = runtimes.get(runtimeHandler || defaultRuntime)?.cniConfDir ?? '';
+    const source = this.#sources.get(own === '' ? cni.confDir : own);
+    if (source === undefined) throw new BerthError('INTERNAL', `no network configurations for "${runtimeHandler}"`);
+    return source;
+  }
+
+  #source(dir: string): Source {
+    const { cni, chain, log } = this.#options;
+    const watcher: ConfigurationWatcher = new ConfigurationWatcher({
+      dir,
+      maxConfNum: cni.maxConfNum,
+      onChange: (snapshot) => {
+        report(log, snapshot);
+        prober.kick();
+      },
+    });
+    const prober = new StatusProber({
+      probe: (network, options) => chain.status(network, options),
+      networks: () => watcher.snapshot.networks.map((active) => active.network),
+      onChange: (verdict) => log.info('network plugins told their status', { dir, ...verdict }),
+    });
+    return { watcher, prober };
+  }
+}
+
+function report(log: Logger, { dir, generation, verdicts, error }: Snapshot): void {
+  const files = verdicts.map(({ file, verdict, reason }) => `${file}: ${verdict}${reason === '' ? '' : ` (${reason})`}`);
+  if (error === '') log.info('read network configurations', { dir, generation, files });
+  else log.warn('failed to read network configurations', { dir, error: messageOf(error) });
+}

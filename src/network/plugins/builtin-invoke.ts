@@ -1,0 +1,121 @@
+import { messageOf } from '../../lib/errors.ts';
+import type { Serve, ThreadPool } from '../../kernel/threads/pool.ts';
+import { type Invoke, type InvokeOptions, PluginError, type PluginReply, type PluginRequest } from '../cni/invoke/invoke.ts';
+import { maskSecrets } from '../cni/mask.ts';
+import { CniCode, type Step } from '../cni/types.ts';
+import { stringAt } from './config.ts';
+import type { ExecutableJob, ExecutableJobReply, Failure, PluginJob, PluginJobReply } from './jobs.ts';
+
+/** The module that a ThreadPool needs to run built-in plugins. */
+export const pluginJobsModule = new URL('./jobs.js', import.meta.url);
+
+/** How much of a plugin's stderr is kept, in characters. */
+const STDERR_KEPT = 4096;
+
+/** How long an aborted call waits for a plugin that is still at work, in milliseconds. */
+const LINGER_MS = 10_000;
+
+/**
+ * Runs the executables that plugins on worker threads delegate to, each within the deadline and under the eyes of the
+ * operation that it belongs to.
+ */
+export class DelegatedExecutables {
+  private readonly executables: Invoke;
+  private readonly operations = new Map<number, InvokeOptions>();
+  private lastNumber = 0;
+
+  constructor(executables: Invoke) {
+    this.executables = executables;
+  }
+
+  /** What the ThreadPool has to serve. */
+  get serve(): Readonly<Record<string, Serve>> {
+    return { exec: (job) => this.run(job as ExecutableJob) };
+  }
+
+  /** Opens an operation; the returned number stands for it until it is closed. */
+  open(options: InvokeOptions): number {
+    this.lastNumber += 1;
+    this.operations.set(this.lastNumber, options);
+    return this.lastNumber;
+  }
+
+  close(operation: number): void {
+    this.operations.delete(operation);
+  }
+
+  private async run({ operation, request }: ExecutableJob): Promise<ExecutableJobReply> {
+    const options = this.operations.get(operation);
+    if (options === undefined) throw new Error(`operation ${operation} has ended`);
+    try {
+      return await this.invoke(request, options);
+    } catch (error) {
+      const { provider, stderr } = error instanceof PluginError ? error : { provider: '', stderr: '' };
+      return { outcome: { failure: failureOf(error) }, provider, stderr };
+    }
+  }
+
+  private async invoke(request: PluginRequest, { signal, onProcess }: InvokeOptions): Promise<ExecutableJobReply> {
+    const options = onProcess === undefined ? { signal } : { signal, onProcess };
+    const { output, provider, stderr } = await this.executables.invoke(request, options);
+    return { outcome: { output }, provider, stderr };
+  }
+}
+
+function failureOf(error: unknown): Failure {
+  if (!(error instanceof PluginError)) return { code: CniCode.Internal, message: messageOf(error), details: '' };
+  return { code: error.code === 0 ? CniCode.Internal : error.code, message: error.message, details: error.details };
+}
+
+/** Built-in plugins on worker threads. All calls of one network go to one thread, in order. */
+export class BuiltinInvoke implements Invoke {
+  private readonly pool: ThreadPool;
+  private readonly delegated: DelegatedExecutables;
+
+  /** The pool must load pluginJobsModule and serve `delegated.serve`. */
+  constructor(pool: ThreadPool, delegated: DelegatedExecutables) {
+    this.pool = pool;
+    this.delegated = delegated;
+  }
+
+  /**
+   * Throws a PluginError when the plugin failed, the abort reason when the signal ended the call. A plugin that is at work
+   * cannot be stopped (its executables are killed, its own kernel calls end by themselves): after an abort this waits up to
+   * LINGER_MS for its end, so that a DEL that follows finds all that the ADD made. Also past that time a DEL on the same
+   * network runs after it, on the same thread.
+   */
+  async invoke(request: PluginRequest, options: InvokeOptions): Promise<PluginReply> {
+    const operation = this.delegated.open(options);
+    const job: PluginJob = { operation, request };
+    let ended: () => void;
+    const end = new Promise<void>((resolve) => (ended = resolve));
+    const onSettled = (): void => {
+      this.delegated.close(operation);
+      ended();
+    };
+    const affinity = stringAt(request.config, 'name') ?? '';
+    try {
+      const reply = (await this.pool.call('plugin', job, { affinity, signal: options.signal, onSettled })) as PluginJobReply;
+      return finish(reply, options);
+    } catch (error) {
+      if (options.signal.aborted) await Promise.race([end, delay(LINGER_MS)]);
+      throw error;
+    }
+  }
+}
+
+function finish({ outcome, stderr: all, steps }: PluginJobReply, { onStep }: InvokeOptions): PluginReply {
+  for (const step of steps) onStep?.(masked(step));
+  const stderr = all.slice(-STDERR_KEPT);
+  if ('output' in outcome) return { output: outcome.output, provider: 'built-in', stderr };
+  const { code, message, details } = outcome.failure;
+  throw new PluginError(message, { code, details, provider: 'built-in', stderr });
+}
+
+function masked(step: Step): Step {
+  return { ...step, config: maskSecrets(step.config) };
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}

@@ -1,0 +1,113 @@
+/** How a plugin calls another one: built in when a built-in understands the configuration, else its executable. */
+import type { Hints, PluginRequest } from '../cni/invoke/invoke.ts';
+import { CniError, type Result, type Step, type Verb } from '../cni/types.ts';
+import { toResult } from '../cni/versions/convert.ts';
+import { stringAt } from './config.ts';
+import type { Plugin, PluginArgs, PluginContext } from './plugin.ts';
+import type { Registry } from './registry.ts';
+import { asCniError } from './skeleton.ts';
+
+/** How an executable ended. */
+export interface ExecutableReply {
+  /** Its parsed stdout, or the error that it reported or that was met in running it. */
+  readonly outcome: { readonly output: unknown } | { readonly error: CniError };
+  /** Path; '' when no executable was found. */
+  readonly provider: string;
+  readonly stderr: string;
+}
+
+/** The place that a plugin runs in: a worker thread of the daemon, or a process of its own. */
+export interface Place {
+  readonly registry: Registry;
+  readonly hints: Hints;
+  /** Runs an executable to its end. */
+  runExecutable(request: PluginRequest): ExecutableReply;
+  /** A line for stderr. */
+  log(line: string): void;
+  /** Told of each delegated plugin once it has ended. */
+  onStep(step: Step): void;
+}
+
+/** The context of a call of the plugin of type `caller`. */
+export function createContext(caller: string, place: Place): PluginContext {
+  return {
+    hints: place.hints,
+    log: (line) => place.log(line),
+    delegate: (type, verb, args) => {
+      const startedAt = new Date();
+      const { provider, stderr, outcome } = callDelegate(place, type, verb, args);
+      place.onStep({
+        plugin: type,
+        verb,
+        provider,
+        delegatedBy: caller,
+        startedAt: startedAt.toISOString(),
+        durationMs: Date.now() - startedAt.getTime(),
+        config: args.config,
+        ...(stderr === '' ? {} : { stderr }),
+        ...('error' in outcome ? { error: outcome.error.message, code: outcome.error.code } : {}),
+      });
+      if ('error' in outcome) throw outcome.error;
+      return outcome.result;
+    },
+  };
+}
+
+interface DelegateReply {
+  readonly outcome: { readonly result: Result | undefined } | { readonly error: CniError };
+  readonly provider: string;
+  readonly stderr: string;
+}
+
+function callDelegate(place: Place, type: string, verb: Verb, args: PluginArgs): DelegateReply {
+  const plugin = place.registry.get(type);
+  const unknown = plugin?.unknownKey(args.config);
+  if (plugin !== undefined && unknown === undefined) return callBuiltin(place, plugin, verb, args);
+  const { outcome, provider, stderr } = place.runExecutable({ verb, type, hints: place.hints, ...args });
+  if ('output' in outcome) {
+    return { outcome: attempt(() => resultOf(verb, outcome.output, args)), provider, stderr };
+  }
+  const { code, message, details } = outcome.error;
+  const text = unknown !== undefined && provider === '' ? passedOver(type, unknown, message) : message;
+  return { outcome: { error: new CniError(code, text, details) }, provider, stderr };
+}
+
+function callBuiltin(place: Place, plugin: Plugin, verb: Verb, args: PluginArgs): DelegateReply {
+  const context = createContext(plugin.type, place);
+  return { outcome: attempt(() => callVerb(plugin, verb, args, context)), provider: 'built-in', stderr: '' };
+}
+
+function callVerb(plugin: Plugin, verb: Verb, args: PluginArgs, context: PluginContext): Result | undefined {
+  switch (verb) {
+    case 'ADD':
+      return plugin.add(args, context);
+    case 'DEL':
+      return void plugin.del(args, context);
+    case 'CHECK':
+      return void plugin.check(args, context);
+    case 'GC':
+      return void plugin.gc?.(args, context);
+    case 'STATUS':
+      return void plugin.status?.(args, context);
+    case 'VERSION':
+      return undefined;
+  }
+}
+
+function attempt(run: () => Result | undefined): DelegateReply['outcome'] {
+  try {
+    return { result: asCniError(run) };
+  } catch (error) {
+    if (error instanceof CniError) return { error };
+    throw error;
+  }
+}
+
+function resultOf(verb: Verb, output: unknown, args: PluginArgs): Result | undefined {
+  return verb === 'ADD' ? toResult(output, stringAt(args.config, 'cniVersion') ?? '') : undefined;
+}
+
+/** Why neither the built-in plugin of that name nor its executable ran. */
+export function passedOver(type: string, unknownKey: string, cause: string): string {
+  return `built-in plugin "${type}" does not understand key "${unknownKey}", and its executable is missing: ${cause}`;
+}

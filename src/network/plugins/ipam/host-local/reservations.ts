@@ -1,0 +1,173 @@
+/**
+ * The directory of one network's reservations, as the reference plugin keeps it: one file per address, `lock`, and
+ * `last_reserved_ip.<set>`. Both may work on one directory at the same time: all is done under the same flock.
+ *
+ * Two things are our own. A file gets its name only when its content is in it, so that a crash leaves no address without an
+ * owner. And what is in the directory is remembered between calls, and believed as long as the directory's modification
+ * time is the one that we gave it: a value that no clock gives (below), so any other's change shows.
+ */
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { isErrno } from '../../../../lib/errors.ts';
+import { FileLock } from '../../../../kernel/flock.ts';
+import { type Address, formatAddress, parseAddress } from '../../address.ts';
+import { FileIndex, LAST_RESERVED, type Reservation, UNNAMED } from './file-index.ts';
+
+/** The reference plugin creates the lock file with this mode, less the umask. */
+const LOCK_MODE = 0o750;
+
+/** The kernel's file times lag behind the clock by up to a tick (10 ms); a time further back is never given again. */
+const BEHIND_MS = 20;
+
+interface Known {
+  readonly index: FileIndex;
+  /** Identity and modification time of the directory for which the index holds. */
+  stamp: string;
+}
+
+/** The directories that were worked on before. One per thread, since what it remembers is shared with nobody. */
+export class Directories {
+  private readonly known = new Map<string, Known>();
+
+  /** Locks a directory; dispose of what is returned. With `create` it is made when absent, else undefined is returned. */
+  open(path: string, create: boolean): Reservations | undefined {
+    if (create) mkdirSync(path, { recursive: true, mode: 0o755 });
+    else if (!existsSync(path)) return undefined;
+    const lock = FileLock.acquire(`${path}/lock`, { mode: LOCK_MODE });
+    try {
+      const known = this.known.get(path) ?? { index: new FileIndex(), stamp: '' };
+      this.known.set(path, known);
+      if (known.stamp !== stampOf(path)) {
+        known.index.refresh(path);
+        known.stamp = stampOf(path);
+      }
+      return new Reservations(path, lock, known);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+}
+
+function stampOf(path: string): string {
+  const { dev, ino, mtimeNs } = statSync(path, { bigint: true });
+  return `${dev}:${ino}:${mtimeNs}`;
+}
+
+/** One locked directory. */
+export class Reservations implements Disposable {
+  private readonly path: string;
+  private readonly lock: FileLock;
+  private readonly known: Known;
+  private isChanged = false;
+  private isDoubtful = false;
+
+  constructor(path: string, lock: FileLock, known: Known) {
+    this.path = path;
+    this.lock = lock;
+    this.known = known;
+  }
+
+  get index(): FileIndex {
+    return this.known.index;
+  }
+
+  /** Reservations of one attachment; those that name only the container when there is none with its interface. */
+  of(containerId: string, ifName: string): Reservation[] {
+    const exact = this.index.ownedBy(ownerText(containerId, ifName));
+    return exact.length > 0 ? exact : this.index.ownedBy(containerId.trim());
+  }
+
+  /** The address that was handed out last from the set with this number. */
+  lastReserved(set: number): Address | undefined {
+    try {
+      return parseAddress(readFileSync(`${this.path}/${LAST_RESERVED}${set}`, 'latin1'));
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  /** False when the address has an owner already. */
+  reserve(address: Address, containerId: string, ifName: string, set: number): boolean {
+    if (this.index.taken.has(address)) return false;
+    const name = formatAddress(address);
+    const owner = ownerText(containerId, ifName);
+    const unnamed = `${this.path}/${UNNAMED}`;
+    this.isChanged = true;
+    const { ino, mtimeMs } = writeOwner(unnamed, owner);
+    try {
+      linkSync(unnamed, `${this.path}/${name}`);
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST')) throw error;
+      this.isDoubtful = true;
+      return false;
+    } finally {
+      unlinkSync(unnamed);
+    }
+    this.index.add({ name, address, owner, ino, mtimeMs });
+    writeFileSync(`${this.path}/${LAST_RESERVED}${set}`, name, { mode: 0o600 });
+    return true;
+  }
+
+  /** Frees an address; that its file is gone already is as good. */
+  release({ name }: Reservation): void {
+    this.isChanged = true;
+    try {
+      unlinkSync(`${this.path}/${name}`);
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+    }
+    this.index.delete(name);
+  }
+
+  /** Lets the lock go; the index stays valid unless a file was met that it did not know. */
+  [Symbol.dispose](): void {
+    try {
+      if (this.isChanged) this.known.stamp = this.isDoubtful ? '' : restamp(this.path);
+    } finally {
+      this.lock.release();
+    }
+  }
+}
+
+function ownerText(containerId: string, ifName: string): string {
+  return `${containerId.trim()}\r\n${ifName}`;
+}
+
+/** The content is not synced: what power loss takes away belonged to a container that is gone as well. */
+function writeOwner(path: string, owner: string): { ino: number; mtimeMs: number } {
+  const fd = openSync(path, 'wx', 0o600);
+  try {
+    writeSync(fd, owner);
+    return fstatSync(fd);
+  } catch (error) {
+    unlinkSync(path);
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Gives the directory a modification time that tells our last change from any other; '' when that is not possible. */
+function restamp(path: string): string {
+  try {
+    const now = new Date();
+    utimesSync(path, now, (now.getTime() - BEHIND_MS + Math.random()) / 1000);
+    return stampOf(path);
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,92 @@
+/** The jobs of the worker threads that run built-in plugins. */
+import type { JsonObject } from '../../lib/json.ts';
+import type { MainCaller } from '../../kernel/threads/job.ts';
+import type { PluginRequest } from '../cni/invoke/invoke.ts';
+import { CniError, type Step } from '../cni/types.ts';
+import { createContext, type ExecutableReply } from './context.ts';
+import { createRegistry } from './registry.ts';
+import { runPlugin } from './skeleton.ts';
+
+/** What goes to a worker: the number of the operation, by which the main thread knows its deadline, and the call. */
+export interface PluginJob {
+  readonly operation: number;
+  readonly request: PluginRequest;
+}
+
+/** A CniError as it crosses between threads. */
+export interface Failure {
+  readonly code: number;
+  readonly message: string;
+  readonly details: string;
+}
+
+export interface PluginJobReply {
+  readonly outcome: { readonly output: JsonObject | undefined } | { readonly failure: Failure };
+  readonly stderr: string;
+  /** Delegated plugins, in order. */
+  readonly steps: readonly Step[];
+}
+
+/** What a worker asks the main thread: to run an executable within the operation. */
+export interface ExecutableJob {
+  readonly operation: number;
+  readonly request: PluginRequest;
+}
+
+export interface ExecutableJobReply {
+  readonly outcome: { readonly output: unknown } | { readonly failure: Failure };
+  readonly provider: string;
+  readonly stderr: string;
+}
+
+export function toFailure({ code, message, details }: CniError): Failure {
+  return { code, message, details };
+}
+
+function fromFailure({ code, message, details }: Failure): CniError {
+  return new CniError(code, message, details);
+}
+
+const registry = createRegistry();
+
+export const jobs = {
+  plugin: (arg: unknown, main: MainCaller): PluginJobReply => callPlugin(arg as PluginJob, main),
+};
+
+function callPlugin({ operation, request }: PluginJob, main: MainCaller): PluginJobReply {
+  const plugin = registry.get(request.type);
+  if (plugin === undefined) throw new Error(`no built-in plugin of type "${request.type}"`);
+  const steps: Step[] = [];
+  const lines: string[] = [];
+  const context = createContext(plugin.type, {
+    registry,
+    hints: request.hints ?? {},
+    runExecutable: (delegated) => runOnMain(main, { operation, request: delegated }),
+    log: (line) => void lines.push(line),
+    onStep: (step) => void steps.push(step),
+  });
+  const reply = (outcome: PluginJobReply['outcome']): PluginJobReply => ({ outcome, stderr: lines.join('\n'), steps });
+  try {
+    return reply({ output: runPlugin(plugin, environmentOf(request), () => request.config, context) });
+  } catch (error) {
+    if (error instanceof CniError) return reply({ failure: toFailure(error) });
+    throw error;
+  }
+}
+
+function runOnMain(main: MainCaller, job: ExecutableJob): ExecutableReply {
+  const { outcome, provider, stderr } = main.call('exec', job) as ExecutableJobReply;
+  if ('output' in outcome) return { outcome, provider, stderr };
+  return { outcome: { error: fromFailure(outcome.failure) }, provider, stderr };
+}
+
+function environmentOf(request: PluginRequest): Record<string, string> {
+  return {
+    CNI_COMMAND: request.verb,
+    CNI_CONTAINERID: request.containerId,
+    CNI_NETNS: request.netns,
+    CNI_IFNAME: request.ifName,
+    CNI_ARGS: request.args,
+    CNI_PATH: request.path.join(':'),
+  };
+}

@@ -1,0 +1,84 @@
+/** flannel: completes the configuration of another plugin by what flanneld says of this node. See README.md. */
+import { messageOf } from '../../../../lib/errors.ts';
+import type { JsonObject } from '../../../../lib/json.ts';
+import { CniCode, CniError, type PluginConf, type Result } from '../../../cni/types.ts';
+import { failure, key } from '../../config.ts';
+import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
+import { dataDirOf, type FlannelConf, parseConf, renderDelegate, unknownKey } from './conf.ts';
+import { quarantineScratch, readScratch, removeScratch, writeScratch } from './scratch.ts';
+import { loadSubnetEnv } from './subnet-env.ts';
+
+export const flannel: Plugin = { type: 'flannel', unknownKey, add, del, check, gc, status };
+
+function render(config: JsonObject, conf: FlannelConf): PluginConf {
+  return renderDelegate(config, conf, loadSubnetEnv(conf.subnetFile));
+}
+
+/** The previous result stays out: flannel begins a chain. */
+function add(args: PluginArgs, context: PluginContext): Result {
+  const conf = parseConf(args.config);
+  const delegate = render(args.config, conf);
+  context.log(JSON.stringify(delegate));
+  writeScratch(conf.dataDir, args.containerId, delegate);
+  const result = context.delegate(delegate.type, 'ADD', { ...args, config: delegate, prevResult: undefined });
+  if (result === undefined) throw failure(`delegate "${delegate.type}" returned no result`);
+  return result;
+}
+
+/**
+ * The scratch file goes only after the delegate's DEL has succeeded: a DEL that failed must find it again. A file that cannot
+ * be read is put aside, and the configuration is rendered anew, which is the same unless the node's subnet has changed.
+ */
+function del(args: PluginArgs, context: PluginContext): void {
+  const dataDir = dataDirOf(args.config);
+  const scratch = readScratch(dataDir, args.containerId);
+  if (scratch.state === 'absent') return;
+  const delegate = scratch.state === 'good' ? scratch.conf : renderAnew(args, dataDir, scratch.problem, context);
+  if (delegate === undefined) return;
+  const config = withPrevious(delegate, args.config);
+  context.delegate(delegate.type, 'DEL', { ...args, config });
+  removeScratch(dataDir, args.containerId);
+}
+
+function renderAnew(args: PluginArgs, dataDir: string, problem: string, context: PluginContext): PluginConf | undefined {
+  const path = quarantineScratch(dataDir, args.containerId);
+  context.log(`failed to read the scratch file of container "${args.containerId}": ${problem}; it is kept as ${path}`);
+  try {
+    const delegate = render(args.config, parseConf(args.config));
+    writeScratch(dataDir, args.containerId, delegate);
+    return delegate;
+  } catch (error) {
+    context.log(`failed to render its configuration anew, its address may be left reserved: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+/** Our result is the delegate's own, so the previous result is its previous result too. */
+function withPrevious(delegate: PluginConf, config: JsonObject): PluginConf {
+  const prevResult = key(config, 'prevResult');
+  return prevResult === undefined ? delegate : { ...delegate, prevResult };
+}
+
+/** As in the reference plugin there is nothing of flannel's own to look at. */
+function check(): void {
+  return undefined;
+}
+
+/** Passes the valid attachments on to the delegate. */
+function gc(args: PluginArgs, context: PluginContext): void {
+  const delegate = render(args.config, parseConf(args.config));
+  const listed = Object.entries(args.config).filter(([name]) => name.startsWith('cni.dev/'));
+  context.delegate(delegate.type, 'GC', { ...args, config: { ...delegate, ...Object.fromEntries(listed) } });
+}
+
+/** NotAvailable (50) until flanneld has written its file; then what the delegate says. */
+function status(args: PluginArgs, context: PluginContext): void {
+  const conf = parseConf(args.config);
+  let delegate: PluginConf;
+  try {
+    delegate = render(args.config, conf);
+  } catch (error) {
+    throw new CniError(CniCode.NotAvailable, messageOf(error));
+  }
+  context.delegate(delegate.type, 'STATUS', { ...args, config: delegate });
+}

@@ -1,0 +1,48 @@
+/**
+ * The contract of a built-in plugin. A plugin is a folder under main/, ipam/ or meta/ that exports one Plugin.
+ * It is plain synchronous code: it runs on a worker thread inside the daemon, or as `berth cni TYPE`.
+ */
+import type { JsonObject } from '../../lib/json.ts';
+import type { Hints } from '../cni/invoke/invoke.ts';
+import type { Result, Verb } from '../cni/types.ts';
+
+/** What the protocol gives a plugin (environment and stdin), already checked by the skeleton. */
+export interface PluginArgs {
+  readonly containerId: string;
+  /** Path of the network namespace; '' allowed on DEL only. */
+  readonly netns: string;
+  readonly ifName: string;
+  /** CNI_ARGS as given: `K=V;K=V`. */
+  readonly args: string;
+  /** CNI_PATH. */
+  readonly path: readonly string[];
+  /** The whole stdin object. */
+  readonly config: JsonObject;
+  /** config.prevResult in 1.1.0 form, when there is one. */
+  readonly prevResult: Result | undefined;
+}
+
+/** What the place gives that a plugin runs in. */
+export interface PluginContext {
+  readonly hints: Hints;
+  /** Calls another plugin with this plugin's environment and the given configuration; throws its CniError. */
+  delegate(type: string, verb: Verb, args: PluginArgs): Result | undefined;
+  /** A line for stderr. */
+  log(line: string): void;
+}
+
+export interface Plugin {
+  readonly type: string;
+  /**
+   * Names the first key (dotted path) of the configuration that this plugin does not understand, or undefined.
+   * With an answer the executable of that name is used instead.
+   */
+  unknownKey(config: JsonObject): string | undefined;
+  /** Each throws CniError. add returns the result to pass on. */
+  add(args: PluginArgs, context: PluginContext): Result;
+  del(args: PluginArgs, context: PluginContext): void;
+  check(args: PluginArgs, context: PluginContext): void;
+  /** Absent means success, as in the reference skeleton. */
+  gc?(args: PluginArgs, context: PluginContext): void;
+  status?(args: PluginArgs, context: PluginContext): void;
+}

@@ -1,0 +1,39 @@
+import { type Invoke, type InvokeOptions, PluginError, type PluginReply, type PluginRequest } from '../cni/invoke/invoke.ts';
+import { passedOver } from './context.ts';
+import type { Registry } from './registry.ts';
+
+export interface SelectingInvokeOptions {
+  /** `[cni] builtin`: with `never` every plugin is an executable. */
+  readonly builtin: 'auto' | 'never';
+  /** Asked only which keys a built-in understands; nothing runs in it. */
+  readonly registry: Registry;
+  readonly builtins: Invoke;
+  readonly executables: Invoke;
+}
+
+/**
+ * Chooses who serves a plugin: the built-in when there is one that understands every key of the configuration, else the
+ * executable. What such a plugin delegates to (the IPAM of bridge, the delegate of flannel) is chosen again, by the same rule.
+ */
+export class SelectingInvoke implements Invoke {
+  private readonly options: SelectingInvokeOptions;
+
+  constructor(options: SelectingInvokeOptions) {
+    this.options = options;
+  }
+
+  /** Throws as the chosen one does; names the key that the built-in does not understand when there is no executable either. */
+  async invoke(request: PluginRequest, options: InvokeOptions): Promise<PluginReply> {
+    const { builtin, registry, builtins, executables } = this.options;
+    const plugin = builtin === 'never' ? undefined : registry.get(request.type);
+    if (plugin === undefined) return executables.invoke(request, options);
+    const unknown = request.verb === 'VERSION' ? undefined : plugin.unknownKey(request.config);
+    if (unknown === undefined) return builtins.invoke(request, options);
+    try {
+      return await executables.invoke(request, options);
+    } catch (error) {
+      if (!(error instanceof PluginError) || error.provider !== '') throw error;
+      throw new PluginError(passedOver(request.type, unknown, error.message), { code: error.code, cause: error });
+    }
+  }
+}

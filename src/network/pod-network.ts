@@ -1,0 +1,186 @@
+/**
+ * A pod's networks: which attachments it gets, making them, taking them down. What a DEL leaves unpaid becomes a debt here, so
+ * that nobody above has to wait for a broken plugin.
+ */
+import type { CniConfig } from '../config/schema.ts';
+import { deadlineSignal } from '../lib/deadline.ts';
+import { BerthError, messageOf } from '../lib/errors.ts';
+import type { JsonObject } from '../lib/json.ts';
+import { type AttachmentRecord, attachmentOf } from './attachment.ts';
+import { capabilityArgs, podArgs, type PodCapabilities, type PodIdentity } from './cni/args.ts';
+import type { Chain, DelOutcome } from './cni/chain.ts';
+import { PluginError } from './cni/invoke/invoke.ts';
+import { CniCode, type Result, type Step } from './cni/types.ts';
+import type { Debts } from './debts.ts';
+import type { Networks } from './networks.ts';
+import { choosePrimaryIp, type PrimaryIp } from './primary-ip.ts';
+
+/** How much of the caller's remaining time a chain may take: the rest is for undoing and for the answer. */
+const SHARE_OF_DEADLINE = 0.8;
+/** gRPC trailers are small: an error text must stay under 4 KiB with whatever is put in front of it. */
+const ERROR_MAX = 3_500;
+
+export interface Observer {
+  /** Each plugin asked, as it is answered. */
+  readonly onStep: (step: Step) => void;
+  /** An executable that runs now; undefined when it has ended. */
+  readonly onProcess: (process: { pid: number; startTime: string } | undefined) => void;
+}
+
+/** What every operation on a sandbox's attachments needs. */
+export interface Target {
+  readonly sandboxId: string;
+  /** `namespace/name`. */
+  readonly pod: string;
+  /** Path of the network namespace; '' when it is gone. */
+  readonly netns: string;
+  readonly attachments: readonly AttachmentRecord[];
+}
+
+export interface PodNetworkOptions {
+  readonly chain: Chain;
+  readonly debts: Debts;
+  readonly networks: Networks;
+  readonly settings: CniConfig;
+  /** Told of every step, of whatever sandbox: for metrics. */
+  readonly count: (step: Step) => void;
+}
+
+export class PodNetwork {
+  readonly #chain: Chain;
+  readonly #debts: Debts;
+  readonly #networks: Networks;
+  readonly #settings: CniConfig;
+  readonly #count: (step: Step) => void;
+
+  constructor({ chain, debts, networks, settings, count }: PodNetworkOptions) {
+    this.#chain = chain;
+    this.#debts = debts;
+    this.#networks = networks;
+    this.#settings = settings;
+    this.#count = count;
+  }
+
+  /**
+   * The attachments of a new pod: one for each active network, eth0, eth1 and so on. Nothing is done yet. Throws UNAVAILABLE
+   * with the verdict on each configuration file when no network is ready.
+   */
+  plan(runtimeHandler: string, pod: PodIdentity & PodCapabilities): AttachmentRecord[] {
+    const args = podArgs(pod);
+    const capabilities: JsonObject = capabilityArgs(pod);
+    return this.#networks
+      .active(runtimeHandler)
+      .map((network, i) => ({ network, ifName: `eth${i}`, args, capabilityArgs: capabilities }));
+  }
+
+  /**
+   * ADDs every attachment in order and chooses the primary IP. A failed ADD is not undone here: the caller, who wrote the
+   * intent, calls detach. `remainingMs` is what is left of the client's deadline.
+   */
+  async attach(
+    target: Target,
+    observer: Observer,
+    options: { signal: AbortSignal; remainingMs: number },
+  ): Promise<{ results: Result[]; primaryIp: PrimaryIp }> {
+    const doing = `failed to setup network for sandbox "${target.sandboxId}"`;
+    const budget = cut(this.#settings.addTimeoutSeconds, options.remainingMs);
+    using deadline = deadlineSignal('the CNI chain', budget, options.signal);
+    try {
+      const results: Result[] = [];
+      for (const record of target.attachments) {
+        await this.#debts.beforeAdd(record.network.name);
+        results.push(
+          await this.#chain.add(attachmentOf(record, target.sandboxId, target.netns), {
+            ...this.#counting(observer),
+            signal: deadline.signal,
+            hints: { withheld: this.#debts.withheld() },
+          }),
+        );
+      }
+      return { results, primaryIp: this.#primary(results, target.attachments) };
+    } catch (error) {
+      throw networkError(doing, error);
+    }
+  }
+
+  /**
+   * DELs every attachment, last first, past plugins that fail. Never throws for a plugin: what is not paid becomes a debt, and
+   * the caller goes on. With `namespaceEnds` built-ins leave links to the namespace's own death.
+   */
+  async detach(
+    target: Target,
+    results: readonly Result[],
+    observer: Observer,
+    options: { namespaceEnds: boolean; remainingMs: number },
+  ): Promise<void> {
+    const budget = cut(this.#settings.delTimeoutSeconds, options.remainingMs);
+    for (const [i, attachment] of [...target.attachments.entries()].reverse()) {
+      using deadline = deadlineSignal('the CNI chain', budget);
+      const result = results[i];
+      const outcome = await this.#chain
+        .del(attachmentOf(attachment, target.sandboxId, target.netns), {
+          ...this.#counting(observer),
+          ...(result === undefined ? {} : { result }),
+          signal: deadline.signal,
+          timeoutMs: budget,
+          hints: { namespaceEnds: options.namespaceEnds },
+        })
+        .catch((error: unknown) => allFailed(attachment, error));
+      if (outcome.failures.length === 0) continue;
+      const owed = outcome.failures.map((f) => f.index).sort((a, b) => a - b);
+      const errors = outcome.failures.map((f) => f.error).join('; ');
+      await this.#debts.owe({ sandboxId: target.sandboxId, pod: target.pod, attachment, result }, owed, errors);
+    }
+  }
+
+  /** Owes the DEL of every attachment without trying it first: for many sandboxes at once, after a reboot. */
+  async owe(target: Omit<Target, 'netns'>, results: readonly Result[], why: string): Promise<void> {
+    for (const [i, attachment] of target.attachments.entries()) {
+      const owed = [...attachment.network.plugins.keys()];
+      const debtor = { sandboxId: target.sandboxId, pod: target.pod, attachment, result: results[i] };
+      await this.#debts.owe(debtor, owed, why);
+    }
+  }
+
+  #counting(observer: Observer): Observer {
+    return {
+      ...observer,
+      onStep: (step) => {
+        this.#count(step);
+        observer.onStep(step);
+      },
+    };
+  }
+
+  #primary(results: readonly Result[], attachments: readonly AttachmentRecord[]): PrimaryIp {
+    const [result] = results;
+    const [attachment] = attachments;
+    if (result === undefined || attachment === undefined) throw new BerthError('UNAVAILABLE', 'no network was attached');
+    const primary = choosePrimaryIp(result, attachment.ifName, this.#settings.ipPref);
+    if (primary !== undefined) return primary;
+    throw new BerthError(
+      'UNKNOWN',
+      `failed to find network info: network "${attachment.network.name}" gave ${attachment.ifName} no address; ` +
+        `its result is ${JSON.stringify(result)}`,
+    );
+  }
+}
+
+function cut(seconds: number, remainingMs: number): number {
+  return Math.max(1, Math.min(seconds * 1_000, remainingMs * SHARE_OF_DEADLINE));
+}
+
+function allFailed(attachment: AttachmentRecord, error: unknown): DelOutcome {
+  const { plugins } = attachment.network;
+  return { failures: plugins.map((p, index) => ({ index, type: p.type, error: messageOf(error), code: 0 })) };
+}
+
+/** A plugin that is absent or asks for patience is UNAVAILABLE; a deadline keeps its code; the rest is UNKNOWN, as with containerd. */
+function networkError(doing: string, error: unknown): BerthError {
+  const text = `${doing}: ${messageOf(error)}`;
+  const message = text.length > ERROR_MAX ? `${text.slice(0, ERROR_MAX)}…` : text;
+  if (error instanceof BerthError) return new BerthError(error.code, message, { cause: error });
+  const busy: readonly number[] = [CniCode.TryAgainLater, CniCode.NotAvailable, CniCode.LimitedConnectivity];
+  const away = error instanceof PluginError && (error.provider === '' || busy.includes(error.code));
+  return new BerthError(away ? 'UNAVAILABLE' : 'UNKNOWN', message, { cause: error });
+}

@@ -1,0 +1,90 @@
+import type { Logger } from '../lib/log.ts';
+import { nowNanos } from '../lib/time.ts';
+import type { SandboxState } from './sandbox/record.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
+
+export type PodEventType =
+  | 'CONTAINER_CREATED_EVENT'
+  | 'CONTAINER_STARTED_EVENT'
+  | 'CONTAINER_STOPPED_EVENT'
+  | 'CONTAINER_DELETED_EVENT';
+
+/** Something that happened to a sandbox; for the CRI a sandbox event bears the sandbox's id as container id. */
+export interface PodEvent {
+  readonly type: PodEventType;
+  readonly sandbox: Sandbox;
+  /** The sandbox's state at that moment: it may be gone when the event is read. */
+  readonly state: SandboxState;
+  /** Nanoseconds since the epoch. */
+  readonly createdAt: bigint;
+}
+
+/** How many events a subscriber may be behind. Past that the oldest are dropped: kubelet's relist makes up for them. */
+const BACKLOG_MOST = 1_000;
+
+/** One subscriber's queue. */
+class Subscription implements AsyncIterableIterator<PodEvent> {
+  #queue: PodEvent[] = [];
+  #wake: (() => void) | undefined;
+  #ended = false;
+  dropped = 0;
+
+  push(event: PodEvent): void {
+    if (this.#queue.length >= BACKLOG_MOST) {
+      this.#queue.shift();
+      this.dropped += 1;
+    }
+    this.#queue.push(event);
+    this.#wake?.();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#wake?.();
+  }
+
+  async next(): Promise<IteratorResult<PodEvent, undefined>> {
+    while (this.#queue.length === 0 && !this.#ended) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    const event = this.#queue.shift();
+    return event === undefined ? { done: true, value: undefined } : { done: false, value: event };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+/** Hands each event to everyone who listens. Publishing never waits for a listener. */
+export class PodEvents {
+  readonly #subscriptions = new Set<Subscription>();
+  readonly #log: Logger;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  publish(type: PodEventType, sandbox: Sandbox): void {
+    const event = { type, sandbox, state: sandbox.state, createdAt: nowNanos() };
+    for (const subscription of this.#subscriptions) subscription.push(event);
+  }
+
+  /** Events from now on, until the signal aborts. */
+  async *subscribe(signal: AbortSignal): AsyncGenerator<PodEvent, void, undefined> {
+    const subscription = new Subscription();
+    const end = (): void => subscription.end();
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
+    this.#subscriptions.add(subscription);
+    try {
+      for await (const event of subscription) yield event;
+    } finally {
+      signal.removeEventListener('abort', end);
+      this.#subscriptions.delete(subscription);
+      if (subscription.dropped > 0) this.#log.warn('event subscriber was too slow', { dropped: subscription.dropped });
+    }
+  }
+}

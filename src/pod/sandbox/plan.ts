@@ -1,0 +1,165 @@
+/**
+ * What a RunPodSandbox request asks for, checked. Everything here happens before the first side effect: a request that
+ * is refused leaves nothing.
+ */
+import { isIP } from 'node:net';
+import type { DNSConfig__Output } from '../../gen/runtime/v1/DNSConfig.ts';
+import type { NamespaceOption__Output } from '../../gen/runtime/v1/NamespaceOption.ts';
+import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.ts';
+import type { PortMapping__Output } from '../../gen/runtime/v1/PortMapping.ts';
+import type { Config } from '../../config/schema.ts';
+import { BerthError, invalid } from '../../lib/errors.ts';
+import { podSysctls } from './sysctls.ts';
+
+/** A name that becomes part of a path, of CNI_ARGS and of labels. */
+const NAME = /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/i;
+const HOSTNAME = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i;
+/** sethostname(2). */
+const HOSTNAME_MAX = 64;
+/** A label becomes a label of containerd's container, which takes 4096 bytes for key and value. */
+const LABEL_MAX = 4096;
+/** Kubernetes allows 256 KiB of annotations; kubelet adds a few of its own. */
+const ANNOTATIONS_MAX = 512 * 1024;
+
+export interface SandboxPlan {
+  readonly config: PodSandboxConfig__Output;
+  readonly metadata: { name: string; namespace: string; uid: string; attempt: number };
+  /** The name that is reserved for the sandbox's whole life: `<name>_<namespace>_<uid>_<attempt>`. */
+  readonly reservedName: string;
+  readonly runtimeHandler: string;
+  readonly namespaces: { readonly network: 'POD' | 'NODE'; readonly ipc: 'POD' | 'NODE' };
+  /** Empty: the pod keeps the node's UTS namespace. */
+  readonly hostname: string;
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly cgroupParent: string;
+}
+
+/** Checks a request. Throws INVALID_ARGUMENT that names the first bad field. */
+export function planSandbox(
+  config: PodSandboxConfig__Output | null,
+  runtimeHandler: string,
+  settings: Pick<Config, 'containerd' | 'sandbox'>,
+): SandboxPlan {
+  if (config === null) throw invalid('config', 'must be set');
+  const metadata = checkMetadata(config);
+  checkHandler(runtimeHandler, settings.containerd);
+  checkPath('config.log_directory', config.logDirectory);
+  checkDns(config.dnsConfig);
+  checkPorts(config.portMappings);
+  checkLabels(config);
+  const cgroupParent = config.linux?.cgroupParent ?? '';
+  checkPath('config.linux.cgroup_parent', cgroupParent);
+  const namespaces = checkNamespaces(config.linux?.securityContext?.namespaceOptions ?? null);
+  checkHostname(config.hostname);
+  return {
+    config,
+    metadata,
+    reservedName: [metadata.name, metadata.namespace, metadata.uid, metadata.attempt].join('_'),
+    runtimeHandler,
+    namespaces,
+    hostname: namespaces.network === 'NODE' ? '' : config.hostname,
+    sysctls: podSysctls(
+      config.linux?.sysctls ?? {},
+      { network: namespaces.network === 'POD', ipc: namespaces.ipc === 'POD' },
+      settings.sandbox,
+    ),
+    cgroupParent,
+  };
+}
+
+function checkMetadata(config: PodSandboxConfig__Output): SandboxPlan['metadata'] {
+  if (config.metadata === null) throw invalid('config.metadata', 'must be set');
+  for (const [field, max] of [['name', 253], ['namespace', 253], ['uid', 128]] as const) {
+    const value = config.metadata[field];
+    if (value === '') throw invalid(`config.metadata.${field}`, 'must not be empty');
+    if (value.length > max) throw invalid(`config.metadata.${field}`, `is longer than ${max} characters`);
+    if (!NAME.test(value) || value.includes('..')) {
+      throw invalid(`config.metadata.${field}`, 'must be letters, digits, ".", "_" and "-", with no ".."');
+    }
+  }
+  return config.metadata;
+}
+
+function checkHandler(handler: string, settings: Config['containerd']): void {
+  const name = handler === '' ? settings.defaultRuntime : handler;
+  const runtime = settings.runtimes.get(name);
+  if (runtime === undefined) {
+    const known = [...settings.runtimes.keys()].join(', ');
+    throw invalid('runtime_handler', `no runtime for "${name.slice(0, 128)}" is configured; there is ${known}`);
+  }
+  if (runtime.sandbox === 'pause') {
+    throw new BerthError('UNIMPLEMENTED', `runtime_handler "${name}": sandboxes that need a pause container are not served`);
+  }
+}
+
+function checkPath(field: string, path: string): void {
+  if (path.length > 4096 || path.includes('\0')) throw invalid(field, 'is not a path');
+  if (path.split('/').includes('..')) throw invalid(field, 'must not contain ".."');
+  const isSlice = field.endsWith('cgroup_parent') && path.endsWith('.slice');
+  if (path !== '' && !path.startsWith('/') && !isSlice) throw invalid(field, 'must be an absolute path');
+}
+
+function checkDns(dns: DNSConfig__Output | null): void {
+  if (dns === null) return;
+  for (const field of ['servers', 'searches', 'options'] as const) {
+    for (const [i, value] of dns[field].entries()) {
+      if (value === '' || value.length > 1024 || /[\s\0]/.test(value)) {
+        throw invalid(`config.dns_config.${field}[${i}]`, 'must be one word of resolv.conf');
+      }
+    }
+  }
+}
+
+function checkPorts(mappings: readonly PortMapping__Output[]): void {
+  const taken = new Map<string, number>();
+  for (const [i, mapping] of mappings.entries()) {
+    const field = `config.port_mappings[${i}]`;
+    if (!['TCP', 'UDP', 'SCTP'].includes(mapping.protocol)) throw invalid(`${field}.protocol`, 'must be TCP, UDP or SCTP');
+    checkPort(`${field}.container_port`, mapping.containerPort);
+    checkPort(`${field}.host_port`, mapping.hostPort);
+    if (mapping.hostIp !== '' && isIP(mapping.hostIp) === 0) throw invalid(`${field}.host_ip`, 'is not an IP address');
+    if (mapping.hostPort === 0) continue;
+    if (mapping.containerPort === 0) throw invalid(`${field}.container_port`, 'must be set when host_port is');
+    const key = `${mapping.protocol} ${mapping.hostIp} ${mapping.hostPort}`;
+    const other = taken.get(key);
+    if (other !== undefined) throw invalid(`${field}.host_port`, `${mapping.hostPort} is already taken by port_mappings[${other}]`);
+    taken.set(key, i);
+  }
+}
+
+function checkPort(field: string, port: number): void {
+  if (port < 0 || port > 65535) throw invalid(field, `${port} is not between 0 and 65535`);
+}
+
+function checkLabels(config: PodSandboxConfig__Output): void {
+  for (const [key, value] of Object.entries(config.labels)) {
+    const size = Buffer.byteLength(key) + Buffer.byteLength(value);
+    if (size > LABEL_MAX) throw invalid(`config.labels["${key.slice(0, 64)}"]`, `key and value are ${size} bytes, over ${LABEL_MAX}`);
+  }
+  let size = 0;
+  for (const [key, value] of Object.entries(config.annotations)) size += Buffer.byteLength(key) + Buffer.byteLength(value);
+  if (size > ANNOTATIONS_MAX) throw invalid('config.annotations', `are ${size} bytes in all, over ${ANNOTATIONS_MAX}`);
+}
+
+/** Every pid mode is accepted: it matters to containers, and is echoed in the status. */
+function checkNamespaces(options: NamespaceOption__Output | null): SandboxPlan['namespaces'] {
+  const field = 'config.linux.security_context.namespace_options';
+  if (options === null) return { network: 'POD', ipc: 'POD' };
+  if (!['POD', 'CONTAINER', 'NODE', 'TARGET'].includes(options.pid)) throw invalid(`${field}.pid`, `unknown mode ${options.pid}`);
+  const usernsMode = options.usernsOptions?.mode ?? 'NODE';
+  if (usernsMode !== 'NODE') {
+    throw new BerthError('UNIMPLEMENTED', `${field}.userns_options.mode: user namespaces are not served`);
+  }
+  return { network: podOrNode(`${field}.network`, options.network), ipc: podOrNode(`${field}.ipc`, options.ipc) };
+}
+
+function podOrNode(field: string, mode: string): 'POD' | 'NODE' {
+  if (mode !== 'POD' && mode !== 'NODE') throw invalid(field, `must be POD or NODE, not ${mode}`);
+  return mode;
+}
+
+function checkHostname(hostname: string): void {
+  if (hostname === '') return;
+  if (hostname.length > HOSTNAME_MAX) throw invalid('config.hostname', `is longer than ${HOSTNAME_MAX} characters`);
+  if (!HOSTNAME.test(hostname)) throw invalid('config.hostname', 'must be letters, digits, "." and "-"');
+}

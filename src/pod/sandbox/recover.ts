@@ -1,0 +1,108 @@
+/**
+ * What start-up makes of the records: READY sandboxes whose namespaces live are kept as they are; half-made ones are
+ * undone; dead ones are NOTREADY and their DELs owed. Only what a record of ours names is touched.
+ */
+import { readFile, statfs } from 'node:fs/promises';
+import { messageOf } from '../../lib/errors.ts';
+import type { PodDeps } from '../deps.ts';
+import type { PluginProcess, StoredSandbox } from './record.ts';
+import { Sandbox } from './sandbox.ts';
+import { stopHeld } from './stop.ts';
+import { detachNetwork, networkTarget, releaseNamespaces } from './teardown.ts';
+
+/** statfs type of a pinned namespace (NSFS_MAGIC, linux/magic.h). */
+const NSFS_MAGIC = 0x6e736673;
+
+export interface Recovery {
+  readonly kept: number;
+  /** Resolves once everything half-made is undone; plugins that hang do not keep the socket waiting. Never rejects. */
+  readonly undone: Promise<void>;
+}
+
+/** Reads every record, fills the store, and begins to finish what was interrupted. */
+export async function recoverSandboxes(deps: PodDeps): Promise<Recovery> {
+  const { sandboxes, unreadable } = await deps.files.readAll();
+  for (const path of unreadable) deps.log.error('left an unreadable sandbox record alone', { path });
+  sandboxes.sort((a, b) => (BigInt(a.record.createdAt) < BigInt(b.record.createdAt) ? -1 : 1));
+  const finishing: Promise<void>[] = [];
+  const recovered = await Promise.all(sandboxes.map((stored) => recoverOne(deps, stored)));
+  for (const { sandbox, finish } of recovered) {
+    if (sandbox.state.phase !== 'creating') deps.store.add(sandbox);
+    if (finish !== undefined) finishing.push(guarded(deps, sandbox, finish));
+  }
+  return { kept: recovered.length - finishing.length, undone: Promise.all(finishing).then(() => undefined) };
+}
+
+interface Recovered {
+  readonly sandbox: Sandbox;
+  /** What is left to do for it, which may take a plugin's time. */
+  readonly finish?: () => Promise<void>;
+}
+
+async function recoverOne(deps: PodDeps, { record, state }: StoredSandbox): Promise<Recovered> {
+  const sandbox = new Sandbox(record, deps.files, state);
+  const { phase, process: plugin } = sandbox.state;
+  if (plugin !== undefined && record.bootId === deps.bootId) await endPlugin(plugin);
+  switch (phase) {
+    case 'creating':
+      return { sandbox, finish: () => undoHalfMade(deps, sandbox) };
+    case 'stopping':
+      return { sandbox, finish: () => deps.locks.with(sandbox.id, () => stopHeld(deps, sandbox, Infinity)) };
+    case 'ready':
+      if (await namespacesLive(deps, sandbox)) return { sandbox };
+      await markDead(deps, sandbox);
+      return { sandbox };
+    case 'stopped':
+    case 'unknown':
+      return { sandbox };
+  }
+}
+
+async function undoHalfMade(deps: PodDeps, sandbox: Sandbox): Promise<void> {
+  const netns = sandbox.record.bootId === deps.bootId ? sandbox.record.namespaces.network : '';
+  await detachNetwork(deps, sandbox, netns === undefined ? {} : { netns });
+  await releaseNamespaces(deps, sandbox);
+  await deps.files.remove(sandbox.id);
+  deps.log.info('undid a half-made sandbox', { sandbox: sandbox.id, pod: sandbox.pod });
+}
+
+/** Nothing lives any more; what the plugins keep outside the namespace (addresses, host ports) has still to be given back. */
+async function markDead(deps: PodDeps, sandbox: Sandbox): Promise<void> {
+  const rebooted = sandbox.record.bootId !== deps.bootId;
+  const reason = rebooted ? 'the node was rebooted' : 'its namespaces are gone';
+  await deps.network.owe(networkTarget(sandbox), sandbox.state.results, reason);
+  await releaseNamespaces(deps, sandbox);
+  await sandbox.update({ phase: 'stopped', process: undefined, reason });
+  deps.log.warn('sandbox is dead', { sandbox: sandbox.id, pod: sandbox.pod, reason });
+}
+
+async function namespacesLive(deps: PodDeps, sandbox: Sandbox): Promise<boolean> {
+  if (sandbox.record.bootId !== deps.bootId) return false;
+  const pins = Object.values(sandbox.record.namespaces);
+  const live = await Promise.all(pins.map((pin) => statfs(pin).then((fs) => fs.type === NSFS_MAGIC, () => false)));
+  return live.every(Boolean);
+}
+
+/** Ends the process group of a plugin executable that outlived the Berth that started it. */
+async function endPlugin(plugin: PluginProcess): Promise<void> {
+  const stat = await readFile(`/proc/${plugin.pid}/stat`, 'utf8').catch(() => '');
+  // The second field, the command in parentheses, may hold anything; the rest follows its last parenthesis.
+  const startTime = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  if (startTime !== plugin.startTime) return;
+  try {
+    process.kill(-plugin.pid, 'SIGKILL');
+  } catch {
+    // It ended by itself in between.
+  }
+}
+
+async function guarded(deps: PodDeps, sandbox: Sandbox, finish: () => Promise<void>): Promise<void> {
+  try {
+    await finish();
+  } catch (error) {
+    const reason = `recovery: ${messageOf(error)}`;
+    deps.log.error('failed to finish an interrupted sandbox', { sandbox: sandbox.id, pod: sandbox.pod, reason });
+    await sandbox.update({ phase: 'unknown', reason }).catch(() => undefined);
+    if (deps.store.find(sandbox.id) === undefined) deps.store.add(sandbox);
+  }
+}

@@ -1,0 +1,133 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BerthError, messageOf, wrap } from '../../lib/errors.ts';
+import { newId } from '../../lib/id.ts';
+import { Rollback } from '../../lib/rollback.ts';
+import { nowNanos } from '../../lib/time.ts';
+import type { AttachmentRecord } from '../../network/attachment.ts';
+import type { PodDeps } from '../deps.ts';
+import { samePlan } from './creations.ts';
+import { writePodFiles } from './files.ts';
+import type { SandboxPlan } from './plan.ts';
+import type { SandboxRecord } from './record.ts';
+import { removeSandbox } from './remove.ts';
+import { Sandbox } from './sandbox.ts';
+import { detachNetwork, networkTarget, observe, releaseNamespaces, stateDirectory } from './teardown.ts';
+
+/** How long the caller will wait, and what ends the work: Berth's stopping, never the caller's going away. */
+export interface RunOptions {
+  readonly remainingMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Creates and starts a sandbox, and returns its id (CRI RunPodSandbox). A retry joins the creation under way, or is given the
+ * READY sandbox of an equal configuration; any other sandbox of that name is torn down first. Whatever fails is undone before
+ * the error is reported.
+ */
+export async function runSandbox(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Promise<string> {
+  return deps.creations.join(plan, async () => {
+    const old = deps.store.byName(plan.reservedName);
+    if (old !== undefined) {
+      const asked = { config: old.record.config, runtimeHandler: old.record.runtimeHandler };
+      if (old.state.phase === 'ready' && samePlan(asked, plan)) return old.id;
+      await removeSandbox(deps, old.id, options.remainingMs);
+    }
+    return create(deps, plan, options);
+  });
+}
+
+async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Promise<string> {
+  const sandbox = new Sandbox(newRecord(deps, plan), deps.files);
+  await deps.files.writeIntent(sandbox.record).catch((error: unknown) => {
+    throw wrap(`failed to record sandbox "${sandbox.id}"`, error, 'UNAVAILABLE');
+  });
+  const rollback = new Rollback();
+  try {
+    rollback.add('namespaces', () => releaseNamespaces(deps, sandbox));
+    await makeNamespaces(deps, sandbox, plan);
+    if (sandbox.record.attachments.length > 0) {
+      rollback.add('network', () => detachNetwork(deps, sandbox));
+      const { results, primaryIp } = await deps.network.attach(networkTarget(sandbox), observe(sandbox, deps), options);
+      await sandbox.update({ phase: 'ready', results, primaryIp, process: undefined });
+    } else {
+      await sandbox.update({ phase: 'ready' });
+    }
+  } catch (error) {
+    throw await undo(deps, sandbox, rollback, error);
+  }
+  deps.store.add(sandbox);
+  deps.events.publish('CONTAINER_CREATED_EVENT', sandbox);
+  deps.events.publish('CONTAINER_STARTED_EVENT', sandbox);
+  return sandbox.id;
+}
+
+/** Undoes what was done. When that fails too the sandbox is kept, as UNKNOWN, so that kubelet's Stop and Remove can finish it. */
+async function undo(deps: PodDeps, sandbox: Sandbox, rollback: Rollback, cause: unknown): Promise<BerthError> {
+  const failures = await rollback.run();
+  deps.store.keepFailed(sandbox, messageOf(cause));
+  const error = wrap(`failed to run sandbox "${sandbox.pod}"`, cause);
+  if (failures.length === 0) {
+    await deps.files.remove(sandbox.id);
+    return error;
+  }
+  const reason = failures.map((f) => `${f.name}: ${f.message}`).join('; ');
+  await sandbox.update({ phase: 'unknown', reason: `not undone: ${reason}` });
+  deps.store.add(sandbox);
+  return new BerthError(error.code, `${error.message} (and was not undone: ${reason})`, { cause });
+}
+
+function newRecord(deps: PodDeps, plan: SandboxPlan): SandboxRecord {
+  const id = newId();
+  const { network, ipc } = plan.namespaces;
+  const state = stateDirectory(deps, id);
+  const ownNetwork = network === 'POD';
+  return {
+    version: 1,
+    id,
+    reservedName: plan.reservedName,
+    createdAt: nowNanos().toString(),
+    bootId: deps.bootId,
+    runtimeHandler: plan.runtimeHandler,
+    config: plan.config,
+    namespaces: {
+      ...(ownNetwork ? { network: join(deps.settings.cni.netnsDir, `berth-${deps.instance}-${id.slice(0, 16)}`) } : {}),
+      ...(ownNetwork ? { uts: join(state, 'uts') } : {}),
+      ...(ipc === 'POD' ? { ipc: join(state, 'ipc') } : {}),
+    },
+    shm: ipc === 'POD' ? join(state, 'shm') : '',
+    hostname: ownNetwork ? plan.hostname || id.slice(0, 12) : '',
+    cgroupParent: plan.cgroupParent,
+    attachments: ownNetwork ? planAttachments(deps, plan, id) : [],
+  };
+}
+
+function planAttachments(deps: PodDeps, plan: SandboxPlan, sandboxId: string): AttachmentRecord[] {
+  const { config, metadata, cgroupParent } = plan;
+  return deps.network.plan(plan.runtimeHandler, {
+    ...metadata,
+    sandboxId,
+    portMappings: config.portMappings,
+    annotations: config.annotations,
+    cgroupPath: cgroupParent,
+    ...(config.dnsConfig === null ? {} : { dns: config.dnsConfig }),
+  });
+}
+
+async function makeNamespaces(deps: PodDeps, sandbox: Sandbox, plan: SandboxPlan): Promise<void> {
+  const { record } = sandbox;
+  const { network, ipc, uts } = record.namespaces;
+  await mkdir(record.shm === '' ? stateDirectory(deps, record.id) : record.shm, { recursive: true, mode: 0o700 });
+  const made = await Promise.allSettled([
+    writePodFiles(deps.files.directory(record.id), record.hostname, record.config.dnsConfig),
+    deps.namespaces.create({
+      ...(network === undefined ? {} : { net: network }),
+      ...(ipc === undefined ? {} : { ipc }),
+      ...(uts === undefined ? {} : { uts, hostname: record.hostname }),
+      ...(record.shm === '' ? {} : { shm: record.shm }),
+      sysctls: plan.sysctls,
+      loopbackUp: network !== undefined,
+    }),
+  ]);
+  for (const step of made) if (step.status === 'rejected') throw step.reason as Error;
+}

@@ -1,0 +1,24 @@
+import type { PodDeps } from '../deps.ts';
+import type { Sandbox } from './sandbox.ts';
+import { detachNetwork, releaseNamespaces } from './teardown.ts';
+
+/**
+ * Stops a sandbox (CRI StopPodSandbox). An unknown id and a stopped sandbox are success, as the CRI says. A failing
+ * CNI plugin does not fail the Stop: the namespaces go, and what it owes is a debt.
+ */
+export async function stopSandbox(deps: PodDeps, given: string, remainingMs: number): Promise<void> {
+  const sandbox = deps.store.find(given);
+  if (sandbox === undefined) return;
+  await deps.locks.with(sandbox.id, () => stopHeld(deps, sandbox, remainingMs));
+}
+
+/** Stops a sandbox whose lock is held. */
+export async function stopHeld(deps: PodDeps, sandbox: Sandbox, remainingMs: number): Promise<void> {
+  if (sandbox.state.phase === 'stopped') return;
+  const wasReady = sandbox.state.phase === 'ready';
+  await sandbox.update({ phase: 'stopping' });
+  await detachNetwork(deps, sandbox, { remainingMs });
+  await releaseNamespaces(deps, sandbox);
+  await sandbox.update({ phase: 'stopped', process: undefined });
+  if (wasReady) deps.events.publish('CONTAINER_STOPPED_EVENT', sandbox);
+}

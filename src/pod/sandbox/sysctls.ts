@@ -1,0 +1,49 @@
+import { invalid } from '../../lib/errors.ts';
+
+/** Sysctls that live in a namespace which a pod has of its own. */
+const NAMESPACED = [
+  { namespace: 'network', matches: (name: string) => name.startsWith('net.') },
+  {
+    namespace: 'ipc',
+    matches: (name: string) =>
+      /^kernel\.(shm|msg)[a-z_]+$/.test(name) || name === 'kernel.sem' || name.startsWith('fs.mqueue.'),
+  },
+] as const;
+
+const NAME = /^[a-z0-9_-]+([./][a-z0-9_-]+)+$/i;
+
+/** Which namespaces of the pod are its own; those of the node are not for a pod to change. */
+export interface OwnNamespaces {
+  readonly network: boolean;
+  readonly ipc: boolean;
+}
+
+/**
+ * Checks that each sysctl lives in a namespace that is the pod's own, and adds containerd's two defaults for pods with their
+ * own network: unprivileged ports and unprivileged ping. What the pod asks for wins.
+ */
+export function podSysctls(
+  asked: Readonly<Record<string, string>>,
+  own: OwnNamespaces,
+  defaults: { readonly unprivilegedPorts: boolean; readonly unprivilegedIcmp: boolean },
+): Record<string, string> {
+  const sysctls: Record<string, string> = {};
+  if (own.network && defaults.unprivilegedPorts) sysctls['net.ipv4.ip_unprivileged_port_start'] = '0';
+  if (own.network && defaults.unprivilegedIcmp) sysctls['net.ipv4.ping_group_range'] = '0 2147483647';
+  for (const [name, value] of Object.entries(asked)) sysctls[checked(name, value, own)] = value;
+  return sysctls;
+}
+
+/** The name with dots, as the kernel's documentation writes it, unless an interface name inside has dots itself. */
+function checked(name: string, value: string, own: OwnNamespaces): string {
+  const field = `config.linux.sysctls["${name.slice(0, 128)}"]`;
+  if (!NAME.test(name)) throw invalid(field, 'is not the name of a sysctl');
+  if (/[\n\0]/.test(value) || value.length > 4096) throw invalid(field, 'its value must be one line');
+  const slashFirst = /^[^.]*\//.test(name);
+  const dotted = slashFirst && !name.includes('.') ? name.replaceAll('/', '.') : name;
+  const family = slashFirst ? name.replaceAll('/', '.') : name;
+  const kind = NAMESPACED.find((n) => n.matches(family));
+  if (kind === undefined) throw invalid(field, 'is not namespaced: it would change the node, not the pod');
+  if (!own[kind.namespace]) throw invalid(field, `the pod uses the node's ${kind.namespace} namespace`);
+  return dotted;
+}

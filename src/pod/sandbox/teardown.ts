@@ -1,0 +1,50 @@
+/** The parts of taking a sandbox down that Stop, a failed Run and recovery share. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../../lib/errors.ts';
+import type { Observer, Target } from '../../network/pod-network.ts';
+import type { PodDeps } from '../deps.ts';
+import type { Sandbox } from './sandbox.ts';
+
+/** Keeps each step with the sandbox, and a running executable on disk, so that recovery can end it. */
+export function observe(sandbox: Sandbox, deps: Pick<PodDeps, 'log'>): Observer {
+  return {
+    onStep: (step) => sandbox.addStep(step),
+    onProcess: (process) => {
+      sandbox.update({ process }).catch((error: unknown) => {
+        deps.log.warn('failed to record a plugin process', { sandbox: sandbox.id, error: messageOf(error) });
+      });
+    },
+  };
+}
+
+/** The sandbox as PodNetwork wants it. A netns of '' says that it is gone. */
+export function networkTarget(sandbox: Sandbox, netns = sandbox.record.namespaces.network ?? ''): Target {
+  return { sandboxId: sandbox.id, pod: sandbox.pod, netns, attachments: sandbox.record.attachments };
+}
+
+/** DELs the sandbox's attachments; what is not paid is a debt, not an error. */
+export async function detachNetwork(
+  deps: PodDeps,
+  sandbox: Sandbox,
+  options: { remainingMs?: number; netns?: string } = {},
+): Promise<void> {
+  if (sandbox.record.attachments.length === 0) return;
+  const { remainingMs = Infinity, netns } = options;
+  await deps.network.detach(networkTarget(sandbox, netns), sandbox.state.results, observe(sandbox, deps), {
+    namespaceEnds: true,
+    remainingMs,
+  });
+}
+
+/** Unpins the namespaces, unmounts /dev/shm and removes the state directory. All of it may be gone already. */
+export async function releaseNamespaces(deps: PodDeps, sandbox: Sandbox): Promise<void> {
+  const { namespaces, shm, id } = sandbox.record;
+  await deps.namespaces.removeAll({ pins: Object.values(namespaces), ...(shm === '' ? {} : { shm }) });
+  await rm(stateDirectory(deps, id), { recursive: true, force: true });
+}
+
+/** Where the sandbox keeps what does not survive a reboot. */
+export function stateDirectory(deps: Pick<PodDeps, 'settings'>, id: string): string {
+  return join(deps.settings.storage.state, 'sandboxes', id);
+}
