@@ -1,7 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { isJsonObject } from '../lib/json.ts';
-import { packageRoot } from '../lib/package-root.ts';
+import { packageVersion } from '../lib/package-root.ts';
 import { defineCommand } from './command.ts';
 import { Exit } from './exit.ts';
 import { json } from './table.ts';
@@ -17,10 +14,3 @@ export const command = defineCommand({
     return Exit.ok;
   },
 });
-
-/** The version in our package.json. */
-export function packageVersion(): string {
-  const parsed: unknown = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8'));
-  const version = isJsonObject(parsed) ? parsed['version'] : undefined;
-  return typeof version === 'string' ? version : 'unknown';
-}

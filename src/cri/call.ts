@@ -10,5 +10,13 @@ export interface Call {
   readonly remainingMs: number;
 }
 
-export type Unary<Request, Response> = (deps: CriDeps, request: Request, call: Call) => Promise<Response> | Response;
-export type ServerStream<Request, Response> = (deps: CriDeps, request: Request, call: Call) => AsyncIterable<Response>;
+export type Unary<Request, Response> = (
+  deps: CriDeps,
+  request: Request,
+  call: Call,
+) => Promise<Response> | Response;
+export type ServerStream<Request, Response> = (
+  deps: CriDeps,
+  request: Request,
+  call: Call,
+) => AsyncIterable<Response>;

@@ -54,7 +54,9 @@ export class CriServer {
       });
       chmodSync(address, 0o600);
     } catch (error) {
-      throw new BerthError('UNAVAILABLE', `failed to listen on "${address}": ${messageOf(error)}`, { cause: error });
+      throw new BerthError('UNAVAILABLE', `failed to listen on "${address}": ${messageOf(error)}`, {
+        cause: error,
+      });
     } finally {
       process.umask(umask);
     }

@@ -7,13 +7,16 @@ const MESSAGE_MAX = 3_900;
 /** The one place where an error becomes a gRPC status. */
 export function toServiceError(thrown: unknown): ServiceError {
   const details = bounded(messageOf(thrown));
-  return Object.assign(new Error(details), { code: status[codeOf(thrown)], details, metadata: new Metadata() });
+  return Object.assign(new Error(details), {
+    code: status[codeOf(thrown)],
+    details,
+    metadata: new Metadata(),
+  });
 }
 
 function bounded(message: string): string {
   let text = wellFormed(message);
-  while (encodeURI(text).length > MESSAGE_MAX) text = `${text.slice(0, Math.floor(text.length * 0.9) - 1)}…`;
-  return text;
+  while (encodeURI(text).length > MESSAGE_MAX) text = wellFormed(`${text.slice(0, Math.floor(text.length * 0.9))}…`);
 }
 
 /** Half a surrogate pair, as a cut through a plugin's output may leave, cannot be encoded. */

@@ -95,14 +95,24 @@ export class Daemon {
     this.#stops.push(() => debts.stop());
     const { kept, undone } = await recoverSandboxes(pods);
     let recovered = false;
-    void undone.then(() => debts.firstAttempts()).then(() => {
-      recovered = true;
-    });
+    void undone
+      .then(() => debts.firstAttempts())
+      .then(() => {
+        recovered = true;
+      });
 
     const metricsServer = new MetricsServer(config.metrics.address, metrics.registry);
     await metricsServer.start();
     this.#stops.push(() => metricsServer.stop());
-    const deps = { config, pods, networks, debts, stopping: this.#stopping.signal, recovered: () => recovered, log: this.#log };
+    const deps = {
+      config,
+      pods,
+      networks,
+      debts,
+      stopping: this.#stopping.signal,
+      recovered: () => recovered,
+      log: this.#log,
+    };
     const server = new CriServer(deps, metrics);
     await server.start();
     this.#stops.push(() => this.#settle(pods));
@@ -127,14 +137,21 @@ export class Daemon {
       serve: delegated.serve,
     });
     const builtins = new BuiltinInvoke(pool, delegated);
-    const invoke = new SelectingInvoke({ builtin: cni.builtin, registry: createRegistry(), builtins, executables });
+    const invoke = new SelectingInvoke({
+      builtin: cni.builtin,
+      registry: createRegistry(),
+      builtins,
+      executables,
+    });
     return { pool, chain: new Chain({ invoke, cache: new ResultCache(cni.cacheDir), binDirs: cni.binDirs }) };
   }
 
   /** Lets creations undo themselves; what does not end in time is undone by the next start, from its record. */
   async #settle(pods: PodDeps): Promise<void> {
     using deadline = deadlineSignal('stopping', STOP_MS);
-    await raceSignal(Promise.all([pods.creations.idle(), pods.locks.idle()]), deadline.signal).catch(() => undefined);
+    await raceSignal(Promise.all([pods.creations.idle(), pods.locks.idle()]), deadline.signal).catch(
+      () => undefined,
+    );
   }
 
   #announce(instance: Instance, kept: number, ms: number): void {
@@ -165,5 +182,8 @@ function oldestSeconds(debts: Debts): number {
 function observeStep(metrics: Metrics, step: Step): void {
   const provider = step.provider === 'built-in' ? 'built-in' : 'executable';
   const result = step.error === undefined ? 'ok' : 'error';
-  metrics.pluginSeconds.observe({ plugin: step.plugin, verb: step.verb, provider, result }, step.durationMs / 1_000);
+  metrics.pluginSeconds.observe(
+    { plugin: step.plugin, verb: step.verb, provider, result },
+    step.durationMs / 1_000,
+  );
 }

@@ -30,7 +30,9 @@ export class MetricsServer {
     });
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) => {
-        reject(new BerthError('UNAVAILABLE', `failed to serve metrics on "${this.#address}": ${error.message}`));
+        reject(
+          new BerthError('UNAVAILABLE', `failed to serve metrics on "${this.#address}": ${error.message}`),
+        );
       });
       server.listen(Number(this.#address.slice(at + 1)), host, resolve);
     });

@@ -4,7 +4,11 @@ import { BerthError } from './errors.ts';
  * A signal that aborts with DEADLINE_EXCEEDED after so many milliseconds, or with the reason of the given signal before
  * that. Dispose it when the work has ended, so that no timer stays.
  */
-export function deadlineSignal(doing: string, ms: number, parent?: AbortSignal): { signal: AbortSignal } & Disposable {
+export function deadlineSignal(
+  doing: string,
+  ms: number,
+  parent?: AbortSignal,
+): { signal: AbortSignal } & Disposable {
   const controller = new AbortController();
   const onParent = (): void => controller.abort(parent?.reason);
   const timer = setTimeout(() => {
@@ -24,7 +28,10 @@ export function deadlineSignal(doing: string, ms: number, parent?: AbortSignal):
 /** Resolves after so many milliseconds, or at once when the signal aborts. Does not keep the process alive. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal?.aborted === true) return resolve();
+    if (signal?.aborted === true) {
+      resolve();
+      return;
+    }
     const done = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', done);
@@ -40,7 +47,10 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 export function raceSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason as Error);
-    if (signal.aborted) return onAbort();
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
     signal.addEventListener('abort', onAbort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });

@@ -59,5 +59,10 @@ export function invalid(field: string, problem: string): BerthError {
 
 /** True for an errno exception of Node with one of these codes. */
 export function isErrno(thrown: unknown, ...codes: string[]): thrown is NodeJS.ErrnoException {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' && codes.includes(thrown.code);
+  return (
+    thrown instanceof Error &&
+    'code' in thrown &&
+    typeof thrown.code === 'string' &&
+    codes.includes(thrown.code)
+  );
 }

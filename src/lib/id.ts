@@ -15,7 +15,10 @@ export function resolveId(given: string, known: ReadonlyMap<string, unknown>): s
   const matches: string[] = [];
   for (const id of known.keys()) if (id.startsWith(given)) matches.push(id);
   if (matches.length > 1) {
-    throw new BerthError('INVALID_ARGUMENT', `id "${given}" is ambiguous: ${matches.length} ids begin with it`);
+    throw new BerthError(
+      'INVALID_ARGUMENT',
+      `id "${given}" is ambiguous: ${matches.length} ids begin with it`,
+    );
   }
   return matches[0];
 }

@@ -44,7 +44,9 @@ class PinoLogger implements Logger {
 /** One line for a person: `12:00:00.000 INFO message key=value`. */
 function textLine(json: string): string {
   const { time, level, msg, ...rest } = JSON.parse(json) as Record<string, unknown>;
-  const fields = Object.entries(rest).map(([k, v]) => `${k}=${typeof v === 'string' ? v : JSON.stringify(v)}`);
+  const fields = Object.entries(rest).map(
+    ([k, v]) => `${k}=${typeof v === 'string' ? v : JSON.stringify(v)}`,
+  );
   return [String(time).slice(11, 23), String(level).toUpperCase(), String(msg), ...fields].join(' ') + '\n';
 }
 

@@ -7,7 +7,8 @@ export function packageRoot(): string {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, 'package.json'))) {
     const parent = dirname(directory);
-    if (parent === directory) throw new Error(`failed to find package.json above "${fileURLToPath(import.meta.url)}"`);
+    if (parent === directory)
+      throw new Error(`failed to find package.json above "${fileURLToPath(import.meta.url)}"`);
     directory = parent;
   }
   return directory;
@@ -15,6 +16,8 @@ export function packageRoot(): string {
 
 /** The version in our package.json. */
 export function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
+    version: string;
+  };
   return version;
 }

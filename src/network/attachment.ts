@@ -28,7 +28,10 @@ export function hostPortsOf(capabilityArgs: JsonObject): string[] {
   const mappings = capabilityArgs['portMappings'];
   if (!Array.isArray(mappings)) return [];
   return mappings.filter(isJsonObject).map((mapping) => {
-    const { protocol = 'tcp', hostIP = '', hostPort = 0 } = mapping;
-    return [protocol, hostIP, hostPort].filter((part) => part !== '').join('/');
+    const { protocol, hostIP, hostPort } = mapping;
+    const parts = [protocol, hostIP, hostPort].filter(
+      (part) => typeof part === 'string' || typeof part === 'number',
+    );
+    return parts.filter((part) => part !== '').join('/');
   });
 }

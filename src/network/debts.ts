@@ -143,11 +143,15 @@ export class Debts {
    */
   async beforeAdd(network: string): Promise<void> {
     const due = this.list().filter(
-      (d) => d.attachment.network.name === network && Date.now() - Date.parse(d.lastAttemptAt) >= ADD_WAITS_MS,
+      (d) =>
+        d.attachment.network.name === network && Date.now() - Date.parse(d.lastAttemptAt) >= ADD_WAITS_MS,
     );
     if (due.length === 0) return;
     const waiting = new AbortController();
-    await Promise.race([Promise.all(due.map((d) => this.#attempt(d.id))), sleep(ADD_WAITS_MS, waiting.signal)]);
+    await Promise.race([
+      Promise.all(due.map((d) => this.#attempt(d.id))),
+      sleep(ADD_WAITS_MS, waiting.signal),
+    ]);
     waiting.abort();
   }
 
@@ -174,7 +178,9 @@ export class Debts {
     if (running !== undefined) return running;
     this.#retryAt.set(id, Date.now() + this.#options.delTimeoutMs);
     const attempt = this.#settle(id)
-      .catch((error: unknown) => this.#options.log.error("failed to record a debt", { debt: id, error: messageOf(error) }))
+      .catch((error: unknown) =>
+        this.#options.log.error('failed to record a debt', { debt: id, error: messageOf(error) }),
+      )
       .finally(() => this.#attempts.delete(id));
     this.#attempts.set(id, attempt);
     return attempt;

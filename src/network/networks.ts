@@ -121,7 +121,8 @@ export class Networks {
     const { cni, runtimes, defaultRuntime } = this.#options;
     const own = runtimes.get(runtimeHandler || defaultRuntime)?.cniConfDir ?? '';
     const source = this.#sources.get(own === '' ? cni.confDir : own);
-    if (source === undefined) throw new BerthError('INTERNAL', `no network configurations for "${runtimeHandler}"`);
+    if (source === undefined)
+      throw new BerthError('INTERNAL', `no network configurations for "${runtimeHandler}"`);
     return source;
   }
 
@@ -145,7 +146,9 @@ export class Networks {
 }
 
 function report(log: Logger, { dir, generation, verdicts, error }: Snapshot): void {
-  const files = verdicts.map(({ file, verdict, reason }) => `${file}: ${verdict}${reason === '' ? '' : ` (${reason})`}`);
+  const files = verdicts.map(
+    ({ file, verdict, reason }) => `${file}: ${verdict}${reason === '' ? '' : ` (${reason})`}`,
+  );
   if (error === '') log.info('read network configurations', { dir, generation, files });
   else log.warn('failed to read network configurations', { dir, error: messageOf(error) });
 }

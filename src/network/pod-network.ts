@@ -129,7 +129,11 @@ export class PodNetwork {
       if (outcome.failures.length === 0) continue;
       const owed = outcome.failures.map((f) => f.index).sort((a, b) => a - b);
       const errors = outcome.failures.map((f) => f.error).join('; ');
-      await this.#debts.owe({ sandboxId: target.sandboxId, pod: target.pod, attachment, result }, owed, errors);
+      await this.#debts.owe(
+        { sandboxId: target.sandboxId, pod: target.pod, attachment, result },
+        owed,
+        errors,
+      );
     }
   }
 
@@ -155,7 +159,8 @@ export class PodNetwork {
   #primary(results: readonly Result[], attachments: readonly AttachmentRecord[]): PrimaryIp {
     const [result] = results;
     const [attachment] = attachments;
-    if (result === undefined || attachment === undefined) throw new BerthError('UNAVAILABLE', 'no network was attached');
+    if (result === undefined || attachment === undefined)
+      throw new BerthError('UNAVAILABLE', 'no network was attached');
     const primary = choosePrimaryIp(result, attachment.ifName, this.#settings.ipPref);
     if (primary !== undefined) return primary;
     throw new BerthError(

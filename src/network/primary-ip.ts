@@ -80,12 +80,18 @@ export function choosePrimaryIp(
 }
 
 function eligibleOf(found: readonly Found[], ifName: string): { eligible: Found[]; rule: string } {
-  const direct = found.filter((f) => f.interface === undefined || (inSandbox(f.interface) && f.interface.name === ifName));
-  if (direct.length > 0) return { eligible: direct, rule: `addresses on ${ifName} in the sandbox, or on no named interface` };
+  const direct = found.filter(
+    (f) => f.interface === undefined || (inSandbox(f.interface) && f.interface.name === ifName),
+  );
+  if (direct.length > 0)
+    return { eligible: direct, rule: `addresses on ${ifName} in the sandbox, or on no named interface` };
   const inside = found.filter((f) => f.interface !== undefined && inSandbox(f.interface));
   const names = new Set(inside.map((f) => f.interface?.name));
   if (names.size !== 1) return { eligible: [], rule: '' };
-  return { eligible: inside, rule: `no address on ${ifName}; ${[...names].join()} is the only interface in the sandbox` };
+  return {
+    eligible: inside,
+    rule: `no address on ${ifName}; ${[...names].join()} is the only interface in the sandbox`,
+  };
 }
 
 function preferenceRule(preference: IpPreference, wanted: IpFamily | 'cni', primary: Found): string {
@@ -105,7 +111,8 @@ function candidate(
   const facts = { address: found.address, family: found.family, interface: found.interface?.name ?? '' };
   if (found === primary) return { ...facts, verdict: 'primary', reason: 'chosen' };
   if (rest.includes(found)) {
-    const reason = wanted !== 'cni' && found.family !== wanted ? `ip_pref prefers ${wanted}` : 'comes later in the result';
+    const reason =
+      wanted !== 'cni' && found.family !== wanted ? `ip_pref prefers ${wanted}` : 'comes later in the result';
     return { ...facts, verdict: 'additional', reason };
   }
   const reason =

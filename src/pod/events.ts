@@ -84,7 +84,8 @@ export class PodEvents {
     } finally {
       signal.removeEventListener('abort', end);
       this.#subscriptions.delete(subscription);
-      if (subscription.dropped > 0) this.#log.warn('event subscriber was too slow', { dropped: subscription.dropped });
+      if (subscription.dropped > 0)
+        this.#log.warn('event subscriber was too slow', { dropped: subscription.dropped });
     }
   }
 }

@@ -28,15 +28,18 @@ describe('crictl', () => {
   let daemon: TestDaemon;
   let initial: string[];
 
+  const started: AsyncDisposable[] = [];
+
   before(async () => {
     node = await TestNode.create();
+    started.push(node);
     daemon = await TestDaemon.start({ node });
+    started.push(daemon);
     initial = await state();
   });
 
   after(async () => {
-    await daemon[Symbol.asyncDispose]();
-    await node[Symbol.asyncDispose]();
+    for (const it of started.reverse()) await it[Symbol.asyncDispose]();
   });
 
   async function crictl(...args: string[]): Promise<string> {

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { execa } from 'execa';
 import { stringify } from 'smol-toml';
 import { CriClient } from './cri-client.ts';
+import { unmountBelow } from './mounts.ts';
 import type { TestNode } from './node.ts';
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
@@ -114,7 +114,7 @@ export class TestDaemon implements AsyncDisposable {
       if (this.#process !== undefined && existsSync(this.socket)) await this.client.clear();
     } finally {
       await this.stop();
-      await this.#unmount();
+      await unmountBelow(this.directory);
       await rm(this.directory, { recursive: true, force: true });
     }
   }
@@ -154,14 +154,6 @@ export class TestDaemon implements AsyncDisposable {
     const config = { ...defaults, ...this.#options.config };
     for (const [section, keys] of Object.entries(defaults)) config[section] = { ...keys, ...config[section] };
     await writeFile(join(directory, 'config.toml'), stringify(config));
-  }
-
-  /** What a daemon that was killed or failed left mounted here; deepest first. */
-  async #unmount(): Promise<void> {
-    const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map((line) => line.split(' ')[4] ?? '');
-    for (const path of mounts.filter((mount) => mount.startsWith(`${this.directory}/`)).reverse()) {
-      await execa('umount', ['--lazy', path], { reject: false });
-    }
   }
 }
 

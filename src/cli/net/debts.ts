@@ -54,7 +54,7 @@ function list(answer: unknown, context: CommandContext): void {
 export function debtTable(debts: readonly JsonObject[], now: Date): string {
   const rows = debts.map((debt) => [
     stringOf(debt['id']),
-    stringOf(debt['pod']),
+    podOf(debt),
     stringOf(debt['network']),
     stringsOf(debt['plugins']).join(','),
     [...stringsOf(debt['addresses']), ...stringsOf(debt['hostPorts'])].join(','),
@@ -78,7 +78,11 @@ function describe(answer: unknown): string {
   if (!isJsonObject(answer)) return '';
   const kept = [...stringsOf(answer['addresses']), ...stringsOf(answer['hostPorts'])];
   const freed = kept.length === 0 ? '' : `, free again: ${kept.join(', ')}`;
-  return printable(`${stringOf(answer['id'])} of pod ${stringOf(answer['pod'])}${freed}`);
+  return printable(`${stringOf(answer['id'])} of pod ${podOf(answer)}${freed}`);
+}
+
+function podOf(debt: JsonObject): string {
+  return `${stringOf(debt['namespace'])}/${stringOf(debt['name'])}`;
 }
 
 function inHowLong(time: string, now: Date): string {

@@ -68,8 +68,17 @@ function directory(dir: JsonObject): string {
     ],
     ['Generation', generation === undefined ? undefined : `${generation}, since ${stringOf(dir['since'])}`],
     ['Error', stringOf(dir['error'])],
+    ['Plugins say', pluginStatus(objectOf(dir['status']))],
   ]);
   return `${about}${networkTable(networks)}${fileTable(files)}`;
+}
+
+/** What the last STATUS probe found; nothing before the first one. */
+function pluginStatus(status: JsonObject): string {
+  const at = stringOf(status['at']);
+  if (at === '') return '';
+  const said = status['ok'] === true ? 'ready' : `${stringOf(status['network'])}: ${stringOf(status['error'])}`;
+  return `${said} (${at})`;
 }
 
 function networkTable(networks: readonly JsonObject[]): string {

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import protobuf from 'protobufjs';
+import { snakeCase } from '../../config/keys.ts';
 import { nearest } from '../../config/nearest.ts';
 import type { PodSandboxConfig } from '../../gen/runtime/v1/PodSandboxConfig.ts';
 import { BerthError, invalid, isErrno, messageOf } from '../../lib/errors.ts';
@@ -106,8 +107,4 @@ function unknownField(type: protobuf.Type, key: string): string {
     type.fieldsArray.map((field) => snakeCase(field.name)),
   );
   return `no such field${near === undefined ? '' : ` (did you mean ${near}?)`}`;
-}
-
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -57,9 +57,13 @@ interface Story {
 function findStory({ pods }: CriDeps, given: string): Story {
   const failed = pods.store.failed();
   if (given.includes('/')) {
-    const sandbox = pods.store.all().reverse().find((s) => s.pod === given);
+    const sandbox = pods.store
+      .all()
+      .reverse()
+      .find((s) => s.pod === given);
     const failure = failed.find((f) => f.sandbox.pod === given);
-    if (sandbox !== undefined && (sandbox.state.phase === 'ready' || failure === undefined)) return { sandbox };
+    if (sandbox !== undefined && (sandbox.state.phase === 'ready' || failure === undefined))
+      return { sandbox };
     if (failure !== undefined) return { sandbox: failure.sandbox, failure };
   } else {
     const sandbox = pods.store.find(requireId('pod', given));
@@ -67,5 +71,8 @@ function findStory({ pods }: CriDeps, given: string): Story {
     const failure = failed.find((f) => f.sandbox.id.startsWith(given));
     if (failure !== undefined) return { sandbox: failure.sandbox, failure };
   }
-  throw new BerthError('NOT_FOUND', `no sandbox "${given.slice(0, 512)}", nor one that failed within the last hour`);
+  throw new BerthError(
+    'NOT_FOUND',
+    `no sandbox "${given.slice(0, 512)}", nor one that failed within the last hour`,
+  );
 }

@@ -3,7 +3,8 @@ import type { Logger } from '../../lib/log.ts';
 import type { Interceptor } from './interceptor.ts';
 
 /** Calls that kubelet makes all the time and that change nothing: their lines are for debugging only. */
-const QUIET = /^(List|Stream|Status$|Version$|PodSandboxStatus$|GetContainerEvents$|RuntimeConfig$|ImageFsInfo$)/;
+const QUIET =
+  /^(List|Stream|Status$|Version$|PodSandboxStatus$|GetContainerEvents$|RuntimeConfig$|ImageFsInfo$)/;
 
 /** One line for each call, with its id, time and outcome. An unknown RPC is the client's probing, not our error. */
 export function logInterceptor(log: Logger): Interceptor {
@@ -22,7 +23,8 @@ export function logInterceptor(log: Logger): Interceptor {
     } catch (error) {
       const code = codeOf(error);
       const line = { ...facts(), code, error: messageOf(error) };
-      if (code === 'UNIMPLEMENTED' || call.signal.aborted || QUIET.test(call.method)) log.debug('refused', line);
+      if (code === 'UNIMPLEMENTED' || call.signal.aborted || QUIET.test(call.method))
+        log.debug('refused', line);
       else log.warn('failed', line);
       throw error;
     }
@@ -32,7 +34,10 @@ export function logInterceptor(log: Logger): Interceptor {
 /** What a message is about; never its payload. */
 function subject(message: unknown): Record<string, unknown> {
   if (typeof message !== 'object' || message === null) return {};
-  const { podSandboxId, config } = message as { podSandboxId?: unknown; config?: { metadata?: unknown } | null };
+  const { podSandboxId, config } = message as {
+    podSandboxId?: unknown;
+    config?: { metadata?: unknown } | null;
+  };
   return {
     ...(typeof podSandboxId === 'string' ? { sandbox: podSandboxId } : {}),
     ...(config?.metadata === undefined || config.metadata === null ? {} : { pod: podName(config.metadata) }),

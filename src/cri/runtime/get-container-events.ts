@@ -4,18 +4,15 @@ import type { ServerStream } from '../call.ts';
 import { statusOf } from './pod-sandbox-status.ts';
 
 /** CRI GetContainerEvents (evented PLEG): events from now on, each with the sandbox's status at that moment. */
-export const getContainerEvents: ServerStream<GetEventsRequest__Output, ContainerEventResponse> = async function* (
-  deps,
-  _request,
-  call,
-) {
-  for await (const event of deps.pods.events.subscribe(call.signal)) {
-    yield {
-      containerId: event.sandbox.id,
-      containerEventType: event.type,
-      createdAt: event.createdAt.toString(),
-      podSandboxStatus: statusOf(event.sandbox, event.state),
-      containersStatuses: [],
-    };
-  }
-};
+export const getContainerEvents: ServerStream<GetEventsRequest__Output, ContainerEventResponse> =
+  async function* (deps, _request, call) {
+    for await (const event of deps.pods.events.subscribe(call.signal)) {
+      yield {
+        containerId: event.sandbox.id,
+        containerEventType: event.type,
+        createdAt: event.createdAt.toString(),
+        podSandboxStatus: statusOf(event.sandbox, event.state),
+        containersStatuses: [],
+      };
+    }
+  };

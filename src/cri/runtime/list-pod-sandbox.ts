@@ -7,7 +7,10 @@ import type { SandboxStore } from '../../pod/sandbox/store.ts';
 import type { Unary } from '../call.ts';
 
 /** CRI ListPodSandbox: answered from memory. */
-export const listPodSandbox: Unary<ListPodSandboxRequest__Output, ListPodSandboxResponse> = (deps, request) => ({
+export const listPodSandbox: Unary<ListPodSandboxRequest__Output, ListPodSandboxResponse> = (
+  deps,
+  request,
+) => ({
   items: filtered(deps.pods.store, request.filter).map(listItem),
 });
 

@@ -9,7 +9,10 @@ import { requireId } from './require-id.ts';
 import { sandboxInfo } from './sandbox-info.ts';
 
 /** CRI PodSandboxStatus: answered from memory; verbose adds how the pod got its IP. */
-export const podSandboxStatus: Unary<PodSandboxStatusRequest__Output, PodSandboxStatusResponse> = (deps, request) => {
+export const podSandboxStatus: Unary<PodSandboxStatusRequest__Output, PodSandboxStatusResponse> = (
+  deps,
+  request,
+) => {
   const sandbox = deps.pods.store.get(requireId('pod_sandbox_id', request.podSandboxId));
   return {
     status: statusOf(sandbox, sandbox.state),
@@ -28,7 +31,10 @@ export function statusOf(sandbox: Sandbox, state: SandboxState): PodSandboxStatu
     metadata: config.metadata,
     state: criState(state),
     createdAt,
-    network: { ip: ip?.ip ?? '', additionalIps: (ip?.additionalIps ?? []).map((additional) => ({ ip: additional })) },
+    network: {
+      ip: ip?.ip ?? '',
+      additionalIps: (ip?.additionalIps ?? []).map((additional) => ({ ip: additional })),
+    },
     linux: { namespaces: { options: config.linux?.securityContext?.namespaceOptions ?? {} } },
     labels: config.labels,
     annotations: config.annotations,

@@ -6,7 +6,11 @@ import type { Unary } from '../call.ts';
 import { requireId } from './require-id.ts';
 
 /** CRI RemovePodSandbox: a running sandbox is stopped first; idempotent; an unknown id is success. */
-export const removePodSandbox: Unary<RemovePodSandboxRequest__Output, RemovePodSandboxResponse> = async (deps, request, call) => {
+export const removePodSandbox: Unary<RemovePodSandboxRequest__Output, RemovePodSandboxResponse> = async (
+  deps,
+  request,
+  call,
+) => {
   const id = requireId('pod_sandbox_id', request.podSandboxId);
   await removeSandbox(deps.pods, id, call.remainingMs).catch((error: unknown) => {
     throw wrap(`failed to remove sandbox "${id}"`, error);

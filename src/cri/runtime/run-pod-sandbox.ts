@@ -8,7 +8,11 @@ import type { Unary } from '../call.ts';
  * CRI RunPodSandbox: creates and starts a pod's sandbox; ready when it returns. The work goes on when the client goes
  * away: its retry joins it.
  */
-export const runPodSandbox: Unary<RunPodSandboxRequest__Output, RunPodSandboxResponse> = async (deps, request, call) => {
+export const runPodSandbox: Unary<RunPodSandboxRequest__Output, RunPodSandboxResponse> = async (
+  deps,
+  request,
+  call,
+) => {
   const plan = planSandbox(request.config, request.runtimeHandler, deps.config);
   const options = { remainingMs: call.remainingMs, signal: deps.stopping };
   return { podSandboxId: await runSandbox(deps.pods, plan, options) };

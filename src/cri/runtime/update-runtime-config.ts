@@ -5,7 +5,10 @@ import { invalid } from '../../lib/errors.ts';
 import type { Unary } from '../call.ts';
 
 /** CRI UpdateRuntimeConfig: kubelet tells the node's pod CIDRs; with `conf_template` a network is made from them. */
-export const updateRuntimeConfig: Unary<UpdateRuntimeConfigRequest__Output, UpdateRuntimeConfigResponse> = async (deps, request) => {
+export const updateRuntimeConfig: Unary<
+  UpdateRuntimeConfigRequest__Output,
+  UpdateRuntimeConfigResponse
+> = async (deps, request) => {
   const given = request.runtimeConfig?.networkConfig?.podCidr ?? '';
   if (given !== '') await deps.networks.usePodCidrs(given.split(',').map(checkCidr));
   return {};

@@ -7,7 +7,10 @@ interface Creation {
 }
 
 /** True when both ask for the same sandbox; the order of map entries does not matter. */
-export function samePlan(a: Pick<SandboxPlan, 'config' | 'runtimeHandler'>, b: Pick<SandboxPlan, 'config' | 'runtimeHandler'>): boolean {
+export function samePlan(
+  a: Pick<SandboxPlan, 'config' | 'runtimeHandler'>,
+  b: Pick<SandboxPlan, 'config' | 'runtimeHandler'>,
+): boolean {
   return a.runtimeHandler === b.runtimeHandler && isDeepStrictEqual(a.config, b.config);
 }
 

@@ -15,11 +15,16 @@ export async function resolvConf(dns: DNSConfig__Output | null): Promise<string>
 }
 
 /** Writes what the pod's containers mount: hostname, hosts, resolv.conf. */
-export async function writePodFiles(directory: string, hostname: string, dns: DNSConfig__Output | null): Promise<void> {
+export async function writePodFiles(
+  directory: string,
+  hostname: string,
+  dns: DNSConfig__Output | null,
+): Promise<void> {
   const [hosts, resolv] = await Promise.all([readIfThere('/etc/hosts'), resolvConf(dns)]);
   const name = `${hostname === '' ? nodeHostname() : hostname}\n`;
   // Containers of any user read these through their mounts; the directory above is 0700.
-  const write = (file: string, content: string): Promise<void> => writeFile(join(directory, file), content, { mode: 0o644 });
+  const write = (file: string, content: string): Promise<void> =>
+    writeFile(join(directory, file), content, { mode: 0o644 });
   await Promise.all([write('hostname', name), write('hosts', hosts), write('resolv.conf', resolv)]);
 }
 

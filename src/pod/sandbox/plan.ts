@@ -69,7 +69,11 @@ export function planSandbox(
 
 function checkMetadata(config: PodSandboxConfig__Output): SandboxPlan['metadata'] {
   if (config.metadata === null) throw invalid('config.metadata', 'must be set');
-  for (const [field, max] of [['name', 253], ['namespace', 253], ['uid', 128]] as const) {
+  for (const [field, max] of [
+    ['name', 253],
+    ['namespace', 253],
+    ['uid', 128],
+  ] as const) {
     const value = config.metadata[field];
     if (value === '') throw invalid(`config.metadata.${field}`, 'must not be empty');
     if (value.length > max) throw invalid(`config.metadata.${field}`, `is longer than ${max} characters`);
@@ -85,10 +89,16 @@ function checkHandler(handler: string, settings: Config['containerd']): void {
   const runtime = settings.runtimes.get(name);
   if (runtime === undefined) {
     const known = [...settings.runtimes.keys()].join(', ');
-    throw invalid('runtime_handler', `no runtime for "${name.slice(0, 128)}" is configured; there is ${known}`);
+    throw invalid(
+      'runtime_handler',
+      `no runtime for "${name.slice(0, 128)}" is configured; there is ${known}`,
+    );
   }
   if (runtime.sandbox === 'pause') {
-    throw new BerthError('UNIMPLEMENTED', `runtime_handler "${name}": sandboxes that need a pause container are not served`);
+    throw new BerthError(
+      'UNIMPLEMENTED',
+      `runtime_handler "${name}": sandboxes that need a pause container are not served`,
+    );
   }
 }
 
@@ -114,15 +124,19 @@ function checkPorts(mappings: readonly PortMapping__Output[]): void {
   const taken = new Map<string, number>();
   for (const [i, mapping] of mappings.entries()) {
     const field = `config.port_mappings[${i}]`;
-    if (!['TCP', 'UDP', 'SCTP'].includes(mapping.protocol)) throw invalid(`${field}.protocol`, 'must be TCP, UDP or SCTP');
+    if (!['TCP', 'UDP', 'SCTP'].includes(mapping.protocol))
+      throw invalid(`${field}.protocol`, 'must be TCP, UDP or SCTP');
     checkPort(`${field}.container_port`, mapping.containerPort);
     checkPort(`${field}.host_port`, mapping.hostPort);
-    if (mapping.hostIp !== '' && isIP(mapping.hostIp) === 0) throw invalid(`${field}.host_ip`, 'is not an IP address');
+    if (mapping.hostIp !== '' && isIP(mapping.hostIp) === 0)
+      throw invalid(`${field}.host_ip`, 'is not an IP address');
     if (mapping.hostPort === 0) continue;
-    if (mapping.containerPort === 0) throw invalid(`${field}.container_port`, 'must be set when host_port is');
+    if (mapping.containerPort === 0)
+      throw invalid(`${field}.container_port`, 'must be set when host_port is');
     const key = `${mapping.protocol} ${mapping.hostIp} ${mapping.hostPort}`;
     const other = taken.get(key);
-    if (other !== undefined) throw invalid(`${field}.host_port`, `${mapping.hostPort} is already taken by port_mappings[${other}]`);
+    if (other !== undefined)
+      throw invalid(`${field}.host_port`, `${mapping.hostPort} is already taken by port_mappings[${other}]`);
     taken.set(key, i);
   }
 }
@@ -134,23 +148,33 @@ function checkPort(field: string, port: number): void {
 function checkLabels(config: PodSandboxConfig__Output): void {
   for (const [key, value] of Object.entries(config.labels)) {
     const size = Buffer.byteLength(key) + Buffer.byteLength(value);
-    if (size > LABEL_MAX) throw invalid(`config.labels["${key.slice(0, 64)}"]`, `key and value are ${size} bytes, over ${LABEL_MAX}`);
+    if (size > LABEL_MAX)
+      throw invalid(
+        `config.labels["${key.slice(0, 64)}"]`,
+        `key and value are ${size} bytes, over ${LABEL_MAX}`,
+      );
   }
   let size = 0;
-  for (const [key, value] of Object.entries(config.annotations)) size += Buffer.byteLength(key) + Buffer.byteLength(value);
-  if (size > ANNOTATIONS_MAX) throw invalid('config.annotations', `are ${size} bytes in all, over ${ANNOTATIONS_MAX}`);
+  for (const [key, value] of Object.entries(config.annotations))
+    size += Buffer.byteLength(key) + Buffer.byteLength(value);
+  if (size > ANNOTATIONS_MAX)
+    throw invalid('config.annotations', `are ${size} bytes in all, over ${ANNOTATIONS_MAX}`);
 }
 
 /** Every pid mode is accepted: it matters to containers, and is echoed in the status. */
 function checkNamespaces(options: NamespaceOption__Output | null): SandboxPlan['namespaces'] {
   const field = 'config.linux.security_context.namespace_options';
   if (options === null) return { network: 'POD', ipc: 'POD' };
-  if (!['POD', 'CONTAINER', 'NODE', 'TARGET'].includes(options.pid)) throw invalid(`${field}.pid`, `unknown mode ${options.pid}`);
+  if (!['POD', 'CONTAINER', 'NODE', 'TARGET'].includes(options.pid))
+    throw invalid(`${field}.pid`, `unknown mode ${options.pid}`);
   const usernsMode = options.usernsOptions?.mode ?? 'NODE';
   if (usernsMode !== 'NODE') {
     throw new BerthError('UNIMPLEMENTED', `${field}.userns_options.mode: user namespaces are not served`);
   }
-  return { network: podOrNode(`${field}.network`, options.network), ipc: podOrNode(`${field}.ipc`, options.ipc) };
+  return {
+    network: podOrNode(`${field}.network`, options.network),
+    ipc: podOrNode(`${field}.ipc`, options.ipc),
+  };
 }
 
 function podOrNode(field: string, mode: string): 'POD' | 'NODE' {
@@ -160,6 +184,7 @@ function podOrNode(field: string, mode: string): 'POD' | 'NODE' {
 
 function checkHostname(hostname: string): void {
   if (hostname === '') return;
-  if (hostname.length > HOSTNAME_MAX) throw invalid('config.hostname', `is longer than ${HOSTNAME_MAX} characters`);
+  if (hostname.length > HOSTNAME_MAX)
+    throw invalid('config.hostname', `is longer than ${HOSTNAME_MAX} characters`);
   if (!HOSTNAME.test(hostname)) throw invalid('config.hostname', 'must be letters, digits, "." and "-"');
 }

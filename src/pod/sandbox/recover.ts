@@ -79,7 +79,14 @@ async function markDead(deps: PodDeps, sandbox: Sandbox): Promise<void> {
 async function namespacesLive(deps: PodDeps, sandbox: Sandbox): Promise<boolean> {
   if (sandbox.record.bootId !== deps.bootId) return false;
   const pins = Object.values(sandbox.record.namespaces);
-  const live = await Promise.all(pins.map((pin) => statfs(pin).then((fs) => fs.type === NSFS_MAGIC, () => false)));
+  const live = await Promise.all(
+    pins.map((pin) =>
+      statfs(pin).then(
+        (fs) => fs.type === NSFS_MAGIC,
+        () => false,
+      ),
+    ),
+  );
   return live.every(Boolean);
 }
 
@@ -101,7 +108,11 @@ async function guarded(deps: PodDeps, sandbox: Sandbox, finish: () => Promise<vo
     await finish();
   } catch (error) {
     const reason = `recovery: ${messageOf(error)}`;
-    deps.log.error('failed to finish an interrupted sandbox', { sandbox: sandbox.id, pod: sandbox.pod, reason });
+    deps.log.error('failed to finish an interrupted sandbox', {
+      sandbox: sandbox.id,
+      pod: sandbox.pod,
+      reason,
+    });
     await sandbox.update({ phase: 'unknown', reason }).catch(() => undefined);
     if (deps.store.find(sandbox.id) === undefined) deps.store.add(sandbox);
   }

@@ -48,7 +48,11 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
     await makeNamespaces(deps, sandbox, plan);
     if (sandbox.record.attachments.length > 0) {
       rollback.add('network', () => detachNetwork(deps, sandbox));
-      const { results, primaryIp } = await deps.network.attach(networkTarget(sandbox), observe(sandbox, deps), options);
+      const { results, primaryIp } = await deps.network.attach(
+        networkTarget(sandbox),
+        observe(sandbox, deps),
+        options,
+      );
       await sandbox.update({ phase: 'ready', results, primaryIp, process: undefined });
     } else {
       await sandbox.update({ phase: 'ready' });
@@ -63,7 +67,12 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
 }
 
 /** Undoes what was done. When that fails too the sandbox is kept, as UNKNOWN, so that kubelet's Stop and Remove can finish it. */
-async function undo(deps: PodDeps, sandbox: Sandbox, rollback: Rollback, cause: unknown): Promise<BerthError> {
+async function undo(
+  deps: PodDeps,
+  sandbox: Sandbox,
+  rollback: Rollback,
+  cause: unknown,
+): Promise<BerthError> {
   const failures = await rollback.run();
   deps.store.keepFailed(sandbox, messageOf(cause));
   const error = wrap(`failed to run sandbox "${sandbox.pod}"`, cause);
@@ -91,7 +100,9 @@ function newRecord(deps: PodDeps, plan: SandboxPlan): SandboxRecord {
     runtimeHandler: plan.runtimeHandler,
     config: plan.config,
     namespaces: {
-      ...(ownNetwork ? { network: join(deps.settings.cni.netnsDir, `berth-${deps.instance}-${id.slice(0, 16)}`) } : {}),
+      ...(ownNetwork
+        ? { network: join(deps.settings.cni.netnsDir, `berth-${deps.instance}-${id.slice(0, 16)}`) }
+        : {}),
       ...(ownNetwork ? { uts: join(state, 'uts') } : {}),
       ...(ipc === 'POD' ? { ipc: join(state, 'ipc') } : {}),
     },
@@ -117,7 +128,10 @@ function planAttachments(deps: PodDeps, plan: SandboxPlan, sandboxId: string): A
 async function makeNamespaces(deps: PodDeps, sandbox: Sandbox, plan: SandboxPlan): Promise<void> {
   const { record } = sandbox;
   const { network, ipc, uts } = record.namespaces;
-  await mkdir(record.shm === '' ? stateDirectory(deps, record.id) : record.shm, { recursive: true, mode: 0o700 });
+  await mkdir(record.shm === '' ? stateDirectory(deps, record.id) : record.shm, {
+    recursive: true,
+    mode: 0o700,
+  });
   const made = await Promise.allSettled([
     writePodFiles(deps.files.directory(record.id), record.hostname, record.config.dnsConfig),
     deps.namespaces.create({

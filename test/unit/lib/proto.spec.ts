@@ -26,7 +26,9 @@ describe('the wire contract', () => {
 
   it('decodes int64 as strings, enums as names and absent fields as defaults', () => {
     const { responseDeserialize, responseSerialize } = loadCri().RuntimeService.service.PodSandboxStatus;
-    const wire = responseSerialize({ status: { id: 'a', createdAt: '1753000000000000001', state: 'SANDBOX_NOTREADY' } });
+    const wire = responseSerialize({
+      status: { id: 'a', createdAt: '1753000000000000001', state: 'SANDBOX_NOTREADY' },
+    });
     const { status, info, containersStatuses, timestamp } = responseDeserialize(wire);
     assert.equal(status?.createdAt, '1753000000000000001');
     assert.equal(status.state, 'SANDBOX_NOTREADY');

@@ -34,7 +34,7 @@ describe('the gate between chains and garbage collection', () => {
       order.push('gc done');
     }, never);
     await turn();
-    assert.deepEqual(order, []);
+    assert.equal(order.length, 0);
     add.release();
     await adding;
     await turn();

@@ -6,7 +6,7 @@ import { familyOf } from '../../../../../src/network/cni/versions/addresses.ts';
 
 const octet = fc.nat(255);
 const ip4 = fc.tuple(octet, octet, octet, octet).map((parts) => parts.join('.'));
-const ip6 = fc.nat(0xffff).map((tail) => `fd00:1::${(tail + 1).toString(16)}`);
+const ip6 = fc.nat(0xfffe).map((tail) => `fd00:1::${(tail + 1).toString(16)}`);
 const cidr4 = fc.tuple(ip4, fc.nat(32)).map(([ip, length]) => `${ip}/${length}`);
 const cidr6 = fc.tuple(ip6, fc.nat(128)).map(([ip, length]) => `${ip}/${length}`);
 const cidr = fc.oneof(cidr4, cidr6);
@@ -58,7 +58,7 @@ const result: fc.Arbitrary<Result> = fc.array(resultInterface, { maxLength: 4 })
         domain: optional(fc.constant('cluster.local')),
       })
       .map(defined) as fc.Arbitrary<Result['dns']>,
-  }),
+  }).map(defined),
 );
 
 function thrownBy(work: () => unknown): CniError {

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { defaultConfig, loadConfig } from '../../../src/config/load.ts';
+
+const V2 = 'plugins."io.containerd.grpc.v1.cri"';
+const V3_RUNTIME = "plugins.'io.containerd.cri.v1.runtime'";
+const V3_IMAGES = "plugins.'io.containerd.cri.v1.images'";
+
+describe("containerd's configuration", () => {
+  let dir = '';
+
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'berth-config-'));
+  });
+
+  afterEach(() => rmSync(dir, { recursive: true }));
+
+  function write(name: string, toml: string): string {
+    const path = join(dir, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, toml);
+    return path;
+  }
+
+  function load(containerd: string, own = '') {
+    return loadConfig({
+      path: write('berth.toml', own),
+      explicit: true,
+      containerdConfigPath: write('containerd.toml', containerd),
+    });
+  }
+
+  it('of version 2 gives its cni and registry sections', () => {
+    const { config, warnings } = load(`
+      version = 2
+      [${V2}.cni]
+      bin_dir = "/c/bin"
+      conf_dir = "/c/net.d"
+      conf_template = "/c/template"
+      ip_pref = "ipv6"
+      max_conf_num = 2
+      [${V2}.registry]
+      config_path = "/c/certs.d"
+    `);
+    assert.deepEqual(config.cni, {
+      ...defaultConfig().cni,
+      binDirs: ['/c/bin'],
+      confDir: '/c/net.d',
+      confTemplate: '/c/template',
+      ipPref: 'ipv6',
+      maxConfNum: 2,
+    });
+    assert.equal(config.containerd.registryConfigPath, '/c/certs.d');
+    assert.deepEqual(warnings, []);
+  });
+
+  it('of version 3 gives them from their own plugins, with a list of plugin directories', () => {
+    const { config } = load(`
+      version = 3
+      [${V3_RUNTIME}.cni]
+      bin_dir = ""
+      bin_dirs = ["/c/one", "/c/two"]
+      conf_dir = "/c/net.d"
+      [${V3_IMAGES}.registry]
+      config_path = "/c/certs.d"
+    `);
+    assert.deepEqual(config.cni.binDirs, ['/c/one', '/c/two']);
+    assert.equal(config.cni.confDir, '/c/net.d');
+    assert.equal(config.containerd.registryConfigPath, '/c/certs.d');
+  });
+
+  it("fills in only where our own file is silent", () => {
+    const { config } = load(
+      `version = 2\n[${V2}.cni]\nconf_dir = "/c/net.d"\nmax_conf_num = 5\n`,
+      '[cni]\nconf_dir = "/ours"\n',
+    );
+    assert.deepEqual([config.cni.confDir, config.cni.maxConfNum], ['/ours', 5]);
+  });
+
+  it('that says nothing, or empty strings, leaves the defaults', () => {
+    const silent = load(`version = 2\n[${V2}.cni]\nconf_dir = ""\nbin_dir = ""\nip_pref = ""\nconf_template = ""\n`);
+    assert.deepEqual(silent.config, defaultConfig());
+    assert.deepEqual(load('version = 3\n').config, defaultConfig());
+  });
+
+  it('takes zero for all network files', () => {
+    assert.equal(load(`version = 2\n[${V2}.cni]\nmax_conf_num = 0\n`).config.cni.maxConfNum, 0);
+  });
+
+  it('with an unknown ip_pref means ipv4, with a warning', () => {
+    const { config, warnings } = load(`version = 2\n[${V2}.cni]\nip_pref = "v6"\n`, '');
+    assert.equal(config.cni.ipPref, 'ipv4');
+    assert.match(warnings.join(), /ip_pref "v6"/);
+  });
+
+  it('follows imports by pattern and by name, relative to the file, later ones winning key by key', () => {
+    write('conf.d/20-b.toml', `version = 2\n[${V2}.cni]\nmax_conf_num = 7\nip_pref = "cni"\n`);
+    write('conf.d/10-a.toml', `version = 2\n[${V2}.cni]\nmax_conf_num = 6\nbin_dir = "/a/bin"\n`);
+    write('conf.d/ignored.json', '{');
+    write('more/last.toml', `[${V2}.cni]\nip_pref = "ipv6"\n`);
+    const { config } = load(
+      `version = 2\nimports = ["conf.d/*.toml", "more/last.toml"]\n[${V2}.cni]\nconf_dir = "/c/net.d"\nmax_conf_num = 5\n`,
+    );
+    const { confDir, binDirs, maxConfNum, ipPref } = config.cni;
+    assert.deepEqual([confDir, binDirs, maxConfNum, ipPref], ['/c/net.d', ['/a/bin'], 7, 'ipv6']);
+  });
+
+  it('may import in a circle', () => {
+    write('other.toml', `version = 2\nimports = ["containerd.toml"]\n[${V2}.cni]\nmax_conf_num = 9\n`);
+    assert.equal(load('version = 2\nimports = ["other.toml", "containerd.toml"]\n').config.cni.maxConfNum, 9);
+  });
+
+  it('matches patterns in directories, too, and nothing is no error', () => {
+    write('a1/x.toml', `version = 2\n[${V2}.cni]\nmax_conf_num = 3\n`);
+    assert.equal(load('version = 2\nimports = ["a?/*.toml", "none/*.toml", "no*/x.toml"]\n').config.cni.maxConfNum, 3);
+  });
+
+  it('must exist, and so must what it imports by name', () => {
+    const path = write('berth.toml', '');
+    assert.throws(
+      () => loadConfig({ path, explicit: true, containerdConfigPath: join(dir, 'absent.toml') }),
+      /failed to read configuration ".*absent\.toml": ENOENT/,
+    );
+    assert.throws(() => load('version = 2\nimports = ["gone.toml"]\n'), /gone\.toml": ENOENT/);
+  });
+
+  it('is refused in a version that we do not know', () => {
+    assert.throws(() => load('version = 4\n'), /has version 4, versions 2 and 3/);
+    assert.throws(() => load('[plugins.cri.cni]\n'), /has version 1, versions 2 and 3/);
+    assert.throws(() => load('version = "2"\n'), /has version "2"/);
+  });
+
+  it('is refused with imports that are no list of paths', () => {
+    assert.throws(() => load('version = 2\nimports = "x"\n'), /imports must be a list of paths/);
+    assert.throws(() => load('version = 2\nimports = [3]\n'), /imports must be a list of paths/);
+  });
+
+  it('is blamed by name for a bad value that comes from it', () => {
+    assert.throws(
+      () => load(`version = 2\n[${V2}.cni]\nconf_dir = "net.d"\n`),
+      /invalid cni\.conf_dir: must be an absolute path \(taken from .*containerd\.toml\)/,
+    );
+    assert.throws(
+      () => load(`version = 2\n[${V2}.cni]\nconf_dir = "/c"\n`, '[cni]\nconf_dir = "net.d"\n'),
+      /invalid cni\.conf_dir: must be an absolute path$/,
+    );
+  });
+});

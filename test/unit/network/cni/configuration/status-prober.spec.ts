@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { setTimeout as after } from 'node:timers/promises';
+import { StatusProber } from '../../../../../src/network/cni/configuration/status-prober.ts';
+import type { StatusVerdict } from '../../../../../src/network/cni/configuration/readiness.ts';
+import { CniError, type NetworkList } from '../../../../../src/network/cni/types.ts';
+
+function network(name: string, cniVersion = '1.1.0'): NetworkList {
+  return { name, cniVersion, disableCheck: false, disableGC: false, plugins: [{ type: 'x' }], source: '', text: '' };
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  for (let tries = 0; !isSo(); tries += 1) {
+    assert.ok(tries < 200, 'waited too long');
+    await after(5);
+  }
+}
+
+describe('the STATUS prober', () => {
+  let prober: StatusProber | undefined;
+  afterEach(() => prober?.stop());
+
+  it('finds a network good until a plugin says no, and good again after', async () => {
+    let problem: Error | undefined;
+    const seen: StatusVerdict[] = [];
+    prober = new StatusProber({
+      probe: async () => {
+        if (problem !== undefined) throw problem;
+      },
+      networks: () => [network('net')],
+      onChange: (verdict) => seen.push(verdict),
+      intervalMs: 5,
+    });
+    assert.equal(prober.verdict.ok, true);
+    prober.start();
+    await until(() => prober?.verdict.at !== '');
+    problem = new CniError(50, 'subnet.env is missing');
+    await until(() => prober?.verdict.ok === false);
+    assert.deepEqual({ ...prober.verdict, at: '' }, { ok: false, network: 'net', error: 'subnet.env is missing', code: 50, isTimeout: false, at: '' });
+    problem = undefined;
+    await until(() => prober?.verdict.ok === true);
+    assert.deepEqual(
+      seen.map(({ ok, code }) => [ok, code]),
+      [
+        [true, 0],
+        [false, 50],
+        [true, 0],
+      ],
+    );
+  });
+
+  it('ends a probe that hangs and says so', async () => {
+    let ended = 0;
+    prober = new StatusProber({
+      probe: (_network, { signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            ended += 1;
+            reject(signal.reason as Error);
+          });
+        }),
+      networks: () => [network('net')],
+      timeoutMs: 20,
+      intervalMs: 1,
+    });
+    prober.start();
+    await until(() => prober?.verdict.isTimeout === true);
+    assert.match(prober.verdict.error, /STATUS took longer than 20 ms/);
+    await until(() => ended >= 2);
+  });
+
+  it('asks only networks of 1.1.0, and the next one after a good one', async () => {
+    const asked: string[] = [];
+    prober = new StatusProber({
+      probe: async ({ name }) => {
+        asked.push(name);
+      },
+      networks: () => [network('old', '1.0.0'), network('a'), network('b')],
+    });
+    prober.start();
+    await until(() => prober?.verdict.at !== '');
+    assert.deepEqual(asked, ['a', 'b']);
+  });
+
+  it('probes at once when it is told that the networks changed, also while it probes', async () => {
+    const waiting: (() => void)[] = [];
+    prober = new StatusProber({
+      probe: () => new Promise((resolve) => void waiting.push(resolve)),
+      networks: () => [network('a')],
+      intervalMs: 60_000,
+    });
+    prober.start();
+    await until(() => waiting.length === 1);
+    prober.kick();
+    waiting[0]?.();
+    await until(() => waiting.length === 2);
+    waiting[1]?.();
+    await after(10);
+    assert.equal(waiting.length, 2);
+  });
+
+  it('asks nothing after it was stopped', async () => {
+    let asked = 0;
+    prober = new StatusProber({ probe: async () => void (asked += 1), networks: () => [network('a')], intervalMs: 1 });
+    prober.start();
+    await until(() => asked > 1);
+    prober.stop();
+    const before = asked;
+    await after(20);
+    prober.kick();
+    assert.equal(asked, before);
+  });
+});
