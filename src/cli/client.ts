@@ -78,9 +78,9 @@ export class Client implements Disposable {
     return this.#call('list pods', QUICK_MS, (o, done) => this.#runtime.ListPodSandbox({ filter }, o, done));
   }
 
-  podStatus(id: string): Promise<PodSandboxStatusResponse__Output> {
+  podStatus(id: string, { verbose }: { verbose: boolean }): Promise<PodSandboxStatusResponse__Output> {
     return this.#call(`inspect pod "${id}"`, QUICK_MS, (o, done) =>
-      this.#runtime.PodSandboxStatus({ podSandboxId: id, verbose: true }, o, done),
+      this.#runtime.PodSandboxStatus({ podSandboxId: id, verbose }, o, done),
     );
   }
 

@@ -17,6 +17,7 @@ export function toServiceError(thrown: unknown): ServiceError {
 function bounded(message: string): string {
   let text = wellFormed(message);
   while (encodeURI(text).length > MESSAGE_MAX) text = wellFormed(`${text.slice(0, Math.floor(text.length * 0.9))}…`);
+  return text;
 }
 
 /** Half a surrogate pair, as a cut through a plugin's output may leave, cannot be encoded. */

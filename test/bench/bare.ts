@@ -45,7 +45,7 @@ export class BareKernel implements Disposable {
     const name = `bare${number}`;
     const netnsFd = openSync(netns, 'r');
     try {
-      const data = vethData({ name: 'eth0', netnsFd, up: true });
+      const data = vethData({ name: 'eth0', netnsFd });
       this.#host.request(newLink({ name, kind: 'veth', data, master: this.#bridge, up: true }));
     } finally {
       closeSync(netnsFd);

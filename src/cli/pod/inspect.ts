@@ -18,7 +18,7 @@ of a verbose PodSandboxStatus with info parsed, as crictl inspectp shows it.`,
   async run(values, [given = ''], context) {
     using client = await connect(values, context);
     const pod = findPod(given, (await client.listPods()).items);
-    const answer = await client.podStatus(pod.id);
+    const answer = await client.podStatus(pod.id, { verbose: true });
     context.stdout(
       values.json ? json({ status: answer.status, ...parsedInfo(answer.info) }) : describe(answer),
     );

@@ -74,7 +74,7 @@ async function listing(
 /** A pod may go while we look; then it has no IP to show. */
 async function ipOf(client: Client, pod: PodSandbox__Output): Promise<string> {
   try {
-    const { status } = await client.podStatus(pod.id);
+    const { status } = await client.podStatus(pod.id, { verbose: false });
     return status?.network?.ip ?? '';
   } catch (error) {
     if (codeOf(error) === 'NOT_FOUND') return '';

@@ -71,7 +71,7 @@ describe("containerd's configuration", () => {
     assert.equal(config.containerd.registryConfigPath, '/c/certs.d');
   });
 
-  it("fills in only where our own file is silent", () => {
+  it('fills in only where our own file is silent', () => {
     const { config } = load(
       `version = 2\n[${V2}.cni]\nconf_dir = "/c/net.d"\nmax_conf_num = 5\n`,
       '[cni]\nconf_dir = "/ours"\n',
@@ -80,7 +80,9 @@ describe("containerd's configuration", () => {
   });
 
   it('that says nothing, or empty strings, leaves the defaults', () => {
-    const silent = load(`version = 2\n[${V2}.cni]\nconf_dir = ""\nbin_dir = ""\nip_pref = ""\nconf_template = ""\n`);
+    const silent = load(
+      `version = 2\n[${V2}.cni]\nconf_dir = ""\nbin_dir = ""\nip_pref = ""\nconf_template = ""\n`,
+    );
     assert.deepEqual(silent.config, defaultConfig());
     assert.deepEqual(load('version = 3\n').config, defaultConfig());
   });
@@ -114,7 +116,10 @@ describe("containerd's configuration", () => {
 
   it('matches patterns in directories, too, and nothing is no error', () => {
     write('a1/x.toml', `version = 2\n[${V2}.cni]\nmax_conf_num = 3\n`);
-    assert.equal(load('version = 2\nimports = ["a?/*.toml", "none/*.toml", "no*/x.toml"]\n').config.cni.maxConfNum, 3);
+    assert.equal(
+      load('version = 2\nimports = ["a?/*.toml", "none/*.toml", "no*/x.toml"]\n').config.cni.maxConfNum,
+      3,
+    );
   });
 
   it('must exist, and so must what it imports by name', () => {

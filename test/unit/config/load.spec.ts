@@ -45,12 +45,16 @@ describe('the configuration', () => {
   it('must exist when a person named it', () => {
     assert.throws(
       () => loadConfig({ path: join(dir, 'absent.toml'), explicit: true }),
-      (error: unknown) => error instanceof BerthError && error.code === 'NOT_FOUND' && error.message.includes('absent.toml'),
+      (error: unknown) =>
+        error instanceof BerthError && error.code === 'NOT_FOUND' && error.message.includes('absent.toml'),
     );
   });
 
   it('that cannot be read is an error even when nobody named it', () => {
-    assert.throws(() => loadConfig({ path: dir, explicit: false }), /failed to read configuration ".*": EISDIR/);
+    assert.throws(
+      () => loadConfig({ path: dir, explicit: false }),
+      /failed to read configuration ".*": EISDIR/,
+    );
   });
 
   it('of an empty file is the defaults', () => {
@@ -66,7 +70,10 @@ describe('the configuration', () => {
     const { config } = load('');
     assert.throws(() => Object.assign(config.cni, { confDir: '/x' }), TypeError);
     assert.throws(() => (config.cni.binDirs as string[]).push('/x'), TypeError);
-    assert.throws(() => Object.assign(config.containerd.runtimes.get('runc') ?? {}, { type: 'x' }), TypeError);
+    assert.throws(
+      () => Object.assign(config.containerd.runtimes.get('runc') ?? {}, { type: 'x' }),
+      TypeError,
+    );
   });
 
   it('takes addresses with and without unix://', () => {
@@ -81,7 +88,9 @@ describe('the configuration', () => {
   });
 
   it('adds runtime handlers to runc and fills in their defaults', () => {
-    const { runtimes } = load('[containerd.runtimes.kataFC]\ntype = "io.containerd.kata.v2"\nsandbox = "pause"\n').config.containerd;
+    const { runtimes } = load(
+      '[containerd.runtimes.kataFC]\ntype = "io.containerd.kata.v2"\nsandbox = "pause"\n',
+    ).config.containerd;
     assert.deepEqual([...runtimes.keys()], ['runc', 'kataFC']);
     assert.deepEqual(runtimes.get('kataFC'), {
       type: 'io.containerd.kata.v2',
@@ -96,10 +105,15 @@ describe('the configuration', () => {
   });
 
   it('warns that registry_config_path does not reach a containerd of its own', () => {
-    const { warnings } = load('[containerd]\naddress = "/run/c.sock"\nregistry_config_path = "/etc/certs.d"\n');
+    const { warnings } = load(
+      '[containerd]\naddress = "/run/c.sock"\nregistry_config_path = "/etc/certs.d"\n',
+    );
     assert.equal(warnings.length, 1);
     assert.match(warnings[0] ?? '', /registry_config_path/);
-    assert.deepEqual(load('[containerd]\naddress = "embedded"\nregistry_config_path = "/etc/certs.d"\n').warnings, []);
+    assert.deepEqual(
+      load('[containerd]\naddress = "embedded"\nregistry_config_path = "/etc/certs.d"\n').warnings,
+      [],
+    );
   });
 
   it('names the place of a syntax error', () => {
@@ -113,54 +127,162 @@ describe('the configuration', () => {
   });
 
   const refused: [what: string, toml: string, message: RegExp][] = [
-    ['an unknown key', '[cni]\nconf_dirs = "/x"', /unknown key cni\.conf_dirs \(did you mean cni\.conf_dir\?\)/],
+    [
+      'an unknown key',
+      '[cni]\nconf_dirs = "/x"',
+      /unknown key cni\.conf_dirs \(did you mean cni\.conf_dir\?\)/,
+    ],
     ['a key that is like no other', '[cni]\nfrobnicate = 1', /unknown key cni\.frobnicate$/],
     ['a key in our own spelling', '[cni]\nconfDir = "/x"', /unknown key cni\.confDir/],
     ['an unknown section', '[cnii]\n', /unknown section cnii \(did you mean cni\?\)/],
-    ['a key outside its section', 'conf_dir = "/x"', /unknown section conf_dir \(did you mean cni\.conf_dir\?\)/],
+    [
+      'a key outside its section',
+      'conf_dir = "/x"',
+      /unknown section conf_dir \(did you mean cni\.conf_dir\?\)/,
+    ],
     ['a section named like a method of every object', '[constructor]\n', /unknown section constructor$/],
     ['a section that is no table', 'cni = 3', /invalid cni: must be a table/],
-    ['an unknown key of a handler', '[containerd.runtimes.k]\nbinry = "x"', /unknown key containerd\.runtimes\.k\.binry/],
-    ['a handler with an impossible name', '[containerd.runtimes."a/b"]\n', /invalid containerd\.runtimes\.a\/b: the name/],
-    ['a handler named __proto__', '[containerd.runtimes.__proto__]\n', /invalid containerd\.runtimes\.__proto__: the name/],
-    ['a handler that is no table', '[containerd.runtimes]\nk = 3', /invalid containerd\.runtimes\.k: must be a table/],
-    ['handlers that are no table', '[containerd]\nruntimes = 3', /invalid containerd\.runtimes: must be a table/],
-    ['a default handler that does not exist', '[containerd]\ndefault_runtime = "kata"', /containerd\.default_runtime: .* only runc/],
-    ['a bad runtime type', '[containerd.runtimes.k]\ntype = "runc"', /invalid containerd\.runtimes\.k\.type: /],
-    ['a bad sandbox kind', '[containerd.runtimes.kataFC]\nsandbox = "vm"', /invalid containerd\.runtimes\.kataFC\.sandbox: /],
-    ['a relative binary', '[containerd.runtimes.k]\nbinary = "./runc"', /invalid containerd\.runtimes\.k\.binary: /],
+    [
+      'an unknown key of a handler',
+      '[containerd.runtimes.k]\nbinry = "x"',
+      /unknown key containerd\.runtimes\.k\.binry/,
+    ],
+    [
+      'a handler with an impossible name',
+      '[containerd.runtimes."a/b"]\n',
+      /invalid containerd\.runtimes\.a\/b: the name/,
+    ],
+    [
+      'a handler named __proto__',
+      '[containerd.runtimes.__proto__]\n',
+      /invalid containerd\.runtimes\.__proto__: the name/,
+    ],
+    [
+      'a handler that is no table',
+      '[containerd.runtimes]\nk = 3',
+      /invalid containerd\.runtimes\.k: must be a table/,
+    ],
+    [
+      'handlers that are no table',
+      '[containerd]\nruntimes = 3',
+      /invalid containerd\.runtimes: must be a table/,
+    ],
+    [
+      'a default handler that does not exist',
+      '[containerd]\ndefault_runtime = "kata"',
+      /containerd\.default_runtime: .* only runc/,
+    ],
+    [
+      'a bad runtime type',
+      '[containerd.runtimes.k]\ntype = "runc"',
+      /invalid containerd\.runtimes\.k\.type: /,
+    ],
+    [
+      'a bad sandbox kind',
+      '[containerd.runtimes.kataFC]\nsandbox = "vm"',
+      /invalid containerd\.runtimes\.kataFC\.sandbox: /,
+    ],
+    [
+      'a relative binary',
+      '[containerd.runtimes.k]\nbinary = "./runc"',
+      /invalid containerd\.runtimes\.k\.binary: /,
+    ],
     ['a relative directory', '[cni]\nconf_dir = "net.d"', /invalid cni\.conf_dir: must be an absolute path/],
     ['an empty directory', '[storage]\nroot = ""', /invalid storage\.root: must be an absolute path/],
     ['a NUL in a path', '[storage]\nroot = "/a\\u0000b"', /invalid storage\.root: must not contain a NUL/],
-    ['a plugin directory with a colon', '[cni]\nbin_dirs = ["/a:/b"]', /invalid cni\.bin_dirs\.0: must not contain a colon/],
-    ['a plugin directory that is relative', '[cni]\nbin_dirs = ["/a", "b"]', /invalid cni\.bin_dirs\.1: must be an absolute/],
+    [
+      'a plugin directory with a colon',
+      '[cni]\nbin_dirs = ["/a:/b"]',
+      /invalid cni\.bin_dirs\.0: must not contain a colon/,
+    ],
+    [
+      'a plugin directory that is relative',
+      '[cni]\nbin_dirs = ["/a", "b"]',
+      /invalid cni\.bin_dirs\.1: must be an absolute/,
+    ],
     ['one directory instead of a list', '[cni]\nbin_dirs = "/a"', /invalid cni\.bin_dirs: must be a list/],
-    ['root and state in one place', '[storage]\nroot = "/x/"\nstate = "/x"', /invalid storage\.state: .*another directory/],
+    [
+      'root and state in one place',
+      '[storage]\nroot = "/x/"\nstate = "/x"',
+      /invalid storage\.state: .*another directory/,
+    ],
     ['a number for a path', '[storage]\nroot = 3', /invalid storage\.root: must be a string/],
     ['a date for a path', '[storage]\nroot = 1979-05-27', /invalid storage\.root: must be a string/],
-    ['a relative socket', '[grpc]\naddress = "unix://run/x.sock"', /invalid grpc\.address: must be the absolute path/],
+    [
+      'a relative socket',
+      '[grpc]\naddress = "unix://run/x.sock"',
+      /invalid grpc\.address: must be the absolute path/,
+    ],
     ['a TCP address for the socket', '[grpc]\naddress = "tcp://127.0.0.1:1"', /invalid grpc\.address: /],
-    ['a socket path that the kernel cannot take', `[grpc]\naddress = "/${'x'.repeat(107)}"`, /at most|longer than 107 bytes/],
+    [
+      'a socket path that the kernel cannot take',
+      `[grpc]\naddress = "/${'x'.repeat(107)}"`,
+      /at most|longer than 107 bytes/,
+    ],
     ['a word for the engine', '[containerd]\naddress = "docker"', /invalid containerd\.address: /],
-    ['an unknown ip_pref', '[cni]\nip_pref = "both"', /invalid cni\.ip_pref: must be one of "ipv4", "ipv6", "cni", "auto"/],
-    ['an unknown builtin mode', '[cni]\nbuiltin = "always"', /invalid cni\.builtin: must be one of "auto", "never"/],
+    [
+      'an unknown ip_pref',
+      '[cni]\nip_pref = "both"',
+      /invalid cni\.ip_pref: must be one of "ipv4", "ipv6", "cni", "auto"/,
+    ],
+    [
+      'an unknown builtin mode',
+      '[cni]\nbuiltin = "always"',
+      /invalid cni\.builtin: must be one of "auto", "never"/,
+    ],
     ['a negative max_conf_num', '[cni]\nmax_conf_num = -1', /invalid cni\.max_conf_num: must be at least 0/],
-    ['a fractional max_conf_num', '[cni]\nmax_conf_num = 1.5', /invalid cni\.max_conf_num: must be a whole number/],
-    ['no time for ADD', '[cni]\nadd_timeout_seconds = 0', /invalid cni\.add_timeout_seconds: must be more than 0/],
+    [
+      'a fractional max_conf_num',
+      '[cni]\nmax_conf_num = 1.5',
+      /invalid cni\.max_conf_num: must be a whole number/,
+    ],
+    [
+      'no time for ADD',
+      '[cni]\nadd_timeout_seconds = 0',
+      /invalid cni\.add_timeout_seconds: must be more than 0/,
+    ],
     ['endless time for DEL', '[cni]\ndel_timeout_seconds = inf', /invalid cni\.del_timeout_seconds: /],
-    ['a timeout that is not a number', '[cni]\ndel_timeout_seconds = nan', /invalid cni\.del_timeout_seconds: /],
-    ['a timeout as text', '[cni]\ndel_timeout_seconds = "30s"', /invalid cni\.del_timeout_seconds: must be a number/],
+    [
+      'a timeout that is not a number',
+      '[cni]\ndel_timeout_seconds = nan',
+      /invalid cni\.del_timeout_seconds: /,
+    ],
+    [
+      'a timeout as text',
+      '[cni]\ndel_timeout_seconds = "30s"',
+      /invalid cni\.del_timeout_seconds: must be a number/,
+    ],
     ['a port out of range', '[streaming]\nport = 65536', /invalid streaming\.port: must be at most 65535/],
-    ['a name for the streaming address', '[streaming]\naddress = "localhost"', /invalid streaming\.address: must be an IP/],
-    ['a metrics address without port', '[metrics]\naddress = "127.0.0.1"', /invalid metrics\.address: must be ADDRESS:PORT/],
+    [
+      'a name for the streaming address',
+      '[streaming]\naddress = "localhost"',
+      /invalid streaming\.address: must be an IP/,
+    ],
+    [
+      'a metrics address without port',
+      '[metrics]\naddress = "127.0.0.1"',
+      /invalid metrics\.address: must be ADDRESS:PORT/,
+    ],
     ['a metrics port out of range', '[metrics]\naddress = "127.0.0.1:70000"', /invalid metrics\.address: /],
     ['a bare IPv6 metrics address', '[metrics]\naddress = "::1:9100"', /invalid metrics\.address: /],
     ['an unknown log level', '[log]\nlevel = "loud"', /invalid log\.level: must be one of/],
     ['an unknown log format', '[log]\nformat = "xml"', /invalid log\.format: /],
     ['an unknown cgroup driver', '[runtime]\ncgroup_driver = "none"', /invalid runtime\.cgroup_driver: /],
-    ['text for a truth value', '[sandbox]\nunprivileged_ports = "yes"', /invalid sandbox\.unprivileged_ports: must be true or false/],
-    ['a word for restrict_oom_score_adj', '[runtime]\nrestrict_oom_score_adj = "yes"', /must be "auto", true or false/],
-    ['log lines of no bytes', '[runtime]\nmax_container_log_line_size = 0', /max_container_log_line_size: must be -1/],
+    [
+      'text for a truth value',
+      '[sandbox]\nunprivileged_ports = "yes"',
+      /invalid sandbox\.unprivileged_ports: must be true or false/,
+    ],
+    [
+      'a word for restrict_oom_score_adj',
+      '[runtime]\nrestrict_oom_score_adj = "yes"',
+      /must be "auto", true or false/,
+    ],
+    [
+      'log lines of no bytes',
+      '[runtime]\nmax_container_log_line_size = 0',
+      /max_container_log_line_size: must be -1/,
+    ],
   ];
 
   for (const [what, toml, message] of refused) {

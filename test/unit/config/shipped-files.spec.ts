@@ -36,7 +36,10 @@ describe('the files in config/', () => {
 
   it('berth.service leaves the pods alone when the daemon stops', () => {
     const settings = new Map(
-      [...shipped('berth.service').matchAll(/^(\w+)=(.*)$/gm)].map(([, key = '', value = '']) => [key, value]),
+      [...shipped('berth.service').matchAll(/^(\w+)=(.*)$/gm)].map(([, key = '', value = '']) => [
+        key,
+        value,
+      ]),
     );
     assert.equal(settings.get('KillMode'), 'process');
     assert.equal(settings.get('Delegate'), 'yes');

@@ -41,11 +41,11 @@ describe('KeyedLock', () => {
       order.push(`-${name}`);
       if (name === 'a1') throw new Error('a1 failed');
     };
-    const all = [
+    const all = Promise.allSettled([
       lock.with('a', step('a1', 20)),
       lock.with('a', step('a2', 1)),
       lock.with('b', step('b1', 5)),
-    ];
+    ]);
     await lock.idle();
     const outcomes = await all;
     assert.deepEqual(

@@ -50,8 +50,9 @@ function tokenize(text: string): Token[] {
   };
   for (let open = text.indexOf('{{'); open >= 0; open = text.indexOf('{{', from)) {
     const isComment = /^\{\{(- )?\/\*/.test(text.slice(open, open + 6));
-    const close = isComment ? text.indexOf('}}', text.indexOf('*/', open)) : text.indexOf('}}', open);
-    if (close < 0) throw bad(place(text, open), 'unclosed action');
+    const commentEnd = isComment ? text.indexOf('*/', open) : open;
+    const close = commentEnd < 0 ? -1 : text.indexOf('}}', commentEnd);
+    if (close < 0) throw bad(place(text, open), isComment ? 'unclosed comment' : 'unclosed action');
     const inner = text.slice(open + 2, close);
     pushText(text.slice(from, open), from, /^-\s/.test(inner));
     isTrimming = /\s-$/.test(inner);

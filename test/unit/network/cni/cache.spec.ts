@@ -7,7 +7,15 @@ import type { Attachment } from '../../../../src/network/cni/types.ts';
 
 const TEXT = '{"name":"net","cniVersion":"1.0.0","plugins":[{"type":"bridge"}]}';
 const attachment: Attachment = {
-  network: { name: 'net', cniVersion: '1.0.0', disableCheck: false, disableGC: false, plugins: [{ type: 'bridge' }], source: '', text: TEXT },
+  network: {
+    name: 'net',
+    cniVersion: '1.0.0',
+    disableCheck: false,
+    disableGC: false,
+    plugins: [{ type: 'bridge' }],
+    source: '',
+    text: TEXT,
+  },
   containerId: 'ab-cd',
   netns: '/run/netns/x',
   ifName: 'eth0',
@@ -94,13 +102,21 @@ describe('the result cache', () => {
   });
 
   it('lets no name lead out of its directory', async () => {
-    for (const bad of [{ containerId: '../x' }, { network: '' }, { ifName: 'a/b' }, { containerId: 'a\0b' }]) {
+    for (const bad of [
+      { containerId: '../x' },
+      { network: '' },
+      { ifName: 'a/b' },
+      { containerId: 'a\0b' },
+    ]) {
       await assert.rejects(cache.read({ ...key, ...bad }), /no cache file for network/);
     }
   });
 
   it('says what failed when it cannot be written', async () => {
     await writeFile(join(dir, 'cni'), '');
-    await assert.rejects(cache.write(attachment, result), /failed to set network "net" cached result: .*(ENOTDIR|EEXIST)/);
+    await assert.rejects(
+      cache.write(attachment, result),
+      /failed to set network "net" cached result: .*(ENOTDIR|EEXIST)/,
+    );
   });
 });

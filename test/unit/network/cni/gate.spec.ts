@@ -62,8 +62,14 @@ describe('the gate between chains and garbage collection', () => {
 
   it('opens again after work that fails', async () => {
     const gate = new Gate();
-    await assert.rejects(gate.shared(() => Promise.reject(new Error('a')), never), /a/);
-    await assert.rejects(gate.exclusive(() => Promise.reject(new Error('b')), never), /b/);
+    await assert.rejects(
+      gate.shared(() => Promise.reject(new Error('a')), never),
+      /a/,
+    );
+    await assert.rejects(
+      gate.exclusive(() => Promise.reject(new Error('b')), never),
+      /b/,
+    );
     assert.equal(await gate.exclusive(async () => 1, never), 1);
   });
 

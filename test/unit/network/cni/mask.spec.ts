@@ -26,12 +26,20 @@ describe('secrets in configurations', () => {
   });
 
   it('are masked in name and value pairs and in URLs', () => {
-    assert.deepEqual(maskSecrets({ env: [{ name: 'DB_PASSWORD', value: 's' }, { name: 'MTU', value: '1500' }] }), {
-      env: [
-        { name: 'DB_PASSWORD', value: '***' },
-        { name: 'MTU', value: '1500' },
-      ],
-    });
+    assert.deepEqual(
+      maskSecrets({
+        env: [
+          { name: 'DB_PASSWORD', value: 's' },
+          { name: 'MTU', value: '1500' },
+        ],
+      }),
+      {
+        env: [
+          { name: 'DB_PASSWORD', value: '***' },
+          { name: 'MTU', value: '1500' },
+        ],
+      },
+    );
     assert.deepEqual(maskSecrets({ endpoint: 'https://u:p@etcd:2379,https://u:q@e2' }), {
       endpoint: 'https://***@etcd:2379,https://***@e2',
     });

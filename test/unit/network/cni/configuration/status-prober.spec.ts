@@ -5,7 +5,15 @@ import type { StatusVerdict } from '../../../../../src/network/cni/configuration
 import { CniError, type NetworkList } from '../../../../../src/network/cni/types.ts';
 
 function network(name: string, cniVersion = '1.1.0'): NetworkList {
-  return { name, cniVersion, disableCheck: false, disableGC: false, plugins: [{ type: 'x' }], source: '', text: '' };
+  return {
+    name,
+    cniVersion,
+    disableCheck: false,
+    disableGC: false,
+    plugins: [{ type: 'x' }],
+    source: '',
+    text: '',
+  };
 }
 
 async function until(isSo: () => boolean): Promise<void> {
@@ -35,7 +43,10 @@ describe('the STATUS prober', () => {
     await until(() => prober?.verdict.at !== '');
     problem = new CniError(50, 'subnet.env is missing');
     await until(() => prober?.verdict.ok === false);
-    assert.deepEqual({ ...prober.verdict, at: '' }, { ok: false, network: 'net', error: 'subnet.env is missing', code: 50, isTimeout: false, at: '' });
+    assert.deepEqual(
+      { ...prober.verdict, at: '' },
+      { ok: false, network: 'net', error: 'subnet.env is missing', code: 50, isTimeout: false, at: '' },
+    );
     problem = undefined;
     await until(() => prober?.verdict.ok === true);
     assert.deepEqual(
@@ -100,7 +111,11 @@ describe('the STATUS prober', () => {
 
   it('asks nothing after it was stopped', async () => {
     let asked = 0;
-    prober = new StatusProber({ probe: async () => void (asked += 1), networks: () => [network('a')], intervalMs: 1 });
+    prober = new StatusProber({
+      probe: async () => void (asked += 1),
+      networks: () => [network('a')],
+      intervalMs: 1,
+    });
     prober.start();
     await until(() => asked > 1);
     prober.stop();

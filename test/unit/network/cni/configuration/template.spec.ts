@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { BerthError } from '../../../../../src/lib/errors.ts';
-import { templateData, writeFromTemplate } from '../../../../../src/network/cni/configuration/conf-template.ts';
+import {
+  templateData,
+  writeFromTemplate,
+} from '../../../../../src/network/cni/configuration/conf-template.ts';
 import { renderTemplate } from '../../../../../src/network/cni/configuration/template.ts';
 
 const data = templateData('10.1.0.0/24,fd00::/64');
@@ -12,8 +15,14 @@ const data = templateData('10.1.0.0/24,fd00::/64');
 describe('a configuration template', () => {
   for (const [template, rendered] of [
     ['{{.PodCIDR}}', '10.1.0.0/24'],
-    ['{{range $i, $range := .PodCIDRRanges}}{{if $i}}, {{end}}[{"subnet": "{{$range}}"}]{{end}}', '[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}]'],
-    ['{{range $i, $route := .Routes}}{{if $i}}, {{end}}{"dst": "{{$route}}"}{{end}}', '{"dst": "0.0.0.0/0"}, {"dst": "::/0"}'],
+    [
+      '{{range $i, $range := .PodCIDRRanges}}{{if $i}}, {{end}}[{"subnet": "{{$range}}"}]{{end}}',
+      '[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}]',
+    ],
+    [
+      '{{range $i, $route := .Routes}}{{if $i}}, {{end}}{"dst": "{{$route}}"}{{end}}',
+      '{"dst": "0.0.0.0/0"}, {"dst": "::/0"}',
+    ],
     ['{{range .Routes}}<{{.}}>{{end}}', '<0.0.0.0/0><::/0>'],
     ['{{range $r := .Routes}}{{$.PodCIDR}} {{$r}};{{end}}', '10.1.0.0/24 0.0.0.0/0;10.1.0.0/24 ::/0;'],
     ['a  {{- /* comment }} */ -}}  b', 'ab'],
@@ -25,7 +34,13 @@ describe('a configuration template', () => {
   }
 
   it('takes the else branch of nothing', () => {
-    assert.equal(renderTemplate('{{range .Routes}}x{{else}}none{{end}}{{if .PodCIDR}}x{{else}}none{{end}}', { Routes: [], PodCIDR: '' }), 'nonenone');
+    assert.equal(
+      renderTemplate('{{range .Routes}}x{{else}}none{{end}}{{if .PodCIDR}}x{{else}}none{{end}}', {
+        Routes: [],
+        PodCIDR: '',
+      }),
+      'nonenone',
+    );
   });
 
   for (const [template, problem] of [
@@ -43,12 +58,33 @@ describe('a configuration template', () => {
     ['{{}}', /unsupported action/],
   ] as const) {
     it(`refuses ${JSON.stringify(template)} and names the place`, () => {
-      assert.throws(() => renderTemplate(template, data), (error: Error) => error instanceof BerthError && problem.test(error.message));
+      assert.throws(
+        () => renderTemplate(template, data),
+        (error: Error) => error instanceof BerthError && problem.test(error.message),
+      );
     });
   }
 
   it('is rendered or refused, whatever it holds', () => {
-    const piece = fc.constantFrom('{{', '}}', 'range', 'if', 'end', 'else', ' ', '.', '$i', ':=', ',', '.Routes', '-', '/*', '*/', 'x', '\n');
+    const piece = fc.constantFrom(
+      '{{',
+      '}}',
+      'range',
+      'if',
+      'end',
+      'else',
+      ' ',
+      '.',
+      '$i',
+      ':=',
+      ',',
+      '.Routes',
+      '-',
+      '/*',
+      '*/',
+      'x',
+      '\n',
+    );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
         try {
@@ -62,7 +98,11 @@ describe('a configuration template', () => {
   });
 
   it('knows the routes of the families that the pod has', () => {
-    assert.deepEqual(templateData('fd00::/64'), { PodCIDR: 'fd00::/64', PodCIDRRanges: ['fd00::/64'], Routes: ['::/0'] });
+    assert.deepEqual(templateData('fd00::/64'), {
+      PodCIDR: 'fd00::/64',
+      PodCIDRRanges: ['fd00::/64'],
+      Routes: ['::/0'],
+    });
     assert.deepEqual(templateData('10.1.0.0/24, 10.2.0.0/24')['Routes'], ['0.0.0.0/0']);
     assert.throws(() => templateData('10.1.0.0'), /invalid pod_cidr: invalid CIDR address: 10\.1\.0\.0/);
   });
@@ -76,7 +116,10 @@ describe('a configuration template', () => {
 
     it('becomes a configuration file, also in a directory that is not there yet', async () => {
       const template = join(dir, 't');
-      await writeFile(template, '{"name":"net","plugins":[{"type":"bridge","ipam":{"type":"host-local","subnet":"{{.PodCIDR}}"}}]}');
+      await writeFile(
+        template,
+        '{"name":"net","plugins":[{"type":"bridge","ipam":{"type":"host-local","subnet":"{{.PodCIDR}}"}}]}',
+      );
       const path = await writeFromTemplate(template, '10.1.0.0/24', join(dir, 'net.d'));
       assert.equal(path, join(dir, 'net.d', '10-berth-net.conflist'));
       assert.match(await readFile(path, 'utf8'), /"subnet":"10\.1\.0\.0\/24"/);
@@ -87,7 +130,10 @@ describe('a configuration template', () => {
     it('leaves nothing when it is wrong', async () => {
       const template = join(dir, 't');
       await writeFile(template, '{"name":"net",{{.PodCIDR}}}');
-      await assert.rejects(writeFromTemplate(template, '10.1.0.0/24', join(dir, 'net.d')), /failed to generate CNI configuration from template .*: invalid JSON/);
+      await assert.rejects(
+        writeFromTemplate(template, '10.1.0.0/24', join(dir, 'net.d')),
+        /failed to generate CNI configuration from template .*: invalid JSON/,
+      );
       await assert.rejects(writeFromTemplate(join(dir, 'none'), '10.1.0.0/24', join(dir, 'net.d')), /ENOENT/);
       await assert.rejects(readdir(join(dir, 'net.d')), /ENOENT/);
     });

@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rename, rm, symlink, truncate, utimes, writeFile, chmod, copyFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+  chmod,
+  copyFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
@@ -29,13 +40,20 @@ describe('the configuration watcher', () => {
 
   /** Without a poll unless told: what is seen then is seen by events. */
   async function start(options: { maxConfNum?: number; pollMs?: number; dir?: string } = {}): Promise<void> {
-    watcher = new ConfigurationWatcher({ dir, debounceMs: 5, pollMs: 60_000, ...options, onChange: (snapshot) => seen.push(snapshot) });
+    watcher = new ConfigurationWatcher({
+      dir,
+      debounceMs: 5,
+      pollMs: 60_000,
+      ...options,
+      onChange: (snapshot) => seen.push(snapshot),
+    });
     await watcher.start();
   }
   const put = (file: string, text: string) => writeFile(join(dir, file), text);
   const active = () => watcher.snapshot.networks.map(({ network }) => network.name).join();
   const mtu = () => watcher.snapshot.networks[0]?.network.plugins[0]?.['mtu'];
-  const verdicts = () => Object.fromEntries(watcher.snapshot.verdicts.map(({ file, verdict }) => [file, verdict]));
+  const verdicts = () =>
+    Object.fromEntries(watcher.snapshot.verdicts.map(({ file, verdict }) => [file, verdict]));
   async function until(isSo: () => boolean): Promise<void> {
     for (let tries = 0; !isSo(); tries += 1) {
       assert.ok(tries < 400, `waited too long: ${JSON.stringify(watcher.snapshot)}`);
@@ -52,10 +70,18 @@ describe('the configuration watcher', () => {
     await mkdir(join(dir, '01-dir.conflist'));
     await start();
     assert.equal(active(), 'a');
-    assert.deepEqual(verdicts(), { '05-bad.conflist': 'rejected', '10-a.conf': 'active', '20-b.conflist': 'unused', '30-c.json': 'unused' });
+    assert.deepEqual(verdicts(), {
+      '05-bad.conflist': 'rejected',
+      '10-a.conf': 'active',
+      '20-b.conflist': 'unused',
+      '30-c.json': 'unused',
+    });
     const { ready, message } = watcher.readiness();
     assert.equal(ready, true);
-    assert.match(message, /05-bad\.conflist: rejected \(invalid JSON.*\); 10-a\.conf: active, generation 1; 20-b\.conflist: unused \(10-a\.conf comes first\)/);
+    assert.match(
+      message,
+      /05-bad\.conflist: rejected \(invalid JSON.*\); 10-a\.conf: active, generation 1; 20-b\.conflist: unused \(10-a\.conf comes first\)/,
+    );
   });
 
   it('takes as many as max_conf_num says, 0 for all, and each network name once', async () => {
@@ -98,7 +124,11 @@ describe('the configuration watcher', () => {
     await rm(join(dir, '01.conflist'));
     await until(() => active() === 'b');
     assert.equal(watcher.snapshot.generation, seen.at(-1)?.generation);
-    assert.ok(seen.every((snapshot, index) => index === 0 || snapshot.generation >= (seen[index - 1]?.generation ?? 0)));
+    assert.ok(
+      seen.every(
+        (snapshot, index) => index === 0 || snapshot.generation >= (seen[index - 1]?.generation ?? 0),
+      ),
+    );
   });
 
   it('keeps the last good version of a file in use, and never goes over to another file for it', async () => {
@@ -111,7 +141,10 @@ describe('the configuration watcher', () => {
     assert.equal(watcher.snapshot.generation, 1);
     const { ready, message } = watcher.readiness();
     assert.equal(ready, true);
-    assert.match(message, /10\.conflist: rejected \(invalid JSON: .*truncated; its last good version is in use, stale since 2\d{3}-/);
+    assert.match(
+      message,
+      /10\.conflist: rejected \(invalid JSON: .*truncated; its last good version is in use, stale since 2\d{3}-/,
+    );
     await put('10.conflist', conflist('a', 1300));
     await until(() => mtu() === 1300);
     assert.equal(verdicts()['10.conflist'], 'active');
@@ -231,10 +264,20 @@ describe('the configuration watcher', () => {
   it('says in NetworkReady what STATUS found', async () => {
     await put('10.conflist', conflist('a'));
     await start();
-    const verdict = { ok: false, network: 'a', error: 'subnet.env is missing', code: 50, isTimeout: false, at: '' };
+    const verdict = {
+      ok: false,
+      network: 'a',
+      error: 'subnet.env is missing',
+      code: 50,
+      isTimeout: false,
+      at: '',
+    };
     const readiness = watcher.readiness(verdict);
     assert.equal(readiness.ready, false);
-    assert.match(readiness.message, /network "a" is not ready: STATUS: subnet\.env is missing \(code 50\); .*10\.conflist: active/);
+    assert.match(
+      readiness.message,
+      /network "a" is not ready: STATUS: subnet\.env is missing \(code 50\); .*10\.conflist: active/,
+    );
     assert.equal(watcher.readiness({ ...verdict, isTimeout: true }).reason, 'CNIStatusTimeout');
     assert.equal(watcher.readiness({ ...verdict, ok: true }).ready, true);
   });

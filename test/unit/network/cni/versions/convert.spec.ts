@@ -26,39 +26,42 @@ const resultInterface = fc
   .map(defined);
 
 const result: fc.Arbitrary<Result> = fc.array(resultInterface, { maxLength: 4 }).chain((interfaces) =>
-  fc.record({
-    cniVersion: fc.constant('1.1.0'),
-    interfaces: fc.constant(interfaces as Result['interfaces']),
-    ips: fc.array(
-      fc
+  fc
+    .record({
+      cniVersion: fc.constant('1.1.0'),
+      interfaces: fc.constant(interfaces as Result['interfaces']),
+      ips: fc.array(
+        fc
+          .record({
+            interface:
+              interfaces.length === 0 ? fc.constant(undefined) : optional(fc.nat(interfaces.length - 1)),
+            address: cidr,
+            gateway: optional(fc.oneof(ip4, ip6)),
+          })
+          .map(defined) as fc.Arbitrary<Result['ips'][number]>,
+        { maxLength: 4 },
+      ),
+      routes: fc.array(
+        fc
+          .record({
+            dst: cidr,
+            gw: optional(fc.oneof(ip4, ip6)),
+            mtu: optional(fc.integer({ min: 1, max: 9000 })),
+            priority: optional(fc.integer({ min: 1, max: 99 })),
+            table: optional(fc.nat(99)),
+            scope: optional(fc.nat(255)),
+          })
+          .map(defined) as fc.Arbitrary<Result['routes'][number]>,
+        { maxLength: 4 },
+      ),
+      dns: fc
         .record({
-          interface: interfaces.length === 0 ? fc.constant(undefined) : optional(fc.nat(interfaces.length - 1)),
-          address: cidr,
-          gateway: optional(fc.oneof(ip4, ip6)),
+          nameservers: optional(fc.array(ip4, { minLength: 1, maxLength: 2 })),
+          domain: optional(fc.constant('cluster.local')),
         })
-        .map(defined) as fc.Arbitrary<Result['ips'][number]>,
-      { maxLength: 4 },
-    ),
-    routes: fc.array(
-      fc
-        .record({
-          dst: cidr,
-          gw: optional(fc.oneof(ip4, ip6)),
-          mtu: optional(fc.integer({ min: 1, max: 9000 })),
-          priority: optional(fc.integer({ min: 1, max: 99 })),
-          table: optional(fc.nat(99)),
-          scope: optional(fc.nat(255)),
-        })
-        .map(defined) as fc.Arbitrary<Result['routes'][number]>,
-      { maxLength: 4 },
-    ),
-    dns: fc
-      .record({
-        nameservers: optional(fc.array(ip4, { minLength: 1, maxLength: 2 })),
-        domain: optional(fc.constant('cluster.local')),
-      })
-      .map(defined) as fc.Arbitrary<Result['dns']>,
-  }).map(defined),
+        .map(defined) as fc.Arbitrary<Result['dns']>,
+    })
+    .map(defined),
 );
 
 function thrownBy(work: () => unknown): CniError {
@@ -118,7 +121,10 @@ describe('CNI result conversion', () => {
       fc.record({
         cniVersion: fc.constantFrom('0.2.0', '0.4.0', '1.1.0', ''),
         interfaces: fc.jsonValue(),
-        ips: fc.oneof(fc.jsonValue(), fc.array(fc.record({ address: fc.oneof(cidr, fc.string()), interface: fc.jsonValue() }))),
+        ips: fc.oneof(
+          fc.jsonValue(),
+          fc.array(fc.record({ address: fc.oneof(cidr, fc.string()), interface: fc.jsonValue() })),
+        ),
         routes: fc.jsonValue(),
         ip4: fc.jsonValue(),
         dns: fc.jsonValue(),
@@ -143,14 +149,32 @@ describe('CNI result conversion', () => {
     assert.match(error.message, /ips\[0\]\.interface: index 0 is out of range, the result has 0 interfaces/);
     const two = { cniVersion: '1.0.0', interfaces: [{ name: 'a' }, { name: 'b' }] };
     for (const index of [2, -1]) {
-      assert.match(thrownBy(() => toResult({ ...two, ips: [{ ...ips[0], interface: index }] }, '')).message, /out of range/);
+      assert.match(
+        thrownBy(() => toResult({ ...two, ips: [{ ...ips[0], interface: index }] }, '')).message,
+        /out of range/,
+      );
     }
-    assert.match(thrownBy(() => toResult({ ...two, ips: [{ ...ips[0], interface: 0.5 }] }, '')).message, /expected an integer/);
+    assert.match(
+      thrownBy(() => toResult({ ...two, ips: [{ ...ips[0], interface: 0.5 }] }, '')).message,
+      /expected an integer/,
+    );
   });
 
-  for (const address of ['10.1.0.2', '10.1.0.2/33', '10.1.0.256/24', '10.1.0.2/+1', 'fd00::1/129', 'fe80::1%eth0/64', '', '/24']) {
+  for (const address of [
+    '10.1.0.2',
+    '10.1.0.2/33',
+    '10.1.0.256/24',
+    '10.1.0.2/+1',
+    'fd00::1/129',
+    'fe80::1%eth0/64',
+    '',
+    '/24',
+  ]) {
     it(`refuses the address "${address}"`, () => {
-      assert.match(thrownBy(() => toResult({ ips: [{ address }] }, '1.0.0')).message, /ips\[0\]\.address: invalid CIDR address/);
+      assert.match(
+        thrownBy(() => toResult({ ips: [{ address }] }, '1.0.0')).message,
+        /ips\[0\]\.address: invalid CIDR address/,
+      );
     });
   }
 
@@ -164,11 +188,18 @@ describe('CNI result conversion', () => {
       dns: {},
     });
     assert.deepEqual(toResult(legacy, '').ips, [{ address: '10.1.0.2/24', gateway: '10.1.0.1' }]);
-    assert.deepEqual(toResult({ cniVersion: '', ips: [{ address: 'FD00::0:1/64' }] }, '0.4.0').ips, [{ address: 'fd00::1/64' }]);
+    assert.deepEqual(toResult({ cniVersion: '', ips: [{ address: 'FD00::0:1/64' }] }, '0.4.0').ips, [
+      { address: 'fd00::1/64' },
+    ]);
   });
 
   it('reads keys in whatever case, as Go does, and null as absent', () => {
-    const value = { CNIVersion: '0.4.0', Interfaces: [{ Name: 'eth0', Mac: null }], IPs: [{ Address: '10.1.0.2/24', Interface: 0 }], routes: null };
+    const value = {
+      CNIVersion: '0.4.0',
+      Interfaces: [{ Name: 'eth0', Mac: null }],
+      IPs: [{ Address: '10.1.0.2/24', Interface: 0 }],
+      routes: null,
+    };
     assert.deepEqual(toResult(value, ''), {
       cniVersion: '1.1.0',
       interfaces: [{ name: 'eth0' }],
@@ -192,7 +223,10 @@ describe('CNI result conversion', () => {
   });
 
   it('has no form without an address for 0.2.0', () => {
-    assert.match(thrownBy(() => fromResult(toResult({}, '1.0.0'), '0.2.0')).message, /^cannot convert: no valid IP addresses$/);
+    assert.match(
+      thrownBy(() => fromResult(toResult({}, '1.0.0'), '0.2.0')).message,
+      /^cannot convert: no valid IP addresses$/,
+    );
   });
 
   it('refuses versions that it does not speak, with code 1', () => {
@@ -201,7 +235,9 @@ describe('CNI result conversion', () => {
   });
 
   it('is not fooled by prototype keys', () => {
-    const value = JSON.parse('{"cniVersion":"1.0.0","__proto__":{"ips":[{"address":"10.0.0.1/8"}]},"constructor":1}') as unknown;
+    const value = JSON.parse(
+      '{"cniVersion":"1.0.0","__proto__":{"ips":[{"address":"10.0.0.1/8"}]},"constructor":1}',
+    ) as unknown;
     assert.deepEqual(toResult(value, '').ips, []);
   });
 });

@@ -1,0 +1,154 @@
+// From a fresh clone to a pod with an IP: node .ci/quickstart.mjs [--keep]
+// Starts a daemon on a temporary directory, runs one pod, shows how it got its address, pings it, and takes all of it
+// away again. --keep leaves everything running until Ctrl-C, to be tried out by hand.
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { bootstrap } from './bootstrap.mjs';
+import { isRoot, root } from './lib.mjs';
+
+const START_MS = 15_000;
+const berth = join(root, 'dist/main.js');
+const bridge = 'berth-quick';
+
+const home = mkdtempSync(join(tmpdir(), 'berth-quickstart-'));
+const at = (name) => join(home, name);
+const socket = at('berth.sock');
+
+function step(text) {
+  console.log(`\n\x1b[1m${text}\x1b[0m`);
+}
+
+/** Prints a command line, runs it, and returns what it wrote. */
+function show(command, args, as = [command, ...args].join(' ')) {
+  console.log(`$ ${as}`);
+  const output = execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  process.stdout.write(output);
+  return output.trim();
+}
+
+function cli(...args) {
+  return show(process.execPath, [berth, ...args, '--address', socket], `berth ${args.join(' ')}`);
+}
+
+function json(command, ...args) {
+  const { status, stdout } = spawnSync(command, args, { encoding: 'utf8' });
+  return status === 0 && stdout.trim() !== '' ? JSON.parse(stdout) : undefined;
+}
+
+/** The first 10.x.0.0/16 from the default network's on that no route of this machine touches. */
+function freeSubnet() {
+  const taken = (json('ip', '-json', '-4', 'route', 'show', 'table', 'all') ?? []).map(({ dst }) => dst);
+  for (let second = 88; second < 256; second += 1) {
+    if (!taken.some((dst) => dst === '10.0.0.0/8' || dst.startsWith(`10.${second}.`))) return `10.${second}.0.0/16`;
+  }
+  throw new Error('every 10.x.0.0/16 is in use on this machine');
+}
+
+/** The default network of config/, with a bridge and reservations of its own. */
+function writeFiles() {
+  const network = JSON.parse(readFileSync(join(root, 'config/cni/10-berth.conflist'), 'utf8'));
+  const [main] = network.plugins;
+  main.bridge = bridge;
+  main.ipam.ranges = [[{ subnet: freeSubnet() }]];
+  main.ipam.dataDir = at('ipam');
+  mkdirSync(at('net.d'));
+  writeFileSync(at('net.d/10-berth.conflist'), JSON.stringify(network, null, 2));
+  writeFileSync(
+    at('config.toml'),
+    `[grpc]\naddress = "${socket}"\n` +
+      `[storage]\nroot = "${at('root')}"\nstate = "${at('state')}"\n` +
+      `[cni]\nconf_dir = "${at('net.d')}"\ncache_dir = "${at('cni')}"\nnetns_dir = "${at('netns')}"\n` +
+      '[log]\nformat = "text"\n',
+  );
+}
+
+async function startDaemon() {
+  const log = openSync(at('log'), 'a');
+  const daemon = spawn(process.execPath, [berth, 'serve', '--config', at('config.toml')], {
+    stdio: ['ignore', log, log],
+    detached: true,
+  });
+  const deadline = Date.now() + START_MS;
+  while (!existsSync(socket)) {
+    if (daemon.exitCode !== null || Date.now() > deadline) throw new Error('the daemon did not start');
+    await sleep(20);
+  }
+  return daemon;
+}
+
+/** What pods change on the machine beside their own files: to be put back as it was. */
+function machineState() {
+  const tables = json('nft', '-j', 'list', 'tables')?.nftables.flatMap(({ table }) => table ?? []) ?? [];
+  const forwarding = '/proc/sys/net/ipv4/ip_forward';
+  return { tables: tables.map(({ family, name }) => `${family} ${name}`), forwarding, forward: readFileSync(forwarding, 'utf8') };
+}
+
+function restoreMachine(before) {
+  spawnSync('ip', ['link', 'delete', bridge], { stdio: 'ignore' });
+  for (const table of machineState().tables.filter((name) => !before.tables.includes(name))) {
+    const [family, name] = table.split(' ');
+    const rules = json('nft', '-j', 'list', 'table', family, name)?.nftables.filter((object) => 'rule' in object);
+    if (rules?.length === 0) spawnSync('nft', ['delete', 'table', family, name]);
+  }
+  writeFileSync(before.forwarding, before.forward);
+}
+
+async function end(daemon) {
+  if (daemon === undefined || daemon.exitCode !== null) return;
+  spawnSync(process.execPath, [berth, 'pod', 'rm', '--force', '--all', '--address', socket], { stdio: 'ignore' });
+  daemon.kill('SIGTERM');
+  await once(daemon, 'exit');
+}
+
+async function tour(keep) {
+  const before = machineState();
+  let daemon;
+  try {
+    step('1. A daemon on a temporary directory');
+    writeFiles();
+    daemon = await startDaemon();
+    console.log(`serving the CRI on ${socket}`);
+    cli('version');
+    step('2. A pod');
+    const id = cli('pod', 'run', '--name', 'hello');
+    const { status } = JSON.parse(
+      execFileSync(process.execPath, [berth, 'pod', 'inspect', id, '--json', '--address', socket], { encoding: 'utf8' }),
+    );
+    step('3. Its PodSandboxStatus');
+    console.log(JSON.stringify(status, null, 2));
+    step('4. The steps that gave it its address');
+    cli('net', 'explain', 'default/hello');
+    step(`5. The host reaches it: ${status.network.ip}`);
+    show('ping', ['-c', '3', '-i', '0.2', '-W', '2', status.network.ip]);
+    if (keep) await untilInterrupted();
+    step('6. And away with it');
+    cli('pod', 'rm', '--force', 'default/hello');
+  } catch (error) {
+    if (existsSync(at('log'))) console.error(`\nwhat the daemon said:\n${readFileSync(at('log'), 'utf8').slice(-4000)}`);
+    throw error;
+  } finally {
+    await end(daemon);
+    restoreMachine(before);
+    rmSync(home, { recursive: true, force: true });
+  }
+  console.log('\nEverything that this created is gone again. Next: README.md.');
+}
+
+async function untilInterrupted() {
+  step('Still serving. In another terminal:');
+  console.log(`  export BERTH_ADDRESS=${socket}`);
+  console.log(`  ${berth} pod run --name another && ${berth} pod ps`);
+  console.log(`  crictl --runtime-endpoint unix://${socket} pods`);
+  console.log('Ctrl-C ends it.');
+  const hold = setInterval(() => {}, 60_000);
+  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+  clearInterval(hold);
+}
+
+if (!isRoot) throw new Error('the quickstart makes network namespaces and a bridge: run it as root');
+await bootstrap('quickstart');
+await tour(process.argv.includes('--keep'));

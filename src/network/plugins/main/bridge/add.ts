@@ -1,0 +1,125 @@
+import { deleteLink, type Link } from '../../../../kernel/netlink/links.ts';
+import { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
+import { writeSysctl } from '../../../../kernel/sysctl.ts';
+import { messageOf } from '../../../../lib/errors.ts';
+import type { Result, ResultDns, ResultInterface } from '../../../cni/types.ts';
+import { failure } from '../../config.ts';
+import { configure, enableIpv6 } from '../../container-interface.ts';
+import { openIn, requireNetns } from '../../netns.ts';
+import type { PluginArgs, PluginContext } from '../../plugin.ts';
+import { ensureBridge, ensureGateways, findBridge, ownRoutes } from './bridge-link.ts';
+import { type BridgeConf, decode } from './conf.ts';
+import { type GatewayPlan, planGateways } from './gateways.ts';
+import { masquerade, unmasquerade } from './masquerade.ts';
+import { configurePort, createVeth, type VethPair, waitForPort } from './veth.ts';
+
+/**
+ * Connects the container to the bridge. What was made for it is undone when a later step fails; the bridge stays, as
+ * other containers may have come to it meanwhile.
+ */
+export function add(args: PluginArgs, context: PluginContext): Result {
+  const conf = decode(args);
+  requireNetns(args.netns);
+  using host = NetlinkSocket.open();
+  const undo: (() => void)[] = [];
+  try {
+    const bridge = ensureBridge(host, conf);
+    const veth = createVeth(host, bridge, args, conf);
+    undo.push(() => host.request(deleteLink(veth.host.index)));
+    ownRoutes(veth.host.name);
+    configurePort(host, veth.host, conf);
+    const ipam = conf.ipam === '' ? undefined : addAddresses(args, context, conf, undo);
+    if (ipam !== undefined) {
+      const plan = planGateways(ipam, conf);
+      configureContainer(args, context, conf, veth, plan);
+      ensureGateways(host, bridge, plan.onBridge, conf.forceAddress);
+      if (conf.masquerade !== undefined) {
+        const { masquerade: how } = conf;
+        const ips = plan.ips.map(({ address }) => address);
+        undo.push(() => unmasquerade(args, how, ips));
+        masquerade(args, how, ips);
+      }
+      return result(args, conf, readInterfaces(host, conf, veth), { ...ipam, ...plan });
+    }
+    return result(args, conf, readInterfaces(host, conf, veth), { ips: [], routes: [], dns: {} });
+  } catch (error) {
+    undoAll(undo, context);
+    throw error;
+  }
+}
+
+function addAddresses(args: PluginArgs, context: PluginContext, conf: BridgeConf, undo: (() => void)[]): Result {
+  const ipam = context.delegate(conf.ipam, 'ADD', args);
+  undo.push(() => context.delegate(conf.ipam, 'DEL', args));
+  if (ipam === undefined || ipam.ips.length === 0) {
+    throw failure('IPAM plugin returned missing IP config');
+  }
+  return ipam;
+}
+
+function configureContainer(
+  args: PluginArgs,
+  context: PluginContext,
+  conf: BridgeConf,
+  veth: VethPair,
+  plan: GatewayPlan,
+): void {
+  using socket = openIn(args.netns, () => {
+    prepareInterface(args.ifName, conf);
+    if (plan.ips.some(({ address }) => address.includes(':'))) {
+      enableIpv6(args.ifName, (line) => context.log(line));
+    }
+  });
+  configure({ socket, index: veth.container.index, name: args.ifName }, plan.ips, plan.routes);
+}
+
+/** Addresses are known to be unique, so no time is spent on finding out; neighbours are told of the new address at once. */
+function prepareInterface(name: string, conf: BridgeConf): void {
+  const settings = [
+    ...(conf.enableDad ? [['ipv6', 'enhanced_dad', '1']] : []),
+    ['ipv6', 'accept_dad', conf.enableDad ? '1' : '0'],
+    ['ipv4', 'arp_notify', '1'],
+  ] as const;
+  for (const [family, setting, value] of settings) {
+    try {
+      writeSysctl(`net/${family}/conf/${name}/${setting}`, value ?? '');
+    } catch {
+      // A kernel without IPv6 has no such setting, and needs none.
+    }
+  }
+}
+
+/** The result's interfaces, read when all is done: their hardware addresses may have changed. */
+function readInterfaces(host: NetlinkSocket, conf: BridgeConf, veth: VethPair): { bridge: Link; port: Link; veth: VethPair } {
+  const port = conf.disableContainerInterface ? veth.host : waitForPort(host, veth.host.index);
+  const bridge = findBridge(host, conf.bridge);
+  if (bridge === undefined) {
+    throw failure(`could not lookup "${conf.bridge}": Link not found`);
+  }
+  return { bridge, port, veth };
+}
+
+function result(
+  args: PluginArgs,
+  conf: BridgeConf,
+  { bridge, port, veth }: ReturnType<typeof readInterfaces>,
+  addresses: Pick<Result, 'ips' | 'routes' | 'dns'>,
+): Result {
+  const interfaces: ResultInterface[] = [
+    { name: bridge.name, mac: bridge.mac },
+    { name: port.name, mac: port.mac },
+    { name: args.ifName, mac: veth.container.mac, sandbox: args.netns },
+  ];
+  const { ips, routes, dns } = addresses;
+  return { cniVersion: '1.1.0', interfaces, ips, routes, dns: conf.dns === undefined ? dns : (conf.dns as ResultDns) };
+}
+
+function undoAll(undo: readonly (() => void)[], context: PluginContext): void {
+  for (const step of undo.toReversed()) {
+    try {
+      step();
+    } catch (error) {
+      context.log(`failed to undo: ${messageOf(error)}`);
+    }
+  }
+}

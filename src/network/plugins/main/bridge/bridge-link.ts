@@ -1,0 +1,116 @@
+/** The bridge itself: made when it is missing, given the gateways' addresses. */
+import { SyscallError } from '../../../../kernel/errno.ts';
+import { AF_INET, AF_INET6 } from '../../../../kernel/libc.ts';
+import { deleteAddress, listAddresses, newAddress } from '../../../../kernel/netlink/addresses.ts';
+import { changeLink, findLink, Iff, type Link, newLink } from '../../../../kernel/netlink/links.ts';
+import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
+import { readSysctl, writeSysctl } from '../../../../kernel/sysctl.ts';
+import { inNetwork, parseCidr } from '../../address.ts';
+import { failure } from '../../config.ts';
+import { broadcastOf } from '../../container-interface.ts';
+import { doing } from '../../netns.ts';
+import type { BridgeConf } from './conf.ts';
+import { randomMac } from './veth.ts';
+
+/** The bridge of this name; undefined when there is none. Throws when something else has the name. */
+export function findBridge(host: NetlinkSocket, name: string): Link | undefined {
+  const link = doing(`could not lookup "${name}"`, () => findLink(host, name));
+  if (link !== undefined && link.kind !== 'bridge') {
+    throw failure(`"${name}" already exists but is not a bridge`);
+  }
+  return link;
+}
+
+/** Makes the bridge if it is missing, and sees that it is up and as promiscuous as configured. */
+export function ensureBridge(host: NetlinkSocket, conf: BridgeConf): Link {
+  return doing(`failed to create bridge "${conf.bridge}"`, () => {
+    const found = findBridge(host, conf.bridge) ?? createBridge(host, conf);
+    const up = (found.flags & Iff.UP) === 0;
+    const promiscuous = conf.promiscMode && (found.flags & Iff.PROMISC) === 0;
+    if (up || promiscuous) {
+      host.request(changeLink(found.index, { ...(up ? { up } : {}), ...(promiscuous ? { promiscuous } : {}) }));
+    }
+    return found;
+  });
+}
+
+function createBridge(host: NetlinkSocket, conf: BridgeConf): Link {
+  // With an address given from the start a bridge keeps it; else it takes the lowest of its ports' and changes as pods come and go.
+  const request = newLink({ name: conf.bridge, kind: 'bridge', mac: randomMac(), mtu: conf.mtu > 0 ? conf.mtu : undefined });
+  doing(`could not add "${conf.bridge}"`, () => unlessPresent(() => host.request(request)));
+  const bridge = findBridge(host, conf.bridge);
+  if (bridge === undefined) {
+    throw failure(`could not lookup "${conf.bridge}": Link not found`);
+  }
+  ownRoutes(conf.bridge);
+  return bridge;
+}
+
+/** Another plugin on the same bridge may have been faster. */
+function unlessPresent(add: () => void): void {
+  try {
+    add();
+  } catch (error) {
+    if (!(error instanceof SyscallError && error.code === 'EEXIST')) {
+      throw error;
+    }
+  }
+}
+
+/** Routers on the network must not change an interface of ours. Without IPv6 there is nothing to do. */
+export function ownRoutes(name: string): void {
+  try {
+    writeSysctl(`net/ipv6/conf/${name}/accept_ra`, '0');
+  } catch {
+    // The reference plugin does not look either.
+  }
+}
+
+/** Gives the bridge the gateways' addresses and lets the host forward for their families. */
+export function ensureGateways(host: NetlinkSocket, bridge: Link, addresses: readonly string[], force: boolean): void {
+  for (const address of addresses) {
+    doing('failed to set bridge addr', () => ensureAddress(host, bridge, address, force));
+  }
+  for (const [present, sysctl] of [
+    [addresses.some((address) => !address.includes(':')), 'net/ipv4/ip_forward'],
+    [addresses.some((address) => address.includes(':')), 'net/ipv6/conf/all/forwarding'],
+  ] as const) {
+    if (present) {
+      doing('failed to enable forwarding', () => switchOn(sysctl));
+    }
+  }
+}
+
+function switchOn(sysctl: string): void {
+  if (readSysctl(sysctl) !== '1') {
+    writeSysctl(sysctl, '1');
+  }
+}
+
+/**
+ * IPv4: the bridge has one address, unless `force` replaces it. IPv6: it may have several that do not overlap.
+ */
+function ensureAddress(host: NetlinkSocket, bridge: Link, address: string, force: boolean): void {
+  const family = address.includes(':') ? AF_INET6 : AF_INET;
+  const present = doing('could not get list of IP addresses', () => listAddresses(host, { index: bridge.index, family }));
+  if (present.some((each) => each.address === address)) {
+    return;
+  }
+  for (const other of present.filter((each) => family === AF_INET || overlap(each.address, address))) {
+    if (!force) {
+      throw failure(`"${bridge.name}" already has an IP address different from ${address}`);
+    }
+    doing(`could not remove IP address from "${bridge.name}"`, () =>
+      host.request(deleteAddress({ index: bridge.index, address: other.address })),
+    );
+  }
+  const request = newAddress({ index: bridge.index, address, broadcast: broadcastOf(address) });
+  doing(`could not add IP address ${address} to "${bridge.name}"`, () => unlessPresent(() => host.request(request)));
+  // For a bridge that somebody else made: set explicitly, its hardware address no longer follows its ports.
+  doing("could not set bridge's mac", () => host.request(changeLink(bridge.index, { mac: bridge.mac })));
+}
+
+function overlap(one: string, other: string): boolean {
+  const [a, b] = [parseCidr(one), parseCidr(other)];
+  return a !== undefined && b !== undefined && (inNetwork(a.address, b) || inNetwork(b.address, a));
+}

@@ -1,0 +1,154 @@
+import { isJsonObject, type Json, type JsonObject } from '../../../../lib/json.ts';
+import { cniArgs } from '../../cni-args.ts';
+import { arrayAt, booleanAt, failure, firstUnknownKey, integerAt, key, objectAt, protocolKeys, stringAt } from '../../config.ts';
+import type { PluginArgs } from '../../plugin.ts';
+
+export interface Masquerade {
+  /** What the kernel offers when undefined. */
+  readonly backend: 'iptables' | 'nftables' | undefined;
+}
+
+/** What a bridge network's configuration says, with the reference plugin's defaults. */
+export interface BridgeConf {
+  /** Name of the bridge. */
+  readonly bridge: string;
+  /** The bridge holds the gateway's address of each of the container's networks. */
+  readonly isGateway: boolean;
+  /** The container's default route goes through it, too. */
+  readonly isDefaultGateway: boolean;
+  /** A different address on the bridge is replaced. */
+  readonly forceAddress: boolean;
+  /** undefined when addresses are not to be masqueraded. */
+  readonly masquerade: Masquerade | undefined;
+  /** Of the bridge when it is made, and of the veth pair; 0 for the kernel's own. */
+  readonly mtu: number;
+  readonly hairpinMode: boolean;
+  readonly promiscMode: boolean;
+  readonly enableDad: boolean;
+  readonly portIsolation: boolean;
+  /** The container's end of the veth pair stays down. */
+  readonly disableContainerInterface: boolean;
+  /** Asked for by runtimeConfig, args or CNI_ARGS; lower case with colons. */
+  readonly mac: string | undefined;
+  /** Plugin type; '' for a network without addresses. */
+  readonly ipam: string;
+  /** The configuration's own, when it has any. */
+  readonly dns: JsonObject | undefined;
+}
+
+const DEFAULT_BRIDGE = 'cni0';
+
+const knownKeys = {
+  ...protocolKeys,
+  runtimeConfig: true,
+  ipam: true,
+  bridge: true,
+  isGateway: true,
+  isDefaultGateway: true,
+  forceAddress: true,
+  ipMasq: true,
+  ipMasqBackend: true,
+  mtu: true,
+  hairpinMode: true,
+  promiscMode: true,
+  vlan: true,
+  vlanTrunk: true,
+  preserveDefaultVlan: true,
+  macspoofchk: true,
+  enabledad: true,
+  disableContainerInterface: true,
+  portIsolation: true,
+} as const;
+
+/** Keys that are understood only as long as they ask for nothing: VLANs and the spoof check are the executable's. */
+const leftToExecutable = ['vlan', 'vlanTrunk', 'macspoofchk'] as const;
+
+/** The first key that only the reference executable understands. */
+export function unknownKey(config: JsonObject): string | undefined {
+  return firstUnknownKey(config, knownKeys) ?? leftToExecutable.find((name) => asksForSomething(key(config, name)));
+}
+
+function asksForSomething(value: Json | undefined): boolean {
+  return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false && value !== 0;
+}
+
+/** Reads and checks the configuration. Throws a CniError, with the reference plugin's text where it has one. */
+export function decode({ config, args }: PluginArgs): BridgeConf {
+  const flag = (name: string): boolean => booleanAt(config, name) ?? false;
+  const isDefaultGateway = flag('isDefaultGateway');
+  const conf: BridgeConf = {
+    bridge: stringAt(config, 'bridge') ?? DEFAULT_BRIDGE,
+    isGateway: flag('isGateway') || isDefaultGateway,
+    isDefaultGateway,
+    forceAddress: flag('forceAddress'),
+    masquerade: masqueradeOf(config),
+    mtu: integerAt(config, 'mtu') ?? 0,
+    hairpinMode: flag('hairpinMode'),
+    promiscMode: flag('promiscMode'),
+    enableDad: flag('enabledad'),
+    portIsolation: flag('portIsolation'),
+    disableContainerInterface: flag('disableContainerInterface'),
+    mac: wantedMac(config, args),
+    ipam: ipamType(config),
+    dns: ownDns(config),
+  };
+  refuseContradictions(conf);
+  return conf;
+}
+
+function refuseContradictions(conf: BridgeConf): void {
+  if (conf.ipam !== '' && conf.disableContainerInterface) {
+    throw failure('cannot use IPAM when DisableContainerInterface flag is set');
+  }
+  if (conf.hairpinMode && conf.promiscMode) {
+    throw failure('cannot set hairpin mode and promiscuous mode at the same time');
+  }
+}
+
+/** The type of the network's IPAM plugin; '' when it has none. */
+export function ipamType(config: JsonObject): string {
+  return stringAt(objectAt(config, 'ipam') ?? {}, 'type', 'ipam.type') ?? '';
+}
+
+/** Whether and how ipMasq asks for masquerading. */
+export function masqueradeOf(config: JsonObject): Masquerade | undefined {
+  if (booleanAt(config, 'ipMasq') !== true) {
+    return undefined;
+  }
+  const backend = stringAt(config, 'ipMasqBackend');
+  if (backend === undefined || backend === 'iptables' || backend === 'nftables') {
+    return { backend };
+  }
+  throw failure(`unknown masquerade backend "${backend}"`);
+}
+
+/** runtimeConfig.mac before args.cni.mac before MAC of CNI_ARGS. */
+function wantedMac(config: JsonObject, args: string): string | undefined {
+  const cni = objectAt(objectAt(config, 'args') ?? {}, 'cni', 'args.cni') ?? {};
+  const candidates = [
+    stringAt(objectAt(config, 'runtimeConfig') ?? {}, 'mac', 'runtimeConfig.mac'),
+    stringAt(cni, 'mac', 'args.cni.mac'),
+    cniArgs(args, ['MAC'])['MAC'],
+  ];
+  const wanted = candidates.find((mac) => mac !== undefined && mac !== '');
+  return wanted === undefined ? undefined : canonicalMac(wanted);
+}
+
+/** The six bytes may be separated by colons or dashes, or stand in three groups with dots. */
+function canonicalMac(text: string): string {
+  const forms = [/^([0-9a-f]{2}([:-])){5}[0-9a-f]{2}$/i, /^([0-9a-f]{4}\.){2}[0-9a-f]{4}$/i];
+  const hex = text.replace(/[^0-9a-f]/gi, '').toLowerCase();
+  if (!forms.some((form) => form.test(text)) || (text.includes(':') && text.includes('-'))) {
+    throw failure(`failed to make veth pair: address ${text}: invalid MAC address`);
+  }
+  return (hex.match(/../g) ?? []).join(':');
+}
+
+function ownDns(config: JsonObject): JsonObject | undefined {
+  const dns = key(config, 'dns');
+  if (!isJsonObject(dns)) {
+    return undefined;
+  }
+  const lists = ['nameservers', 'search', 'options'].some((name) => arrayAt(dns, name, `dns.${name}`) !== undefined);
+  return lists || (stringAt(dns, 'domain', 'dns.domain') ?? '') !== '' ? dns : undefined;
+}

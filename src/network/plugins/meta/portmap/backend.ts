@@ -1,0 +1,19 @@
+import type { Cidr } from '../../address.ts';
+import type { PortmapConf } from './conf.ts';
+
+/** The mappings of one container in force for its addresses, one per family. */
+export interface Forwarding {
+  readonly conf: PortmapConf;
+  readonly containerId: string;
+  readonly addresses: readonly Cidr[];
+}
+
+/** Where the rules live. */
+export interface PortmapBackend {
+  /** Puts the rules in place, those of an earlier try replaced. Throws CniError when a port is taken, BerthError. */
+  forward(forwarding: Forwarding): void;
+  /** Removes all rules of the container. None there is success. */
+  unforward(network: string, containerId: string): void;
+  /** Throws CniError when a rule is missing. */
+  check(forwarding: Forwarding): void;
+}

@@ -1,0 +1,85 @@
+/** portmap: ports of the host that lead to ports of the container. See README.md. */
+import { deleteUdpEntries } from '../../../../kernel/conntrack.ts';
+import { isIptablesUsable } from '../../../../kernel/iptables.ts';
+import { isNftUsable } from '../../../../kernel/nft.ts';
+import { messageOf } from '../../../../lib/errors.ts';
+import type { Result } from '../../../cni/types.ts';
+import { formatAddress } from '../../address.ts';
+import { failure, stringAt } from '../../config.ts';
+import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
+import type { Forwarding, PortmapBackend } from './backend.ts';
+import { type Backend, chooseBackend, containerAddresses, type Mapping, parseConf, parseMappings, unknownKey } from './conf.ts';
+import { refuseWithheld } from './conflicts.ts';
+import { iptablesBackend } from './iptables-backend.ts';
+import { enableLocalnetRouting } from './localnet.ts';
+import { withNamespaceLock } from './namespace-lock.ts';
+import { nftablesBackend } from './nftables-backend.ts';
+
+export const portmap: Plugin = { type: 'portmap', unknownKey, add, del, check };
+
+const backends: Readonly<Record<Backend, PortmapBackend>> = { iptables: iptablesBackend, nftables: nftablesBackend };
+
+/** iptables where it can be used, else nftables; as the reference plugin decides. */
+function detectBackend(): Backend {
+  return !isIptablesUsable(4) && isNftUsable() ? 'nftables' : 'iptables';
+}
+
+function add(args: PluginArgs, context: PluginContext): Result {
+  const { containerId, prevResult, ifName } = args;
+  const conf = parseConf(args.config);
+  if (prevResult === undefined) throw failure('must be called as chained plugin');
+  if (conf.mappings.length === 0) return prevResult;
+  refuseWithheld(conf.mappings, context.hints.withheld?.hostPorts ?? []);
+  const backend = backends[chooseBackend(conf, detectBackend)];
+  const forwarding = { conf, containerId, addresses: containerAddresses(prevResult, ifName) };
+  withNamespaceLock(() => forwardOrNothing(backend, forwarding));
+  flushUdp(conf.mappings, context);
+  const local = forwarding.addresses.find(({ address }) => address.family === 4);
+  if (conf.snat && local !== undefined) enableLocalnetRouting(formatAddress(local.address));
+  return prevResult;
+}
+
+/** iptables takes one transaction per family: when the second is refused, the first is taken back. */
+function forwardOrNothing(backend: PortmapBackend, forwarding: Forwarding): void {
+  try {
+    backend.forward(forwarding);
+  } catch (error) {
+    backend.unforward(forwarding.conf.network, forwarding.containerId);
+    throw error;
+  }
+}
+
+/**
+ * Removes the container's rules from both backends, whatever is configured now: they are found by the chain's name and by
+ * their comments, so neither the mappings nor the previous result are needed.
+ */
+function del(args: PluginArgs, context: PluginContext): void {
+  const network = stringAt(args.config, 'name') ?? '';
+  withNamespaceLock(() => {
+    for (const backend of Object.values(backends)) backend.unforward(network, args.containerId);
+  });
+  flushUdp(parseMappings(args.config), context);
+}
+
+/** Known flows go on to where they went before: clients of a UDP port never reach the new container. Only worth a line. */
+function flushUdp(mappings: readonly Mapping[], context: PluginContext): void {
+  const udp = mappings.filter(({ protocol }) => protocol === 'udp');
+  for (const family of [4, 6] as const) {
+    const ports = udp.filter((mapping) => (mapping.family ?? family) === family).map(({ hostPort }) => hostPort);
+    if (ports.length === 0) continue;
+    try {
+      deleteUdpEntries(family, ports);
+    } catch (error) {
+      context.log(`failed to delete stale UDP conntrack entries: ${messageOf(error)}`);
+    }
+  }
+}
+
+function check(args: PluginArgs): void {
+  const { containerId, prevResult, ifName } = args;
+  const conf = parseConf(args.config);
+  if (prevResult === undefined) throw failure('Required prevResult missing');
+  if (conf.mappings.length === 0) return;
+  const backend = backends[chooseBackend(conf, detectBackend)];
+  backend.check({ conf, containerId, addresses: containerAddresses(prevResult, ifName) });
+}

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BerthError } from '../../../src/lib/errors.ts';
+import { createLogger } from '../../../src/lib/log.ts';
+import type { AttachmentRecord } from '../../../src/network/attachment.ts';
+import { ResultCache } from '../../../src/network/cni/cache.ts';
+import { Chain } from '../../../src/network/cni/chain.ts';
+import { type Invoke, PluginError, type PluginRequest } from '../../../src/network/cni/invoke/invoke.ts';
+import type { Result } from '../../../src/network/cni/types.ts';
+import { Debts } from '../../../src/network/debts.ts';
+
+const ID = 'c'.repeat(64);
+
+/** Plugins that fail their DEL for as long as their type is in `broken`. */
+class ScriptedPlugins implements Invoke {
+  readonly broken = new Set<string>();
+  readonly calls: PluginRequest[] = [];
+
+  async invoke(request: PluginRequest): Promise<{ output: unknown; provider: string; stderr: string }> {
+    this.calls.push(request);
+    if (this.broken.has(request.type))
+      throw new PluginError(`${request.type} is broken`, { code: 999, provider: '/x' });
+    return { output: undefined, provider: '/x', stderr: '' };
+  }
+}
+
+const attachment: AttachmentRecord = {
+  network: {
+    name: 'net',
+    cniVersion: '1.0.0',
+    disableCheck: false,
+    disableGC: false,
+    plugins: [{ type: 'bridge' }, { type: 'portmap', capabilities: { portMappings: true } }],
+    source: '/etc/cni/net.d/10-net.conflist',
+    text: '{}',
+  },
+  ifName: 'eth0',
+  args: [['IgnoreUnknown', '1']],
+  capabilityArgs: { portMappings: [{ protocol: 'tcp', hostPort: 8080, containerPort: 80 }] },
+};
+
+const result: Result = {
+  cniVersion: '1.1.0',
+  interfaces: [{ name: 'eth0', sandbox: '/run/netns/x' }],
+  ips: [{ address: '10.1.0.5/24', interface: 0 }],
+  routes: [],
+  dns: {},
+};
+
+describe('debts', () => {
+  let directory = '';
+  let plugins: ScriptedPlugins;
+  const opened: Debts[] = [];
+
+  function open(): Debts {
+    const chain = new Chain({
+      invoke: plugins,
+      cache: new ResultCache(join(directory, 'cache')),
+      binDirs: ['/opt/cni/bin'],
+    });
+    const log = createLogger({ level: 'fatal', format: 'json' });
+    const debts = new Debts({ directory: join(directory, 'debts'), chain, delTimeoutMs: 1_000, log });
+    debts.load();
+    opened.push(debts);
+    return debts;
+  }
+
+  const debtor = { sandboxId: ID, pod: 'default/web', attachment, result };
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'berth-debts-'));
+    plugins = new ScriptedPlugins();
+  });
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((debts) => debts.stop()));
+    await rm(directory, { recursive: true });
+  });
+
+  it('survive a restart with all that the DEL needs, and are private on disk', async () => {
+    await open().owe(debtor, [1], 'portmap is broken');
+    const [file = ''] = await readdir(join(directory, 'debts'));
+    assert.equal((await stat(join(directory, 'debts', file))).mode & 0o777, 0o600);
+    const [debt] = open().list();
+    assert.deepEqual(debt?.attachment, attachment);
+    assert.deepEqual(debt.result, result);
+    assert.deepEqual(debt.owed, [1]);
+  });
+
+  it('withhold their addresses and host ports', async () => {
+    const debts = open();
+    await debts.owe(debtor, [0, 1], 'broken');
+    assert.deepEqual(debts.withheld(), { addresses: ['10.1.0.5'], hostPorts: ['tcp/8080'] });
+  });
+
+  it("are settled with the ADD's configuration, arguments and result, and an empty CNI_NETNS, by the owing plugin alone", async () => {
+    const debts = open();
+    await debts.owe(debtor, [1], 'broken');
+    await debts.retry(ID.slice(0, 4));
+    assert.deepEqual(debts.list(), []);
+    assert.deepEqual(await readdir(join(directory, 'debts')), []);
+    const [call, ...others] = plugins.calls;
+    assert.deepEqual(others, []);
+    assert.equal(call?.type, 'portmap');
+    assert.equal(call.verb, 'DEL');
+    assert.equal(call.netns, '');
+    assert.equal(call.args, 'IgnoreUnknown=1');
+    assert.deepEqual(call.config['runtimeConfig'], {
+      portMappings: [{ protocol: 'tcp', hostPort: 8080, containerPort: 80 }],
+    });
+    assert.ok(call.config['prevResult']);
+  });
+
+  it('keep only what still fails', async () => {
+    plugins.broken.add('portmap');
+    const debts = open();
+    await debts.owe(debtor, [0, 1], 'everything is broken');
+    await assert.rejects(debts.retry(`${ID.slice(0, 13)}-eth0`), (error) => {
+      return (
+        error instanceof BerthError &&
+        error.code === 'FAILED_PRECONDITION' &&
+        /portmap is broken/.test(error.message)
+      );
+    });
+    const [debt] = debts.list();
+    assert.deepEqual(debt?.owed, [1]);
+    assert.equal(debt.attempts, 2);
+    assert.match(debt.lastError, /portmap is broken/);
+  });
+
+  it('are tried again in the background until they are paid', async () => {
+    plugins.broken.add('portmap');
+    const debts = open();
+    await debts.owe(debtor, [1], 'broken');
+    await assert.rejects(debts.retry(ID.slice(0, 13)));
+    plugins.broken.clear();
+    const deadline = Date.now() + 10_000;
+    while (debts.list().length > 0 && Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(debts.list(), []);
+  }).timeout(15_000);
+
+  it('are tried once before an ADD on their network, and on no other', async () => {
+    const past = open();
+    await past.owe({ ...debtor }, [1], 'broken');
+    const [debt] = past.list();
+    await writeFile(
+      join(directory, 'debts', `${debt!.id}.json`),
+      JSON.stringify({ ...debt, lastAttemptAt: '2026-01-01T00:00:00.000Z' }),
+    );
+    const debts = open();
+    await debts.beforeAdd('other');
+    assert.equal(plugins.calls.length, 0);
+    await debts.beforeAdd('net');
+    assert.equal(plugins.calls.length, 1);
+    assert.deepEqual(debts.list(), []);
+  });
+
+  it('can be forgiven, which asks no plugin', async () => {
+    const debts = open();
+    await debts.owe(debtor, [1], 'broken');
+    await debts.forgive(ID.slice(0, 13));
+    assert.deepEqual(open().list(), []);
+    assert.equal(plugins.calls.length, 0);
+  });
+
+  it('say NOT_FOUND for an unknown id', async () => {
+    await assert.rejects(
+      open().forgive('nope'),
+      (error) => error instanceof BerthError && error.code === 'NOT_FOUND',
+    );
+  });
+
+  it('that cannot be read are set aside, not lost', async () => {
+    open();
+    await writeFile(join(directory, 'debts', 'torn.json'), '{"id": "to');
+    assert.deepEqual(open().list(), []);
+    assert.deepEqual(await readdir(join(directory, 'debts')), ['torn.json.unreadable']);
+  });
+});
