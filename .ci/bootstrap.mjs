@@ -48,8 +48,14 @@ function installPackages(packages) {
   const missing = packages.filter((name) => !isPresent(programs[name]));
   if (missing.length === 0) return;
   const list = missing.join(' ');
-  if (!isRoot) fail(`these Debian packages are missing: ${list}\nrun as root: apt-get install --no-install-recommends ${list}`);
-  if (!isDebian()) fail(`these programs are missing: ${missing.map((name) => programs[name]).join(' ')} (Debian packages: ${list})`);
+  if (!isRoot)
+    fail(
+      `these Debian packages are missing: ${list}\nrun as root: apt-get install --no-install-recommends ${list}`,
+    );
+  if (!isDebian())
+    fail(
+      `these programs are missing: ${missing.map((name) => programs[name]).join(' ')} (Debian packages: ${list})`,
+    );
   console.log(`installing Debian packages: ${list}`);
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
   run('apt-get', ['-qq', 'update'], { env });
@@ -73,7 +79,9 @@ function fail(message) {
 export async function bootstrap(purpose) {
   const [major] = process.versions.node.split('.');
   if (Number(major) < 20) fail(`Node 20 or newer is needed, this is ${process.version}`);
-  installPackages(purposes[purpose] ?? fail(`unknown purpose "${purpose}", one of: ${Object.keys(purposes).join(', ')}`));
+  installPackages(
+    purposes[purpose] ?? fail(`unknown purpose "${purpose}", one of: ${Object.keys(purposes).join(', ')}`),
+  );
   installModules();
   await build();
 }

@@ -8,7 +8,14 @@ const dist = join(root, 'dist');
 
 function compile() {
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  run(process.execPath, [tsc, '-p', 'tsconfig.json', '--incremental', '--tsBuildInfoFile', join(dist, '.tsbuildinfo')]);
+  run(process.execPath, [
+    tsc,
+    '-p',
+    'tsconfig.json',
+    '--incremental',
+    '--tsBuildInfoFile',
+    join(dist, '.tsbuildinfo'),
+  ]);
   chmodSync(join(dist, 'main.js'), 0o755);
 }
 

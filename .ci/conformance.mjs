@@ -52,7 +52,10 @@ if (!hasGo()) throw new Error('the conformance tests need Go (https://go.dev/dl)
 await bootstrap('conformance');
 compileTests();
 const tools = buildTools();
-const api = execFileSync('go', ['list', '-f', '{{.Dir}}', '-m', 'k8s.io/cri-api'], { cwd: module, encoding: 'utf8' }).trim();
+const api = execFileSync('go', ['list', '-f', '{{.Dir}}', '-m', 'k8s.io/cri-api'], {
+  cwd: module,
+  encoding: 'utf8',
+}).trim();
 process.exitCode = mocha(['conformance/**/*.spec.js'], process.argv.slice(2), {
   CRICTL: join(tools, 'crictl'),
   CRITEST: join(tools, 'critest'),

@@ -14,8 +14,16 @@ export const shape = ['--longs=String', '--enums=String', '--defaults', '--oneof
 
 function generate(outDir) {
   const generator = join(root, 'node_modules/.bin/proto-loader-gen-types');
-  const flags = ['--grpcLib=@grpc/grpc-js', '--includeDirs=proto', '--importFileExtension=.ts', `--outDir=${outDir}`];
-  execFileSync(generator, [...shape, ...flags, ...protoFiles], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
+  const flags = [
+    '--grpcLib=@grpc/grpc-js',
+    '--includeDirs=proto',
+    '--importFileExtension=.ts',
+    `--outDir=${outDir}`,
+  ];
+  execFileSync(generator, [...shape, ...flags, ...protoFiles], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 }
 
 function contents(dir) {

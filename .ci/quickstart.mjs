@@ -3,7 +3,7 @@
 // away again. --keep leaves everything running until Ctrl-C, to be tried out by hand.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +14,7 @@ const START_MS = 15_000;
 const berth = join(root, 'dist/main.js');
 const bridge = 'berth-quick';
 
-const home = mkdtempSync(join(tmpdir(), 'berth-quickstart-'));
+const home = join(tmpdir(), `berth-quickstart-${process.pid}`);
 const at = (name) => join(home, name);
 const socket = at('berth.sock');
 
@@ -43,7 +43,8 @@ function json(command, ...args) {
 function freeSubnet() {
   const taken = (json('ip', '-json', '-4', 'route', 'show', 'table', 'all') ?? []).map(({ dst }) => dst);
   for (let second = 88; second < 256; second += 1) {
-    if (!taken.some((dst) => dst === '10.0.0.0/8' || dst.startsWith(`10.${second}.`))) return `10.${second}.0.0/16`;
+    if (!taken.some((dst) => dst === '10.0.0.0/8' || dst.startsWith(`10.${second}.`)))
+      return `10.${second}.0.0/16`;
   }
   throw new Error('every 10.x.0.0/16 is in use on this machine');
 }
@@ -55,6 +56,7 @@ function writeFiles() {
   main.bridge = bridge;
   main.ipam.ranges = [[{ subnet: freeSubnet() }]];
   main.ipam.dataDir = at('ipam');
+  mkdirSync(home, { mode: 0o700 });
   mkdirSync(at('net.d'));
   writeFileSync(at('net.d/10-berth.conflist'), JSON.stringify(network, null, 2));
   writeFileSync(
@@ -84,14 +86,20 @@ async function startDaemon() {
 function machineState() {
   const tables = json('nft', '-j', 'list', 'tables')?.nftables.flatMap(({ table }) => table ?? []) ?? [];
   const forwarding = '/proc/sys/net/ipv4/ip_forward';
-  return { tables: tables.map(({ family, name }) => `${family} ${name}`), forwarding, forward: readFileSync(forwarding, 'utf8') };
+  return {
+    tables: tables.map(({ family, name }) => `${family} ${name}`),
+    forwarding,
+    forward: readFileSync(forwarding, 'utf8'),
+  };
 }
 
 function restoreMachine(before) {
   spawnSync('ip', ['link', 'delete', bridge], { stdio: 'ignore' });
   for (const table of machineState().tables.filter((name) => !before.tables.includes(name))) {
     const [family, name] = table.split(' ');
-    const rules = json('nft', '-j', 'list', 'table', family, name)?.nftables.filter((object) => 'rule' in object);
+    const rules = json('nft', '-j', 'list', 'table', family, name)?.nftables.filter(
+      (object) => 'rule' in object,
+    );
     if (rules?.length === 0) spawnSync('nft', ['delete', 'table', family, name]);
   }
   writeFileSync(before.forwarding, before.forward);
@@ -99,7 +107,9 @@ function restoreMachine(before) {
 
 async function end(daemon) {
   if (daemon === undefined || daemon.exitCode !== null) return;
-  spawnSync(process.execPath, [berth, 'pod', 'rm', '--force', '--all', '--address', socket], { stdio: 'ignore' });
+  spawnSync(process.execPath, [berth, 'pod', 'rm', '--force', '--all', '--address', socket], {
+    stdio: 'ignore',
+  });
   daemon.kill('SIGTERM');
   await once(daemon, 'exit');
 }
@@ -116,7 +126,9 @@ async function tour(keep) {
     step('2. A pod');
     const id = cli('pod', 'run', '--name', 'hello');
     const { status } = JSON.parse(
-      execFileSync(process.execPath, [berth, 'pod', 'inspect', id, '--json', '--address', socket], { encoding: 'utf8' }),
+      execFileSync(process.execPath, [berth, 'pod', 'inspect', id, '--json', '--address', socket], {
+        encoding: 'utf8',
+      }),
     );
     step('3. Its PodSandboxStatus');
     console.log(JSON.stringify(status, null, 2));
@@ -128,7 +140,8 @@ async function tour(keep) {
     step('6. And away with it');
     cli('pod', 'rm', '--force', 'default/hello');
   } catch (error) {
-    if (existsSync(at('log'))) console.error(`\nwhat the daemon said:\n${readFileSync(at('log'), 'utf8').slice(-4000)}`);
+    if (existsSync(at('log')))
+      console.error(`\nwhat the daemon said:\n${readFileSync(at('log'), 'utf8').slice(-4000)}`);
     throw error;
   } finally {
     await end(daemon);
@@ -151,4 +164,6 @@ async function untilInterrupted() {
 
 if (!isRoot) throw new Error('the quickstart makes network namespaces and a bridge: run it as root');
 await bootstrap('quickstart');
+// Ctrl-C ends the command that runs at that moment; what follows is the clean-up.
+process.on('SIGINT', () => {});
 await tour(process.argv.includes('--keep'));

@@ -9,7 +9,8 @@ const suites = {
 };
 
 const [which = 'all', ...more] = process.argv.slice(2);
-if (which !== 'all' && !(which in suites)) throw new Error(`unknown suite "${which}", one of: all, unit, integration`);
+if (which !== 'all' && !(which in suites))
+  throw new Error(`unknown suite "${which}", one of: all, unit, integration`);
 if (which === 'integration' && !isRoot) throw new Error('the integration tests need root');
 
 const names = which === 'all' ? (isRoot ? ['unit', 'integration'] : ['unit']) : [which];

@@ -45,6 +45,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) =>
   process.exit(error.code === 'EPIPE' ? Exit.ok : Exit.failed),
 );
 
+// A log line that nobody can take is lost; the daemon goes on.
+process.stderr.on('error', () => undefined);
+
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {

@@ -25,6 +25,7 @@ export const mochaHooks = {
 
   async afterAll(this: Mocha.Context): Promise<void> {
     this.timeout(SETTLE_MS + 10_000);
-    if (before !== undefined) assert.deepEqual(await settled(before), before, 'the tests left something behind');
+    if (before !== undefined)
+      assert.deepEqual(await settled(before), before, 'the tests left something behind');
   },
 };

@@ -1,5 +1,4 @@
 import { DEFAULT_CONFIG_PATH, loadConfig } from '../config/load.ts';
-import { Daemon } from '../daemon/daemon.ts';
 import { createLogger } from '../lib/log.ts';
 import { defineCommand } from './command.ts';
 import { Exit } from './exit.ts';
@@ -30,6 +29,8 @@ export const command = defineCommand({
     });
     const log = createLogger(config.log);
     for (const warning of warnings) log.warn('configuration', { warning });
+    // A mistake in the configuration is told before the whole daemon is loaded.
+    const { Daemon } = await import('../daemon/daemon.ts');
     const daemon = new Daemon(config, { log });
     try {
       await daemon.start();

@@ -62,15 +62,17 @@ function rename(table: TomlTree, known: readonly string[], path: string, problem
   return renamed;
 }
 
-/** A key before the first section header was meant for the section that has it. */
 function unknownSection(name: string): string {
-  const near =
-    nearest(name, Object.keys(sections)) ??
-    Object.entries(sections).find(([, { shape }]) =>
-      Object.keys(shape).some((key) => snakeCase(key) === name),
-    )?.[0];
-  if (near === undefined) return `unknown section ${name}`;
-  return `unknown section ${name} (did you mean ${near}${near in sections && nearest(name, [near]) === undefined ? `.${name}` : ''}?)`;
+  const near = nearest(name, Object.keys(sections)) ?? keyInASection(name);
+  return `unknown section ${name}${near === undefined ? '' : ` (did you mean ${near}?)`}`;
+}
+
+/** A key that stands before the first section header belongs into the section that has it. */
+function keyInASection(key: string): string | undefined {
+  const owner = Object.entries(sections).find(([, { shape }]) =>
+    Object.keys(shape).map(snakeCase).includes(key),
+  );
+  return owner === undefined ? undefined : `${owner[0]}.${key}`;
 }
 
 function unknownKey(prefix: string, key: string, known: Iterable<string>): string {

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { BerthError, isErrno } from '../lib/errors.ts';
 import { flock, LOCK_EX, LOCK_NB } from './libc.ts';
+import { sleepSync } from './sleep.ts';
 
 /** Pauses between tries, in milliseconds; the last one is repeated. */
 const PAUSES = [1, 1, 2, 5, 10];
@@ -62,11 +63,6 @@ export class FileLock implements Disposable {
   [Symbol.dispose](): void {
     this.release();
   }
-}
-
-/** Stops the calling thread; not for the main one. */
-export function sleepSync(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 function openForLock(path: string, mode: number): number {

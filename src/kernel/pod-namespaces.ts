@@ -1,5 +1,6 @@
 /** The namespaces of one pod, made and removed in one synchronous breath on a worker thread. */
 import { BerthError, invalid, messageOf, wrap } from '../lib/errors.ts';
+import { SyscallError } from './errno.ts';
 import { sethostname, unshare } from './libc.ts';
 import { mountShm, unmountAll } from './mounts.ts';
 import {
@@ -59,7 +60,7 @@ export function createPodNamespaces(spec: PodNamespacesSpec): NamespaceInodes {
     if (pins.length > 0) {
       insideNew(pins.map(([kind]) => kind), () => {
         for (const [kind, path] of pins) {
-          pinNamespace(kind, path);
+          naming(`failed to pin ${kind} namespace "${path}"`, () => pinNamespace(kind, path));
           undo.push(() => unpinNamespace(path));
         }
         fill(spec);
@@ -67,7 +68,7 @@ export function createPodNamespaces(spec: PodNamespacesSpec): NamespaceInodes {
     }
     const { shm } = spec;
     if (shm !== undefined) {
-      mountShm(shm);
+      naming(`failed to mount shm "${shm}"`, () => mountShm(shm));
       undo.push(() => unmountAll(shm));
     }
     return Object.fromEntries(pins.map(([kind, path]) => [kind, namespaceInode(path)]));
@@ -89,20 +90,27 @@ function insideNew(kinds: readonly NamespaceKind[], fn: () => void): void {
   }
 }
 
-function fill(spec: PodNamespacesSpec): void {
-  if (spec.hostname !== undefined) {
-    sethostname(spec.hostname);
+function fill({ hostname, sysctls, loopbackUp }: PodNamespacesSpec): void {
+  if (hostname !== undefined) {
+    naming(`failed to set hostname "${hostname}"`, () => sethostname(hostname));
   }
-  for (const [name, value] of Object.entries(spec.sysctls ?? {})) {
-    try {
-      writeSysctl(name, value);
-    } catch (error) {
-      throw wrap(`failed to set sysctl "${name}" to "${value}"`, error);
-    }
+  for (const [name, value] of Object.entries(sysctls ?? {})) {
+    naming(`failed to set sysctl "${name}" to "${value}"`, () => writeSysctl(name, value));
   }
-  if (spec.loopbackUp === true) {
-    using socket = NetlinkSocket.open();
-    socket.request(changeLink(LOOPBACK_INDEX, { up: true }));
+  if (loopbackUp === true) {
+    naming('failed to bring up "lo"', () => {
+      using socket = NetlinkSocket.open();
+      socket.request(changeLink(LOOPBACK_INDEX, { up: true }));
+    });
+  }
+}
+
+/** Does one thing and names it when it fails. */
+function naming(doing: string, action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    throw error instanceof SyscallError ? error.toBerthError(doing) : wrap(doing, error, 'INTERNAL');
   }
 }
 

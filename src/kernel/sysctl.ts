@@ -1,4 +1,7 @@
-import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+
+/** Values are short; the longest, such as net.ipv4.tcp_available_congestion_control, have some hundred bytes. */
+const LONGEST_VALUE = 4096;
 
 /**
  * Where a sysctl lives. The first separator decides, as in sysctl(8): in `net.ipv4.conf.eth0/1.arp_notify` dots separate and the
@@ -19,14 +22,21 @@ export function sysctlPath(name: string): string {
 
 /** The value without its newline, as the calling thread's namespaces have it. Synchronous for that reason. */
 export function readSysctl(name: string): string {
-  return readFileSync(sysctlPath(name), 'latin1').replace(/\n$/, '');
+  return withSysctl(name, constants.O_RDONLY, (fd) => {
+    const buffer = Buffer.allocUnsafe(LONGEST_VALUE);
+    return buffer.toString('latin1', 0, readSync(fd, buffer)).replace(/\n$/, '');
+  });
 }
 
 /** Sets a value in the calling thread's namespaces; never creates a file. */
 export function writeSysctl(name: string, value: string): void {
-  const fd = openSync(sysctlPath(name), constants.O_WRONLY);
+  withSysctl(name, constants.O_WRONLY, (fd) => writeSync(fd, value));
+}
+
+function withSysctl<T>(name: string, flags: number, action: (fd: number) => T): T {
+  const fd = openSync(sysctlPath(name), flags);
   try {
-    writeSync(fd, value);
+    return action(fd);
   } finally {
     closeSync(fd);
   }

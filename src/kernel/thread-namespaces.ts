@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { isErrno } from '../lib/errors.ts';
 import { SyscallError } from './errno.ts';
 import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWUTS, MNT_DETACH, MS_BIND, mount, setns, UMOUNT_NOFOLLOW, umount2 } from './libc.ts';
-import { ThreadPoisonedError } from './threads/job.ts';
+import { poisonThread } from './threads/job.ts';
 
 /** The namespaces that one thread of a process can change alone. */
 export type NamespaceKind = 'net' | 'ipc' | 'uts';
@@ -56,13 +56,13 @@ export function withNamespaces<T>(paths: Partial<Record<NamespaceKind, string>>,
   }
 }
 
-/** Enters the namespaces that these descriptors hold; poisons the thread when one refuses. */
+/** Takes the thread back to the namespaces that these descriptors hold; poisons it when one refuses. */
 export function goBack(moves: readonly { readonly kind: NamespaceKind; readonly back: number }[]): void {
   for (const { kind, back } of moves) {
     try {
       setns(back, NAMESPACE_FLAGS[kind]);
     } catch (cause) {
-      throw new ThreadPoisonedError(`failed to go back to the thread's own ${kind} namespace`, { cause });
+      poisonThread(`failed to go back to the thread's own ${kind} namespace`, cause);
     }
   }
 }

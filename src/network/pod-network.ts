@@ -4,13 +4,12 @@
  */
 import type { CniConfig } from '../config/schema.ts';
 import { deadlineSignal } from '../lib/deadline.ts';
-import { BerthError, messageOf } from '../lib/errors.ts';
+import { BerthError, codeOf, messageOf } from '../lib/errors.ts';
 import type { JsonObject } from '../lib/json.ts';
 import { type AttachmentRecord, attachmentOf } from './attachment.ts';
 import { capabilityArgs, podArgs, type PodCapabilities, type PodIdentity } from './cni/args.ts';
 import type { Chain, DelOutcome } from './cni/chain.ts';
-import { PluginError } from './cni/invoke/invoke.ts';
-import { CniCode, type Result, type Step } from './cni/types.ts';
+import type { Result, Step } from './cni/types.ts';
 import type { Debts } from './debts.ts';
 import type { Networks } from './networks.ts';
 import { choosePrimaryIp, type PrimaryIp } from './primary-ip.ts';
@@ -180,12 +179,8 @@ function allFailed(attachment: AttachmentRecord, error: unknown): DelOutcome {
   return { failures: plugins.map((p, index) => ({ index, type: p.type, error: messageOf(error), code: 0 })) };
 }
 
-/** A plugin that is absent or asks for patience is UNAVAILABLE; a deadline keeps its code; the rest is UNKNOWN, as with containerd. */
 function networkError(doing: string, error: unknown): BerthError {
   const text = `${doing}: ${messageOf(error)}`;
   const message = text.length > ERROR_MAX ? `${text.slice(0, ERROR_MAX)}…` : text;
-  if (error instanceof BerthError) return new BerthError(error.code, message, { cause: error });
-  const busy: readonly number[] = [CniCode.TryAgainLater, CniCode.NotAvailable, CniCode.LimitedConnectivity];
-  const away = error instanceof PluginError && (error.provider === '' || busy.includes(error.code));
-  return new BerthError(away ? 'UNAVAILABLE' : 'UNKNOWN', message, { cause: error });
+  return new BerthError(codeOf(error), message, { cause: error });
 }

@@ -1,7 +1,14 @@
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { newAddress } from '../../src/kernel/netlink/addresses.ts';
-import { bridgeData, changeBridgePort, changeLink, findLink, newLink, vethData } from '../../src/kernel/netlink/links.ts';
+import {
+  bridgeData,
+  changeBridgePort,
+  changeLink,
+  findLink,
+  newLink,
+  vethData,
+} from '../../src/kernel/netlink/links.ts';
 import { newRoute } from '../../src/kernel/netlink/routes.ts';
 import { NetlinkSocket } from '../../src/kernel/netlink/socket.ts';
 import { createPodNamespaces, removePodNamespaces } from '../../src/kernel/pod-namespaces.ts';

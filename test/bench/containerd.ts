@@ -110,7 +110,10 @@ export class Containerd implements AsyncDisposable {
       .map(Number)
       .filter((pid) => {
         const argv = readProc(pid, 'cmdline').split('\0');
-        return (argv[0] ?? '').endsWith('containerd-shim-runc-v2') && argv.includes(join(this.directory, 'containerd.sock'));
+        return (
+          (argv[0] ?? '').endsWith('containerd-shim-runc-v2') &&
+          argv.includes(join(this.directory, 'containerd.sock'))
+        );
       });
   }
 }

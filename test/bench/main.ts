@@ -53,20 +53,44 @@ async function recover(daemon: TestDaemon, present: number): Promise<number> {
   await daemon.start();
   const took = performance.now() - start;
   const ready = await daemon.client.list({ state: { state: 'SANDBOX_READY' } });
-  if (ready.length !== present) throw new Error(`after kill -9 ${ready.length} of ${present} sandboxes are ready`);
+  if (ready.length !== present)
+    throw new Error(`after kill -9 ${ready.length} of ${present} sandboxes are ready`);
   return took;
 }
 
-function budgets(first: Results, second: Results, memory: Memory, recovered: number, present: number): Budget[] {
+function budgets(
+  first: Results,
+  second: Results,
+  memory: Memory,
+  recovered: number,
+  present: number,
+): Budget[] {
   const { run, down, list } = operations;
   const against = "against containerd's CRI";
-  const times = (what: string, measured: number, limit: number): Budget => ({ what, measured, limit, unit: '×' });
+  const times = (what: string, measured: number, limit: number): Budget => ({
+    what,
+    measured,
+    limit,
+    unit: '×',
+  });
   return [
     times(`RunPodSandbox, built-in plugins, ${against}`, ratio(first, run, 'berth', 'containerd'), 1 / 15),
-    times('RunPodSandbox, built-in plugins, against the bare kernel work', ratio(first, run, 'berth', 'bare'), 3),
-    times(`RunPodSandbox, plugin executables, ${against}`, ratio(first, run, 'executables', 'containerd'), 1 / 3),
+    times(
+      'RunPodSandbox, built-in plugins, against the bare kernel work',
+      ratio(first, run, 'berth', 'bare'),
+      3,
+    ),
+    times(
+      `RunPodSandbox, plugin executables, ${against}`,
+      ratio(first, run, 'executables', 'containerd'),
+      1 / 3,
+    ),
     times(`StopPodSandbox + RemovePodSandbox, ${against}`, ratio(first, down, 'berth', 'containerd'), 1 / 4),
-    times(`ListPodSandbox with ${present} sandboxes, ${against}`, ratio(second, list, 'berth', 'containerd'), 1),
+    times(
+      `ListPodSandbox with ${present} sandboxes, ${against}`,
+      ratio(second, list, 'berth', 'containerd'),
+      1,
+    ),
     { what: `recovery of ${present} sandboxes after kill -9`, measured: recovered, limit: 1000, unit: 'ms' },
     { what: 'resident memory of the daemon at its start', measured: memory.atStart, limit: 150, unit: 'MB' },
     { what: `resident memory with ${present} sandboxes`, measured: memory.filled, limit: 230, unit: 'MB' },
@@ -89,7 +113,9 @@ async function measure(contestants: Contestants, plan: Plan, present: number): P
   const second = await measureEndpoints(contestants, plan);
   const filled = residentMb(berth.pid);
   say(`\nwith ${present} sandboxes present\n${resultTable(second)}`);
-  say(`\nresident memory then, MB: berth ${number(filled)}, containerd and its shims ${number(containerd.residentKb() / 1024)}`);
+  say(
+    `\nresident memory then, MB: berth ${number(filled)}, containerd and its shims ${number(containerd.residentKb() / 1024)}`,
+  );
   const recovered = await recover(berth, present);
   say('\nremoving the sandboxes');
   for (const [, client] of clients(contestants)) await empty(client);
@@ -97,7 +123,11 @@ async function measure(contestants: Contestants, plan: Plan, present: number): P
 }
 
 async function main(): Promise<number> {
-  const options = { quick: { type: 'boolean' }, pods: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
+  const options = {
+    quick: { type: 'boolean' },
+    pods: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  } as const;
   const { values } = parseArgs({ options });
   if (values.help === true) {
     say(usage);

@@ -22,7 +22,10 @@ export function pauseImageArchive(program: string): Buffer {
     return { mediaType, digest: `sha256:${hex}`, size: content.length };
   };
   const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
-  const layer = add('application/vnd.oci.image.layer.v1.tar', tar(new Map([['pause', readFileSync(program)]])));
+  const layer = add(
+    'application/vnd.oci.image.layer.v1.tar',
+    tar(new Map([['pause', readFileSync(program)]])),
+  );
   const config = add(
     'application/vnd.oci.image.config.v1+json',
     json({
@@ -33,7 +36,10 @@ export function pauseImageArchive(program: string): Buffer {
     }),
   );
   const manifestType = 'application/vnd.oci.image.manifest.v1+json';
-  const manifest = add(manifestType, json({ schemaVersion: 2, mediaType: manifestType, config, layers: [layer] }));
+  const manifest = add(
+    manifestType,
+    json({ schemaVersion: 2, mediaType: manifestType, config, layers: [layer] }),
+  );
   const annotations = { 'io.containerd.image.name': pauseImage };
   files.set('oci-layout', json({ imageLayoutVersion: '1.0.0' }));
   files.set('index.json', json({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] }));
@@ -45,7 +51,11 @@ const BLOCK = 512;
 function tar(files: ReadonlyMap<string, Buffer>): Buffer {
   const parts: Buffer[] = [];
   for (const [name, content] of files) {
-    parts.push(header(name, content.length), content, Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK));
+    parts.push(
+      header(name, content.length),
+      content,
+      Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK),
+    );
   }
   return Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
 }

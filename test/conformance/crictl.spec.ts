@@ -46,13 +46,17 @@ describe('crictl', () => {
     const endpoint = `unix://${daemon.socket}`;
     const program = process.env['CRICTL'];
     assert.ok(program, 'CRICTL is not set: run this through npm run conformance');
-    return (await execa(program, ['--runtime-endpoint', endpoint, '--image-endpoint', endpoint, ...args])).stdout;
+    return (await execa(program, ['--runtime-endpoint', endpoint, '--image-endpoint', endpoint, ...args]))
+      .stdout;
   }
 
   async function runp(name: string, more: object = {}): Promise<string> {
     const file = join(daemon.directory, 'pod.json');
     const metadata = { name, namespace: 'default', uid: `${name}-uid`, attempt: 1 };
-    await writeFile(file, JSON.stringify({ metadata, hostname: name, log_directory: '/tmp', linux: {}, ...more }));
+    await writeFile(
+      file,
+      JSON.stringify({ metadata, hostname: name, log_directory: '/tmp', linux: {}, ...more }),
+    );
     return (await crictl('runp', file)).trim();
   }
 
@@ -64,16 +68,22 @@ describe('crictl', () => {
   async function state(): Promise<string[]> {
     const links = JSON.parse(await node.run('ip', '-json', 'link')) as { ifname: string }[];
     const ruleset = JSON.parse(await node.run('nft', '-j', 'list', 'ruleset')) as { nftables: object[] };
-    const rules = ruleset.nftables.filter((object) => 'rule' in object).map((object) => JSON.stringify(object));
+    const rules = ruleset.nftables
+      .filter((object) => 'rule' in object)
+      .map((object) => JSON.stringify(object));
     const files = await readdir(daemon.directory, { recursive: true });
-    return [...links.map((link) => `link ${link.ifname}`), ...rules, ...files.map((file) => `file ${file}`)].sort();
+    return [
+      ...links.map((link) => `link ${link.ifname}`),
+      ...rules,
+      ...files.map((file) => `file ${file}`),
+    ].sort();
   }
 
   /** What stays after the last pod, as with the reference plugins: the bridge, the allocator's memory and lock. */
   function mayStay(line: string): boolean {
     return (
       line === 'link brt0' ||
-      /^file (log|pod\.json|cni|cni\/results|ipam|ipam\/berth-test)$/.test(line) ||
+      /^file (log|pod\.json|netns|cni|cni\/results|ipam|ipam\/berth-test)$/.test(line) ||
       /^file ipam\/berth-test\/(lock|last_reserved_ip\.\d+)$/.test(line) ||
       (line.startsWith('{"rule"') && line.includes('CNI-HOSTPORT') && !line.includes('CNI-DN-'))
     );
@@ -139,7 +149,10 @@ describe('crictl', () => {
     const mapping = { protocol: 0, container_port: 80, host_port: 18080, host_ip: '' };
     const id = await runp('published', { port_mappings: [mapping] });
     const { status } = await inspectp(id);
-    assert.match(await node.run('nft', 'list', 'ruleset'), new RegExp(status.network.ip.replaceAll('.', '\\.')));
+    assert.match(
+      await node.run('nft', 'list', 'ruleset'),
+      new RegExp(status.network.ip.replaceAll('.', '\\.')),
+    );
   });
 
   it('names what is wrong with a sandbox that it refuses', async () => {

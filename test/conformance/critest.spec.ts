@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { EmptyImageService } from '../fakes/image-service.ts';
 import { TestDaemon } from '../helpers/daemon.ts';
 import { TestNode } from '../helpers/node.ts';
 
@@ -57,12 +58,18 @@ describe('critest', () => {
     assert.ok(program, 'CRITEST is not set: run this through npm run conformance');
     await using node = await TestNode.create();
     await using daemon = await TestDaemon.start({ node });
-    const endpoint = `unix://${daemon.socket}`;
+    await using images = await EmptyImageService.start(join(daemon.directory, 'images.sock'));
     const report = join(daemon.directory, 'report.json');
     const focus = expected.map((name) => `--ginkgo.focus=${escape(name)}`);
     const { all } = await execa(
       program,
-      [`--runtime-endpoint=${endpoint}`, `--image-endpoint=${endpoint}`, '--ginkgo.no-color', `--ginkgo.json-report=${report}`, ...focus],
+      [
+        `--runtime-endpoint=unix://${daemon.socket}`,
+        `--image-endpoint=unix://${images.socket}`,
+        '--ginkgo.no-color',
+        `--ginkgo.json-report=${report}`,
+        ...focus,
+      ],
       { all: true, reject: false },
     );
     const text = await readFile(report, 'utf8').catch(() => '[]');

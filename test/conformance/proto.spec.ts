@@ -2,16 +2,18 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import protobuf from 'protobufjs';
-import type { Enum, MapField, Namespace, ReflectionObject, Service, Type } from 'protobufjs';
+import type { Enum, MapField, NamespaceBase, ReflectionObject, Service, Type } from 'protobufjs';
 import { protoRoot } from '../../src/lib/proto.ts';
 
 /** A proto file as lines that hold all that matters on the wire, in an order of their own. */
 function facts(path: string): string[] {
   const { root } = protobuf.parse(readFileSync(path, 'utf8'), new protobuf.Root(), { keepCase: true });
-  return describeAll(root.lookup('runtime.v1') as Namespace).sort();
+  const found = root.lookup('runtime.v1');
+  assert.ok(found instanceof protobuf.Namespace, `${path} has no package runtime.v1`);
+  return describeAll(found).sort();
 }
 
-function describeAll(namespace: Namespace): string[] {
+function describeAll(namespace: NamespaceBase): string[] {
   return namespace.nestedArray.flatMap(describeOne);
 }
 
@@ -32,14 +34,27 @@ function rpcs(service: Service): string[] {
 }
 
 function values(enumeration: Enum): string[] {
-  return Object.entries(enumeration.values).map(([name, value]) => `${enumeration.fullName} ${name} = ${value}`);
+  return Object.entries(enumeration.values).map(
+    ([name, value]) => `${enumeration.fullName} ${name} = ${value}`,
+  );
 }
 
 function fields(message: Type): string[] {
-  assert.deepEqual(message.oneofsArray, [], `${message.fullName} has a oneof, which this comparison knows nothing of`);
-  const reserved = (message.reserved as unknown[] | undefined)?.map((range) => `${message.fullName} reserves ${String(range)}`);
+  assert.deepEqual(
+    message.oneofsArray,
+    [],
+    `${message.fullName} has a oneof, which this comparison knows nothing of`,
+  );
+  const reserved = (message.reserved as unknown[] | undefined)?.map(
+    (range) => `${message.fullName} reserves ${String(range)}`,
+  );
   const described = message.fieldsArray.map((field) => {
-    const label = field instanceof protobuf.MapField ? `map<${(field as MapField).keyType}>` : field.repeated ? 'repeated' : '';
+    const label =
+      field instanceof protobuf.MapField
+        ? `map<${(field as MapField).keyType}>`
+        : field.repeated
+          ? 'repeated'
+          : '';
     const redacted = field.options?.['debug_redact'] === true ? ' redacted' : '';
     const deprecated = field.options?.['deprecated'] === true ? ' deprecated' : '';
     return `${message.fullName}.${field.name} = ${field.id} ${label} ${field.type}${redacted}${deprecated}`;

@@ -72,7 +72,10 @@ export class CriPeer implements AsyncDisposable {
 
   #serve(service: ServiceClientConstructor['service']): void {
     const known = Object.keys(service).filter((method) => method in this.#answers);
-    this.#server.addService(service, Object.fromEntries(known.map((method) => [method, this.#handler(method)])));
+    this.#server.addService(
+      service,
+      Object.fromEntries(known.map((method) => [method, this.#handler(method)])),
+    );
   }
 
   #handler(method: string) {

@@ -21,6 +21,7 @@ export class Cleanup implements AsyncDisposable {
         failures.push(error);
       }
     }
-    if (failures.length > 0) throw new AggregateError(failures, `failed to clean up: ${failures.map(String).join('; ')}`);
+    if (failures.length > 0)
+      throw new AggregateError(failures, `failed to clean up: ${failures.map(String).join('; ')}`);
   }
 }

@@ -82,7 +82,14 @@ export class TestDaemon implements AsyncDisposable {
 
   /** Starts the process and waits until the socket is there, that is, until calls can be answered. */
   async start(): Promise<void> {
-    const argv = [process.execPath, '--enable-source-maps', main, 'serve', '--config', join(this.directory, 'config.toml')];
+    const argv = [
+      process.execPath,
+      '--enable-source-maps',
+      main,
+      'serve',
+      '--config',
+      join(this.directory, 'config.toml'),
+    ];
     const [file, args] = this.#options.node?.command(...argv) ?? [argv[0] ?? '', argv.slice(1)];
     const log = openSync(this.#logFile, 'a');
     const child = spawn(file, args, { stdio: ['ignore', log, log] });

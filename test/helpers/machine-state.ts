@@ -21,7 +21,9 @@ export function machineState(): MachineState {
     namespaces: entries('/run/netns'),
     links: isPrivate ? links() : [],
     mounts: mounts(),
-    rules: isPrivate ? [...nftRules(), ...iptablesRules('iptables-save'), ...iptablesRules('ip6tables-save')] : [],
+    rules: isPrivate
+      ? [...nftRules(), ...iptablesRules('iptables-save'), ...iptablesRules('ip6tables-save')]
+      : [],
     processes: processes(),
     files: ['/var/lib/cni', '/run/cni', '/etc/cni', '/run/berth', '/var/lib/berth', tmpdir()].flatMap(tree),
   };
@@ -84,7 +86,8 @@ function processes(): string[] {
   for (const pid of entries('/proc').filter((name) => /^\d+$/.test(name))) {
     if (ancestors.has(Number(pid))) continue;
     const argv = commandLine(pid);
-    if ((isPrivate && networkOf(pid) === own) || (tmpdir() !== '/tmp' && argv.includes(tmpdir()))) found.push(argv);
+    if ((isPrivate && networkOf(pid) === own) || (tmpdir() !== '/tmp' && argv.includes(tmpdir())))
+      found.push(argv);
   }
   return found.sort();
 }

@@ -69,10 +69,11 @@ function why(ip: JsonObject): string {
 
 function timeline(steps: readonly JsonObject[], verbose: boolean): string {
   if (steps.length === 0) return 'No plugin has been asked.\n';
-  const rows = steps.map((step) => [
+  const ordered = delegatesBelow(steps);
+  const rows = ordered.map(({ step, depth }) => [
     stringOf(step['startedAt']).slice(11, 23),
     stringOf(step['verb']),
-    `${stringOf(step['delegatedBy']) === '' ? '' : '  '}${stringOf(step['plugin'])}`,
+    `${'  '.repeat(depth)}${stringOf(step['plugin'])}`,
     duration(numberOf(step['durationMs']) ?? 0),
     step['error'] === undefined ? 'ok' : 'failed',
     stringOf(step['provider']) || 'not found',
@@ -81,8 +82,35 @@ function timeline(steps: readonly JsonObject[], verbose: boolean): string {
   const [head = '', ...lines] = table(header, rows)
     .split('\n')
     .filter((line) => line !== '');
-  const body = lines.map((line, index) => `${line}\n${indent(details(steps[index] ?? {}, verbose), '    ')}`);
+  const body = lines.map(
+    (line, index) => `${line}\n${indent(details(ordered[index]?.step ?? {}, verbose), '    ')}`,
+  );
   return `${head}\n${body.join('')}`;
+}
+
+interface PlacedStep {
+  readonly step: JsonObject;
+  readonly depth: number;
+}
+
+/**
+ * The steps in the order of their beginning. A timeline is in the order of their end, so what a plugin delegated stands
+ * before it there; here it stands below it.
+ */
+export function delegatesBelow(steps: readonly JsonObject[]): PlacedStep[] {
+  const done: PlacedStep[] = [];
+  let waiting: { readonly delegatedBy: string; readonly placed: readonly PlacedStep[] }[] = [];
+  for (const step of steps) {
+    const plugin = stringOf(step['plugin']);
+    const own = waiting.filter((group) => group.delegatedBy === plugin);
+    waiting = waiting.filter((group) => group.delegatedBy !== plugin);
+    const below = own.flatMap((group) => group.placed.map(({ step, depth }) => ({ step, depth: depth + 1 })));
+    const placed = [{ step, depth: 0 }, ...below];
+    const delegatedBy = stringOf(step['delegatedBy']);
+    if (delegatedBy === '') done.push(...placed);
+    else waiting.push({ delegatedBy, placed });
+  }
+  return [...done, ...waiting.flatMap((group) => group.placed)];
 }
 
 function details(step: JsonObject, verbose: boolean): string {

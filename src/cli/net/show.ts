@@ -77,7 +77,8 @@ function directory(dir: JsonObject): string {
 function pluginStatus(status: JsonObject): string {
   const at = stringOf(status['at']);
   if (at === '') return '';
-  const said = status['ok'] === true ? 'ready' : `${stringOf(status['network'])}: ${stringOf(status['error'])}`;
+  const said =
+    status['ok'] === true ? 'ready' : `${stringOf(status['network'])}: ${stringOf(status['error'])}`;
   return `${said} (${at})`;
 }
 

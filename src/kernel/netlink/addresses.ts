@@ -1,6 +1,6 @@
 /** Addresses of interfaces. */
 import { AF_UNSPEC } from '../libc.ts';
-import { decodeAttributes, encodeAttributes, type Message } from './codec.ts';
+import { afterHeader, decodeAttributes, encodeAttributes, type Message } from './codec.ts';
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Rtm } from './constants.ts';
 import { familyOf, formatIp, formatPrefix, parseIp, parsePrefix } from './ip.ts';
 import type { NetlinkSocket, Request } from './socket.ts';
@@ -80,7 +80,7 @@ export function deleteAddress(spec: Pick<AddressSpec, 'index' | 'address'>): Req
 
 export function parseAddress(message: Message): Address {
   const { payload } = message;
-  const attributes = decodeAttributes(payload.subarray(HEADER), ADDRESS);
+  const attributes = decodeAttributes(afterHeader(payload, HEADER), ADDRESS);
   const length = payload.readUInt8(1);
   // IPv6 has no `local` unless there is a peer; IPv4 always has.
   const own = attributes.local ?? attributes.address ?? Buffer.alloc(0);

@@ -109,6 +109,14 @@ export function decodeMessages(datagram: Buffer): Message[] {
   return messages;
 }
 
+/** What follows a type's fixed header in a payload. Throws NetlinkFormatError when the header itself is cut. */
+export function afterHeader(payload: Buffer, headerLength: number): Buffer {
+  if (payload.length < headerLength) {
+    throw new NetlinkFormatError(`payload of ${payload.length} bytes, its header has ${headerLength}`);
+  }
+  return payload.subarray(headerLength);
+}
+
 /** The attributes of a stretch of bytes, in order. Throws NetlinkFormatError when a length points outside of it. */
 export function decodeRaw(bytes: Buffer): RawAttribute[] {
   const attributes: RawAttribute[] = [];

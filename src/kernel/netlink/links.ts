@@ -1,7 +1,7 @@
 /** Network interfaces. Requests are built by pure functions, so that several can go in one datagram. */
 import { SyscallError } from '../errno.ts';
 import { AF_BRIDGE } from '../libc.ts';
-import { decodeAttributes, encodeAttributes, type Message } from './codec.ts';
+import { afterHeader, decodeAttributes, encodeAttributes, type Message } from './codec.ts';
 import { NLM_F_CREATE, NLM_F_EXCL, Rtm } from './constants.ts';
 import { parseIp } from './ip.ts';
 import type { NetlinkSocket, Request } from './socket.ts';
@@ -205,7 +205,7 @@ export function getLink(link: string | number): Request {
 
 /** Reads one object of an answer to getLink or of a dump. Throws NetlinkFormatError when its attributes are cut. */
 export function parseLink(message: Message): Link {
-  const attributes = decodeAttributes(message.payload.subarray(HEADER), LINK);
+  const attributes = decodeAttributes(afterHeader(message.payload, HEADER), LINK);
   const { info } = attributes;
   return {
     index: message.payload.readInt32LE(4),

@@ -1,6 +1,6 @@
 /** Neighbours: ARP and NDP entries, and the forwarding entries of bridges and vxlan links. */
 import { AF_BRIDGE } from '../libc.ts';
-import { decodeAttributes, encodeAttributes, type Message } from './codec.ts';
+import { afterHeader, decodeAttributes, encodeAttributes, type Message } from './codec.ts';
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE, Rtm } from './constants.ts';
 import { familyOf, formatIp, parseIp } from './ip.ts';
 import type { NetlinkSocket, Request } from './socket.ts';
@@ -69,7 +69,7 @@ function forwarding(spec: { index: number; mac: string; destination: string }): 
 
 export function parseNeighbour(message: Message): Neighbour {
   const { payload } = message;
-  const { destination, mac } = decodeAttributes(payload.subarray(HEADER), NEIGHBOUR);
+  const { destination, mac } = decodeAttributes(afterHeader(payload, HEADER), NEIGHBOUR);
   return {
     index: payload.readInt32LE(4),
     destination: destination === undefined ? '' : formatIp(destination),

@@ -1,5 +1,5 @@
 /** Queueing disciplines. */
-import { decodeAttributes, encodeAttributes, type Message } from './codec.ts';
+import { afterHeader, decodeAttributes, encodeAttributes, type Message } from './codec.ts';
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Rtm } from './constants.ts';
 import type { NetlinkSocket, Request } from './socket.ts';
 
@@ -69,7 +69,7 @@ export function tbfOptions(options: { readonly rate: bigint; readonly burst: num
 
 export function parseQdisc(message: Message): Qdisc {
   const { payload } = message;
-  const { kind, options } = decodeAttributes(payload.subarray(HEADER), QDISC);
+  const { kind, options } = decodeAttributes(afterHeader(payload, HEADER), QDISC);
   return {
     index: payload.readInt32LE(4),
     kind: kind ?? '',

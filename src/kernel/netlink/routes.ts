@@ -1,6 +1,6 @@
 /** Routes. */
-import { AF_INET, AF_INET6 } from '../libc.ts';
-import { decodeAttributes, encodeAttributes, type Message } from './codec.ts';
+import { AF_INET, type AF_INET6 } from '../libc.ts';
+import { afterHeader, decodeAttributes, encodeAttributes, type Message } from './codec.ts';
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Rtm } from './constants.ts';
 import { familyOf, formatIp, parseIp, parsePrefix } from './ip.ts';
 import type { NetlinkSocket, Request } from './socket.ts';
@@ -112,7 +112,7 @@ export function deleteRoute(spec: RouteSpec): Request {
 
 export function parseRoute(message: Message): Route {
   const { payload } = message;
-  const attributes = decodeAttributes(payload.subarray(HEADER), ROUTE);
+  const attributes = decodeAttributes(afterHeader(payload, HEADER), ROUTE);
   const any = Buffer.alloc(payload.readUInt8(0) === AF_INET ? 4 : 16);
   const text = (bytes: Buffer | undefined): string => (bytes === undefined ? '' : formatIp(bytes));
   return {

@@ -1,4 +1,3 @@
-import { isErrno } from '../../lib/errors.ts';
 import { SyscallError } from '../errno.ts';
 import {
   AF_NETLINK,
@@ -40,6 +39,9 @@ const RECEIVE_BUFFER = 1 << 20;
 const DATAGRAM = 1 << 16;
 /** How often a dump that was changed under us (NLM_F_DUMP_INTR) is begun anew before what we have is taken. */
 const DUMP_TRIES = 10;
+
+/** Errors that mean the same, or that another dump is still going on. */
+const CHANGED_UNDER_US: readonly string[] = ['EINTR', 'EBUSY', 'EAGAIN'];
 
 /** The extended acknowledgement: the kernel's own words. */
 const EXT_ACK = { message: [1, 'string'], offset: [2, 'u32'] } as const;
@@ -163,7 +165,7 @@ export class NetlinkSocket implements Disposable {
         interrupted ||= (message.flags & nl.NLM_F_DUMP_INTR) !== 0;
         if (message.type === nl.NLMSG_DONE || message.type === nl.NLMSG_ERROR) {
           const error = refusal(message, request);
-          if (error !== undefined && !isErrno(error, 'EINTR', 'EBUSY', 'EAGAIN')) {
+          if (error !== undefined && !CHANGED_UNDER_US.includes(error.code)) {
             throw error;
           }
           return { messages, interrupted: interrupted || error !== undefined };

@@ -2,8 +2,8 @@ import { BerthError, type ErrorCode } from '../../lib/errors.ts';
 import { SyscallError } from '../errno.ts';
 import { type ErrorFacts, ThreadPoisonedError } from './job.ts';
 
-/** A chain of causes longer than this is cut: it is a loop, or of no use to a reader. */
-const MAX_CAUSES = 8;
+/** A chain of causes, or a value, deeper than this is a loop, or of no use to a reader. */
+const MAX_DEPTH = 8;
 
 /** The facts of anything that was thrown. */
 export function errorToFacts(thrown: unknown, depth = 0): ErrorFacts {
@@ -16,7 +16,7 @@ export function errorToFacts(thrown: unknown, depth = 0): ErrorFacts {
     stack: thrown.stack,
     properties: plainProperties(thrown),
   };
-  return thrown.cause === undefined || depth >= MAX_CAUSES
+  return thrown.cause === undefined || depth >= MAX_DEPTH
     ? facts
     : { ...facts, cause: errorToFacts(thrown.cause, depth + 1) };
 }
@@ -27,24 +27,11 @@ function plainProperties(error: Error): Record<string, unknown> {
 }
 
 function isPlain(value: unknown, depth: number): boolean {
-  switch (typeof value) {
-    case 'string':
-    case 'number':
-    case 'boolean':
-    case 'bigint':
-      return true;
-    case 'object':
-      if (value === null || value instanceof Uint8Array) {
-        return true;
-      }
-      return (
-        depth < MAX_CAUSES &&
-        (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) &&
-        Object.values(value).every((inner) => isPlain(inner, depth + 1))
-      );
-    default:
-      return false;
+  if (value === null || ['string', 'number', 'boolean', 'bigint'].includes(typeof value) || value instanceof Uint8Array) {
+    return true;
   }
+  const isContainer = Array.isArray(value) || (typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype);
+  return isContainer && depth < MAX_DEPTH && Object.values(value as object).every((inner) => isPlain(inner, depth + 1));
 }
 
 type Revive = (facts: ErrorFacts, cause: unknown) => Error;

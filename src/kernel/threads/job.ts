@@ -25,10 +25,21 @@ export interface ErrorFacts {
   readonly cause?: ErrorFacts;
 }
 
-/**
- * Thrown by a job whose thread can do no more work: it could not go back to its own namespaces. The pool ends the
- * thread and starts another in its place; the caller gets the error.
- */
+/** A job's thread can do no more work: it could not go back to its own namespaces. See poisonThread. */
 export class ThreadPoisonedError extends Error {
   override readonly name = 'ThreadPoisonedError';
+}
+
+/** A fact of the calling thread, so kept per thread; the error alone could be caught on its way. */
+let poisoned = false;
+
+/** Marks the calling thread and throws: the pool ends it after this job, whatever the job does with the error. */
+export function poisonThread(message: string, cause: unknown): never {
+  poisoned = true;
+  throw new ThreadPoisonedError(message, { cause });
+}
+
+/** True once poisonThread was called on the calling thread. */
+export function isThreadPoisoned(): boolean {
+  return poisoned;
 }

@@ -1,7 +1,7 @@
 /** The entry of a worker thread: loads the jobs modules, then runs one job after the other. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { errorToFacts, factsToError } from './errors.ts';
-import { type Job, type JobsModule, type MainCaller, ThreadPoisonedError } from './job.ts';
+import { isThreadPoisoned, type Job, type JobsModule, type MainCaller } from './job.ts';
 import type { Outcome, RunMessage, WorkerMessage, WorkerSetup } from './protocol.ts';
 
 class BlockingCaller implements MainCaller {
@@ -44,20 +44,25 @@ async function main(setup: WorkerSetup): Promise<void> {
   post({ kind: 'ready' });
 }
 
-function run(jobs: ReadonlyMap<string, Job>, caller: MainCaller, { job: name, arg }: RunMessage): void {
+function run(jobs: ReadonlyMap<string, Job>, caller: MainCaller, message: RunMessage): void {
   try {
-    const job = jobs.get(name);
-    if (job === undefined) {
-      throw new Error(`no job named "${name}"`);
-    }
-    const value = job(arg, caller);
-    if (value instanceof Promise) {
-      throw new TypeError(`job "${name}" returned a Promise: jobs are synchronous`);
-    }
-    post({ kind: 'done', outcome: { value }, poisoned: false });
+    post({ kind: 'done', outcome: { value: runJob(jobs, caller, message) }, poisoned: isThreadPoisoned() });
   } catch (error) {
-    post({ kind: 'done', outcome: { error: errorToFacts(error) }, poisoned: error instanceof ThreadPoisonedError });
+    // Also of what the job returned, when it cannot be copied.
+    post({ kind: 'done', outcome: { error: errorToFacts(error) }, poisoned: isThreadPoisoned() });
   }
+}
+
+function runJob(jobs: ReadonlyMap<string, Job>, caller: MainCaller, { job: name, arg }: RunMessage): unknown {
+  const job = jobs.get(name);
+  if (job === undefined) {
+    throw new Error(`no job named "${name}"`);
+  }
+  const value = job(arg, caller);
+  if (value instanceof Promise) {
+    throw new TypeError(`job "${name}" returned a Promise: jobs are synchronous`);
+  }
+  return value;
 }
 
 await main(workerData as WorkerSetup);

@@ -1,5 +1,5 @@
 /** Giving a container's interface what a result says: what bridge, ptp and macvlan have in common. */
-import { sleepSync } from '../../kernel/flock.ts';
+import { sleepSync } from '../../kernel/sleep.ts';
 import { AF_INET, AF_INET6 } from '../../kernel/libc.ts';
 import { Ifa, listAddresses, newAddress } from '../../kernel/netlink/addresses.ts';
 import { changeLink, findLink } from '../../kernel/netlink/links.ts';

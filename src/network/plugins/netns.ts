@@ -3,21 +3,16 @@ import { statfsSync } from 'node:fs';
 import { SyscallError } from '../../kernel/errno.ts';
 import { NetlinkSocket } from '../../kernel/netlink/socket.ts';
 import { isNamespace, withNetns } from '../../kernel/thread-namespaces.ts';
-import { ThreadPoisonedError } from '../../kernel/threads/job.ts';
 import { isErrno, messageOf } from '../../lib/errors.ts';
 import { CniCode, CniError } from '../cni/types.ts';
 
 /**
  * The error of the protocol for what the kernel refused: `<doing>: <errno in words>`, as the reference plugins write it. What the kernel
- * said beyond the errno goes into the details. An error of the protocol keeps its code. A poisoned thread is no error of the
- * plugin and passes as it is.
+ * said beyond the errno goes into the details. An error of the protocol keeps its code.
  */
 export function kernelFailure(doing: string, error: unknown): CniError {
   if (error instanceof CniError) {
     return new CniError(error.code, `${doing}: ${error.message}`, error.details);
-  }
-  if (error instanceof ThreadPoisonedError) {
-    throw error;
   }
   if (error instanceof SyscallError) {
     return new CniError(CniCode.Internal, `${doing}: ${error.reason}`, error.detail);

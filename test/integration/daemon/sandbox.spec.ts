@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerEventResponse__Output } from '../../../src/gen/runtime/v1/ContainerEventResponse.ts';
@@ -232,7 +233,6 @@ describe('a sandbox', () => {
     const id = await client.run(
       podConfig('port', { portMappings: [{ hostPort: 18080, containerPort: 80 }] }),
     );
-    const { spawn } = await import('node:child_process');
     const netns = namespace(await info(id), 'network');
     const script = "require('net').createServer((s) => s.end('hello')).listen(80, () => console.log('up'))";
     const server = spawn('nsenter', [`--net=${netns}`, process.execPath, '-e', script]);

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { status } from '@grpc/grpc-js';
+import { credentials, status } from '@grpc/grpc-js';
+import { loadCri } from '../../../src/lib/proto.ts';
 import { podConfig } from '../../helpers/cri-client.ts';
 import { Rig } from '../../helpers/fixture.ts';
-import { TestDaemon } from '../../helpers/daemon.ts';
+import { bridgeNetwork, TestDaemon } from '../../helpers/daemon.ts';
 
 describe('the daemon', () => {
   it('answers on a socket that only root may open, and says who it is', async () => {
@@ -79,8 +80,16 @@ describe('the daemon', () => {
     await using rig = await Rig.start();
     const { client } = rig.daemon;
     const annotations = { big: 'x'.repeat(17 * 1024 * 1024) };
-    // The client has the same limit for what it sends, so it is lifted here to see the server's.
-    await assert.rejects(client.run(podConfig('big', { annotations })), { code: status.RESOURCE_EXHAUSTED });
+    // A client of its own: ours has the same limit on what it sends.
+    const unlimited = { 'grpc.max_send_message_length': -1, 'grpc.default_authority': 'localhost' };
+    const { RuntimeService } = loadCri();
+    const eager = new RuntimeService(`unix:${rig.daemon.socket}`, credentials.createInsecure(), unlimited);
+    const request = { config: podConfig('big', { annotations }) };
+    const refused = new Promise((resolve, reject) =>
+      eager.runPodSandbox(request, (e, r) => (e === null ? resolve(r) : reject(e))),
+    );
+    await assert.rejects(refused, { code: status.RESOURCE_EXHAUSTED });
+    eager.close();
     assert.equal((await client.version()).runtimeName, 'berth');
   });
 
@@ -112,7 +121,6 @@ describe('the daemon', () => {
       code: status.UNAVAILABLE,
       details: /10-bad\.conflist: rejected/,
     });
-    const { bridgeNetwork } = await import('../../helpers/daemon.ts');
     writeFileSync(join(confDir, '20-good.conflist'), JSON.stringify(bridgeNetwork(directory)));
     const deadline = Date.now() + 10_000;
     while ((await ready())?.status !== true) assert.ok(Date.now() < deadline, 'NetworkReady stays false');

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { delegatesBelow } from '../../../src/cli/net/explain.ts';
+import { stringOf } from '../../../src/cli/net/fields.ts';
 import { type Answers, CriPeer, Refusal } from '../../fakes/cri-peer.ts';
 import { berth } from './run-cli.ts';
 
@@ -80,9 +82,9 @@ const DEBT = {
   plugins: ['portmap'],
   addresses: ['10.88.0.5'],
   hostPorts: ['tcp/8080'],
-  createdAt: new Date(Date.now() - 3_600_000).toISOString(),
+  createdAt: new Date(Date.now() - 5_400_000).toISOString(),
   attempts: 4,
-  nextAttemptAt: new Date(Date.now() + 61_000).toISOString(),
+  nextAttemptAt: new Date(Date.now() + 5_400_000).toISOString(),
   lastError: 'plugin portmap failed (DEL)\nafter 3 s',
 };
 
@@ -154,13 +156,33 @@ fd00::5/64    eth0       additional  ip_pref prefers ipv4
 Rule: addresses on eth0 in the sandbox; ip_pref ipv4 takes the first ipv4 address
 
 TIME          VERB  PLUGIN        TOOK    OUTCOME  BY
-03:04:05.010  ADD     host-local  0.7 ms  ok       built-in
 03:04:05.001  ADD   bridge        3.0 ms  ok       built-in
+03:04:05.010  ADD     host-local  0.7 ms  ok       built-in
 03:04:05.020  ADD   tuning        2.50 s  failed   /opt/cni/bin/tuning
     error 7: no such sysctl\u{FFFD}[2J
     stderr: first
     stderr: second
 `,
+    );
+  });
+
+  it('explain shows delegated plugins below the one that asked them, however deep, and those whose asker is missing', () => {
+    const step = (plugin: string, delegatedBy = '') => ({
+      plugin,
+      ...(delegatedBy === '' ? {} : { delegatedBy }),
+    });
+    const ordered = delegatesBelow([
+      step('host-local', 'bridge'),
+      step('bridge', 'flannel'),
+      step('flannel'),
+      step('portmap'),
+      step('host-local', 'bridge'),
+      step('bridge'),
+      step('dhcp', 'macvlan'),
+    ]);
+    assert.deepEqual(
+      ordered.map(({ step, depth }) => `${'.'.repeat(depth)}${stringOf(step['plugin'])}`),
+      ['flannel', '.bridge', '..host-local', 'portmap', 'bridge', '.host-local', 'dhcp'],
     );
   });
 
@@ -228,7 +250,7 @@ TIME          VERB  PLUGIN        TOOK    OUTCOME  BY
       '10.88.0.5,tcp/8080',
       '4',
       '1 h',
-      'in 1 min',
+      'in 1 h',
     ]);
     assert.equal(reason, '  plugin portmap failed (DEL) after 3 s');
     assert.deepEqual(JSON.parse((await net('debts', 'list', '--json')).stdout), [DEBT]);

@@ -129,7 +129,7 @@ describe('the flags of pod run', () => {
       privileged: true,
       namespaceOptions: { pid: 'CONTAINER', ipc: 'NODE', network: 'NODE' },
     });
-    assert.deepEqual(config.linux?.sysctls, { 'net.ipv4.ip_forward': '1' });
+    assert.deepEqual(config.linux.sysctls, { 'net.ipv4.ip_forward': '1' });
   });
 });
 

@@ -24,9 +24,9 @@ function pod(id: string, name: string, state: string, ageSeconds: number, attemp
 }
 
 const pods = [
-  pod(OLD_WEB, 'web', 'SANDBOX_NOTREADY', 7200),
-  pod(API, 'api', 'SANDBOX_NOTREADY', 30),
-  pod(WEB, 'web', 'SANDBOX_READY', 60, 1),
+  pod(OLD_WEB, 'web', 'SANDBOX_NOTREADY', 216_000),
+  pod(API, 'api', 'SANDBOX_NOTREADY', 150),
+  pod(WEB, 'web', 'SANDBOX_READY', 5400, 1),
 ];
 
 const answers: Answers = {
@@ -70,9 +70,9 @@ describe('berth pod', () => {
         .map((line) => line.split(/ {2,}/)),
       [
         ['POD', 'NAMESPACE', 'NAME', 'STATE', 'IP', 'AGE', 'ATTEMPT', 'HANDLER'],
-        [API.slice(0, 13), 'shop', 'api', 'NOTREADY', '30 s', '0'],
-        [WEB.slice(0, 13), 'shop', 'web', 'READY', '10.88.0.5', '1 min', '1'],
-        [OLD_WEB.slice(0, 13), 'shop', 'web', 'NOTREADY', '2 h', '0'],
+        [API.slice(0, 13), 'shop', 'api', 'NOTREADY', '2 min', '0'],
+        [WEB.slice(0, 13), 'shop', 'web', 'READY', '10.88.0.5', '1 h', '1'],
+        [OLD_WEB.slice(0, 13), 'shop', 'web', 'NOTREADY', '2 d', '0'],
       ],
     );
   });
@@ -104,7 +104,7 @@ describe('berth pod', () => {
     });
     const { code, stdout } = await pod_('ps');
     assert.equal(code, 0);
-    assert.match(stdout, /shop +web +READY +1 min/);
+    assert.match(stdout, /shop +web +READY +1 h/);
   });
 
   it('inspect finds a pod by name: the ready one', async () => {

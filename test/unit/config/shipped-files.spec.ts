@@ -45,7 +45,7 @@ describe('the files in config/', () => {
     assert.equal(settings.get('Delegate'), 'yes');
     assert.equal(settings.get('OOMScoreAdjust'), '-999');
     assert.equal(settings.get('Restart'), 'always');
-    assert.match(settings.get('ExecStart') ?? '', /berth serve --config \/etc\/berth\/config\.toml$/);
+    assert.match(settings.get('ExecStart') ?? '', /\/env berth serve$/);
   });
 
   it('10-berth.conflist is the bridge with a default route and host ports', () => {

@@ -189,8 +189,10 @@ function parseObject(text: string): JsonObject {
 
 /** Where the parser stopped. Its own words quote the text, which may hold a secret, and are not used. */
 function placeOf(message: string, text: string): string {
-  if (/end of JSON|Unterminated/.test(message)) return ': the text ends too early, the file may be truncated';
   const position = /at position (\d+)/.exec(message)?.[1];
+  const isAtEnd = position !== undefined && Number(position) >= text.trimEnd().length;
+  if (isAtEnd || /end of JSON|Unterminated/.test(message))
+    return ': the text ends too early, the file may be truncated';
   if (position !== undefined) return ` in line ${lineAt(text, Number(position))}`;
   const token = /^Unexpected token '(.+?)', (?:\.\.\.)?"([^]*?)"(?:\.\.\.)? is not valid JSON$/.exec(message);
   const around = token?.[2] ?? '';

@@ -1,4 +1,4 @@
-import { access, constants, stat } from 'node:fs/promises';
+import { access, constants, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PluginError } from './invoke.ts';
 
@@ -29,8 +29,25 @@ export function isPluginType(type: string): boolean {
 async function whyNotExecutable(file: string): Promise<string | undefined> {
   try {
     await access(file, constants.X_OK);
-    return undefined;
   } catch {
     return 'is not executable';
+  }
+  return (await isProgram(file)) ? undefined : 'is neither a program nor a script';
+}
+
+/**
+ * libc's execvp gives what the kernel does not know to a shell: an empty file, half installed, would then be a
+ * plugin that succeeds at everything.
+ */
+async function isProgram(file: string): Promise<boolean> {
+  const opened = await open(file, 'r').catch(() => undefined);
+  // Executable but not readable is for the kernel to judge.
+  if (opened === undefined) return true;
+  try {
+    const { buffer, bytesRead } = await opened.read(Buffer.alloc(4), 0, 4, 0);
+    const magic = buffer.toString('latin1', 0, bytesRead);
+    return magic === '\x7fELF' || magic.startsWith('#!');
+  } finally {
+    await opened.close();
   }
 }

@@ -2,7 +2,7 @@ import { deleteLink, type Link } from '../../../../kernel/netlink/links.ts';
 import { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
 import { writeSysctl } from '../../../../kernel/sysctl.ts';
 import { messageOf } from '../../../../lib/errors.ts';
-import type { Result, ResultDns, ResultInterface } from '../../../cni/types.ts';
+import type { Result, ResultInterface } from '../../../cni/types.ts';
 import { failure } from '../../config.ts';
 import { configure, enableIpv6 } from '../../container-interface.ts';
 import { openIn, requireNetns } from '../../netns.ts';
@@ -33,8 +33,8 @@ export function add(args: PluginArgs, context: PluginContext): Result {
       const plan = planGateways(ipam, conf);
       configureContainer(args, context, conf, veth, plan);
       ensureGateways(host, bridge, plan.onBridge, conf.forceAddress);
-      if (conf.masquerade !== undefined) {
-        const { masquerade: how } = conf;
+      const { ipMasq: how } = conf;
+      if (how !== undefined) {
         const ips = plan.ips.map(({ address }) => address);
         undo.push(() => unmasquerade(args, how, ips));
         masquerade(args, how, ips);
@@ -75,14 +75,16 @@ function configureContainer(
 
 /** Addresses are known to be unique, so no time is spent on finding out; neighbours are told of the new address at once. */
 function prepareInterface(name: string, conf: BridgeConf): void {
-  const settings = [
-    ...(conf.enableDad ? [['ipv6', 'enhanced_dad', '1']] : []),
-    ['ipv6', 'accept_dad', conf.enableDad ? '1' : '0'],
-    ['ipv4', 'arp_notify', '1'],
-  ] as const;
-  for (const [family, setting, value] of settings) {
+  const settings: (readonly [string, string])[] = [
+    ['ipv6/conf/IF/accept_dad', conf.enableDad ? '1' : '0'],
+    ['ipv4/conf/IF/arp_notify', '1'],
+  ];
+  if (conf.enableDad) {
+    settings.push(['ipv6/conf/IF/enhanced_dad', '1']);
+  }
+  for (const [setting, value] of settings) {
     try {
-      writeSysctl(`net/${family}/conf/${name}/${setting}`, value ?? '');
+      writeSysctl(`net/${setting.replace('IF', () => name)}`, value);
     } catch {
       // A kernel without IPv6 has no such setting, and needs none.
     }
@@ -111,7 +113,7 @@ function result(
     { name: args.ifName, mac: veth.container.mac, sandbox: args.netns },
   ];
   const { ips, routes, dns } = addresses;
-  return { cniVersion: '1.1.0', interfaces, ips, routes, dns: conf.dns === undefined ? dns : (conf.dns as ResultDns) };
+  return { cniVersion: '1.1.0', interfaces, ips, routes, dns: conf.dns ?? dns };
 }
 
 function undoAll(undo: readonly (() => void)[], context: PluginContext): void {

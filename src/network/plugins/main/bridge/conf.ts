@@ -1,9 +1,10 @@
-import { isJsonObject, type Json, type JsonObject } from '../../../../lib/json.ts';
+import type { Json, JsonObject } from '../../../../lib/json.ts';
+import type { ResultDns } from '../../../cni/types.ts';
 import { cniArgs } from '../../cni-args.ts';
-import { arrayAt, booleanAt, failure, firstUnknownKey, integerAt, key, objectAt, protocolKeys, stringAt } from '../../config.ts';
+import { booleanAt, failure, firstUnknownKey, integerAt, key, objectAt, protocolKeys, stringAt, stringsAt } from '../../config.ts';
 import type { PluginArgs } from '../../plugin.ts';
 
-export interface Masquerade {
+export interface IpMasq {
   /** What the kernel offers when undefined. */
   readonly backend: 'iptables' | 'nftables' | undefined;
 }
@@ -19,7 +20,7 @@ export interface BridgeConf {
   /** A different address on the bridge is replaced. */
   readonly forceAddress: boolean;
   /** undefined when addresses are not to be masqueraded. */
-  readonly masquerade: Masquerade | undefined;
+  readonly ipMasq: IpMasq | undefined;
   /** Of the bridge when it is made, and of the veth pair; 0 for the kernel's own. */
   readonly mtu: number;
   readonly hairpinMode: boolean;
@@ -33,7 +34,7 @@ export interface BridgeConf {
   /** Plugin type; '' for a network without addresses. */
   readonly ipam: string;
   /** The configuration's own, when it has any. */
-  readonly dns: JsonObject | undefined;
+  readonly dns: ResultDns | undefined;
 }
 
 const DEFAULT_BRIDGE = 'cni0';
@@ -81,7 +82,7 @@ export function decode({ config, args }: PluginArgs): BridgeConf {
     isGateway: flag('isGateway') || isDefaultGateway,
     isDefaultGateway,
     forceAddress: flag('forceAddress'),
-    masquerade: masqueradeOf(config),
+    ipMasq: ipMasqOf(config),
     mtu: integerAt(config, 'mtu') ?? 0,
     hairpinMode: flag('hairpinMode'),
     promiscMode: flag('promiscMode'),
@@ -111,7 +112,7 @@ export function ipamType(config: JsonObject): string {
 }
 
 /** Whether and how ipMasq asks for masquerading. */
-export function masqueradeOf(config: JsonObject): Masquerade | undefined {
+export function ipMasqOf(config: JsonObject): IpMasq | undefined {
   if (booleanAt(config, 'ipMasq') !== true) {
     return undefined;
   }
@@ -119,7 +120,7 @@ export function masqueradeOf(config: JsonObject): Masquerade | undefined {
   if (backend === undefined || backend === 'iptables' || backend === 'nftables') {
     return { backend };
   }
-  throw failure(`unknown masquerade backend "${backend}"`);
+  throw failure(`unknown ipmasq backend "${backend}"`);
 }
 
 /** runtimeConfig.mac before args.cni.mac before MAC of CNI_ARGS. */
@@ -144,11 +145,15 @@ function canonicalMac(text: string): string {
   return (hex.match(/../g) ?? []).join(':');
 }
 
-function ownDns(config: JsonObject): JsonObject | undefined {
-  const dns = key(config, 'dns');
-  if (!isJsonObject(dns)) {
-    return undefined;
-  }
-  const lists = ['nameservers', 'search', 'options'].some((name) => arrayAt(dns, name, `dns.${name}`) !== undefined);
-  return lists || (stringAt(dns, 'domain', 'dns.domain') ?? '') !== '' ? dns : undefined;
+function ownDns(config: JsonObject): ResultDns | undefined {
+  const dns = objectAt(config, 'dns') ?? {};
+  const lists = Object.fromEntries(
+    ['nameservers', 'search', 'options'].flatMap((name) => {
+      const values = stringsAt(dns, name, `dns.${name}`);
+      return values === undefined ? [] : [[name, values]];
+    }),
+  );
+  const domain = stringAt(dns, 'domain', 'dns.domain') ?? '';
+  const own: ResultDns = domain === '' ? lists : { ...lists, domain };
+  return Object.keys(own).length === 0 ? undefined : own;
 }

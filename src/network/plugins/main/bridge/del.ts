@@ -1,10 +1,11 @@
+import { messageOf } from '../../../../lib/errors.ts';
 import { listAddresses } from '../../../../kernel/netlink/addresses.ts';
 import { deleteLink, findLink } from '../../../../kernel/netlink/links.ts';
 import { RT_SCOPE_UNIVERSE } from '../../../../kernel/netlink/routes.ts';
 import { isNamespace } from '../../../../kernel/thread-namespaces.ts';
 import { doing, openIn } from '../../netns.ts';
 import type { PluginArgs, PluginContext } from '../../plugin.ts';
-import { ipamType, masqueradeOf } from './conf.ts';
+import { ipamType, ipMasqOf } from './conf.ts';
 import { unmasquerade } from './masquerade.ts';
 
 /**
@@ -13,12 +14,12 @@ import { unmasquerade } from './masquerade.ts';
  * leaves masquerade rules behind when the namespace is gone.
  */
 export function del(args: PluginArgs, context: PluginContext): void {
-  const failures: unknown[] = [];
+  const failures: Error[] = [];
   const attempt = (step: () => void): void => {
     try {
       step();
     } catch (error) {
-      failures.push(error);
+      failures.push(error instanceof Error ? error : new Error(messageOf(error)));
     }
   };
   const ipam = ipamType(args.config);
@@ -52,7 +53,7 @@ function deleteInterface({ netns, ifName }: PluginArgs, { hints }: PluginContext
 }
 
 function removeMasquerade(args: PluginArgs, onLink: readonly string[]): void {
-  const how = masqueradeOf(args.config);
+  const how = ipMasqOf(args.config);
   if (how !== undefined) {
     const recorded = args.prevResult?.ips.map(({ address }) => address) ?? [];
     unmasquerade(args, how, [...onLink, ...recorded]);

@@ -1,6 +1,6 @@
 /** The veth pair between container and bridge. */
 import { randomBytes } from 'node:crypto';
-import { sleepSync } from '../../../../kernel/flock.ts';
+import { sleepSync } from '../../../../kernel/sleep.ts';
 import { Descriptors } from '../../../../kernel/thread-namespaces.ts';
 import { changeBridgePort, findLink, getLink, type Link, newLink, parseLink, vethData } from '../../../../kernel/netlink/links.ts';
 import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';

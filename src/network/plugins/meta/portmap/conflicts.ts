@@ -13,12 +13,15 @@ export interface LiveMapping {
   readonly target: Address;
 }
 
+type HostPort = Pick<Mapping, 'protocol' | 'hostIp' | 'hostPort'>;
+
 /** `tcp/8080`, `tcp/127.0.0.1/8080`. */
-function portText({ protocol, hostIp, hostPort }: Pick<Mapping, 'protocol' | 'hostIp' | 'hostPort'>): string {
+function portText({ protocol, hostIp, hostPort }: HostPort): string {
   return hostIp === undefined ? `${protocol}/${hostPort}` : `${protocol}/${formatAddress(hostIp)}/${hostPort}`;
 }
 
-function collide(a: Omit<Mapping, 'containerPort' | 'family'>, b: Omit<Mapping, 'containerPort' | 'family'>): boolean {
+/** True when a packet could be meant for either. */
+export function collide(a: HostPort, b: HostPort): boolean {
   if (a.protocol !== b.protocol || a.hostPort !== b.hostPort) return false;
   return a.hostIp === undefined || b.hostIp === undefined || sameAddress(a.hostIp, b.hostIp);
 }
@@ -56,7 +59,7 @@ export function refuseWithheld(wanted: readonly Mapping[], withheld: readonly st
   throw failure(`host port ${portText(mapping)} is withheld: ${reason}`);
 }
 
-function parseWithheld(text: string): Omit<Mapping, 'containerPort' | 'family'> {
+function parseWithheld(text: string): HostPort {
   const parts = text.split('/');
   const hostIp = parts.length > 2 ? parseAddress(parts.slice(1, -1).join('/')) : undefined;
   const isAny = hostIp === undefined || hostIp.value === 0n;

@@ -33,7 +33,7 @@ function add(args: PluginArgs, context: PluginContext): Result {
   const backend = backends[chooseBackend(conf, detectBackend)];
   const forwarding = { conf, containerId, addresses: containerAddresses(prevResult, ifName) };
   withNamespaceLock(() => forwardOrNothing(backend, forwarding));
-  flushUdp(conf.mappings, context);
+  flushUdp(() => conf.mappings, context);
   const local = forwarding.addresses.find(({ address }) => address.family === 4);
   if (conf.snat && local !== undefined) enableLocalnetRouting(formatAddress(local.address));
   return prevResult;
@@ -58,20 +58,19 @@ function del(args: PluginArgs, context: PluginContext): void {
   withNamespaceLock(() => {
     for (const backend of Object.values(backends)) backend.unforward(network, args.containerId);
   });
-  flushUdp(parseMappings(args.config), context);
+  flushUdp(() => parseMappings(args.config), context);
 }
 
 /** Known flows go on to where they went before: clients of a UDP port never reach the new container. Only worth a line. */
-function flushUdp(mappings: readonly Mapping[], context: PluginContext): void {
-  const udp = mappings.filter(({ protocol }) => protocol === 'udp');
-  for (const family of [4, 6] as const) {
-    const ports = udp.filter((mapping) => (mapping.family ?? family) === family).map(({ hostPort }) => hostPort);
-    if (ports.length === 0) continue;
-    try {
-      deleteUdpEntries(family, ports);
-    } catch (error) {
-      context.log(`failed to delete stale UDP conntrack entries: ${messageOf(error)}`);
+function flushUdp(mappings: () => readonly Mapping[], context: PluginContext): void {
+  try {
+    const udp = mappings().filter(({ protocol }) => protocol === 'udp');
+    for (const family of [4, 6] as const) {
+      const ports = udp.filter((mapping) => (mapping.family ?? family) === family).map(({ hostPort }) => hostPort);
+      if (ports.length > 0) deleteUdpEntries(family, ports);
     }
+  } catch (error) {
+    context.log(`failed to delete stale UDP conntrack entries: ${messageOf(error)}`);
   }
 }
 

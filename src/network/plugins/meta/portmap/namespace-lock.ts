@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { isErrno } from '../../../../lib/errors.ts';
-import { sleepSync } from '../../../../kernel/flock.ts';
+import { sleepSync } from '../../../../kernel/sleep.ts';
 import { flock, LOCK_EX, LOCK_NB } from '../../../../kernel/libc.ts';
 import { failure } from '../../config.ts';
 

@@ -9,7 +9,7 @@ import { type Cidr, formatAddress, parseAddress } from '../../address.ts';
 import { failure } from '../../config.ts';
 import type { Forwarding, PortmapBackend } from './backend.ts';
 import { endpoint, type Mapping, mappingsOf, type PortmapConf } from './conf.ts';
-import { type LiveMapping, refuseConflicts, staleOwners } from './conflicts.ts';
+import { collide, type LiveMapping, refuseConflicts, staleOwners } from './conflicts.ts';
 
 const TABLE = 'cni_hostport';
 const HOST_PORTS = 'hostports';
@@ -30,14 +30,23 @@ function forward({ conf, containerId, addresses }: Forwarding): void {
   const lines = addresses.flatMap((cidr) => {
     const family = familyOf(cidr);
     const rules = nftRules(family, TABLE) ?? [];
+    const wanted = mappingsOf(conf, cidr.address.family);
     const live = rules.flatMap(liveMapping);
     const self = { containerId, address: cidr.address };
-    refuseConflicts(mappingsOf(conf, cidr.address.family), live, self);
-    const stale = [containerId, ...staleOwners(live, self)];
-    const deletions = rules.filter(({ comment }) => stale.includes(comment)).map((rule) => deletion(family, rule));
+    refuseConflicts(wanted, live, self);
+    const gone = staleOwners(live, self);
+    const isStale = (rule: NftRule): boolean =>
+      gone.includes(rule.comment) || (rule.comment === containerId && isReplaced(rule, wanted, cidr));
+    const deletions = rules.filter(isStale).map((rule) => deletion(family, rule));
     return [...deletions, ...tableLines(conf, cidr), ...containerLines(conf, containerId, cidr)];
   });
   if (lines.length > 0) nftTransaction(lines);
+}
+
+/** Of the container's own rules an earlier try left those for this address or these ports; others are of another network. */
+function isReplaced(rule: NftRule, wanted: readonly Mapping[], { address }: Cidr): boolean {
+  const isOfAddress = JSON.stringify(rule.expr).includes(`"${formatAddress(address)}"`);
+  return isOfAddress || liveMapping(rule).some((own) => wanted.some((mapping) => collide(mapping, own)));
 }
 
 function deletion(family: ChainFamily, rule: { readonly chain: string; readonly handle: number | bigint }): string {

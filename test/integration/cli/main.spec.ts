@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CriPeer } from '../../fakes/cri-peer.ts';
+import { berth, main } from './run-main.ts';
+
+describe('the berth program', () => {
+  let dir = '';
+
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'berth-main-'));
+  });
+
+  afterEach(() => rmSync(dir, { recursive: true }));
+
+  it('prints its version and ends with 0', async () => {
+    const { code, stdout, stderr } = await berth(['version']);
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.match(stdout, /^berth \d+\.\d+\.\d+\n$/);
+  });
+
+  it('loads for version neither gRPC nor libc', async () => {
+    const program = join(dir, 'main.js');
+    const hook = join(dir, 'hook.mjs');
+    symlinkSync(main, program);
+    const source = `export async function load(url, context, next) {
+      if (/node_modules\\/(@grpc|koffi|zod|pino)\\//.test(url)) process._rawDebug('loaded ' + url);
+      return next(url, context);
+    }`;
+    writeFileSync(
+      hook,
+      `import { register } from 'node:module';
+      register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(source)}));`,
+    );
+    const { code, stderr } = await berth(['version'], { env: { NODE_OPTIONS: `--import=${hook}` } });
+    assert.deepEqual([code, stderr], [0, '']);
+  });
+
+  it('tells a usage error in one line and ends with 2', async () => {
+    assert.deepEqual(await berth(['pod', 'lst']), {
+      code: 2,
+      stdout: '',
+      stderr: 'berth: unknown command "pod lst" (did you mean ps?)\n',
+    });
+  });
+
+  it('ends with 3 when no daemon answers', async () => {
+    const { code, stderr } = await berth(['pod', 'ps'], { env: { BERTH_ADDRESS: join(dir, 'none.sock') } });
+    assert.equal(code, 3);
+    assert.match(stderr, /^berth: cannot reach Berth at .*none\.sock: nobody listens there.*\n$/);
+  });
+
+  it('serve with a bad configuration tells it in one line and ends with 1', async () => {
+    const config = join(dir, 'config.toml');
+    writeFileSync(config, '[cni]\nconf_dirs = "/x"\n');
+    assert.deepEqual(await berth(['serve', '--config', config]), {
+      code: 1,
+      stdout: '',
+      stderr: `berth: failed to load configuration "${config}": unknown key cni.conf_dirs (did you mean cni.conf_dir?)\n`,
+    });
+  });
+
+  it('serve with a named configuration that does not exist ends with 4', async () => {
+    assert.equal((await berth(['serve', '-c', join(dir, 'absent.toml')])).code, 4);
+  });
+
+  it('is the CNI plugin that a link to it is named after, and so is berth cni TYPE', async () => {
+    const link = join(dir, 'host-local');
+    symlinkSync(main, link);
+    const env = { CNI_COMMAND: 'VERSION' };
+    const input = '{"cniVersion":"1.0.0"}';
+    const linked = await berth([], { program: link, env, input });
+    assert.equal(linked.code, 0, linked.stderr);
+    assert.deepEqual(
+      (JSON.parse(linked.stdout) as { supportedVersions: string[] }).supportedVersions.includes('1.1.0'),
+      true,
+    );
+    assert.deepEqual(await berth(['cni', 'host-local'], { env, input }), linked);
+  });
+
+  it('does not complain when its reader has seen enough', async () => {
+    const child = spawn(process.execPath, [main, 'help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.destroy();
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    const [code] = (await once(child, 'exit')) as [number | null];
+    assert.deepEqual([code, stderr], [0, '']);
+  });
+
+  it('ends a call on the first SIGINT', async () => {
+    await using peer = await CriPeer.start({ ListPodSandbox: () => undefined });
+    const child = spawn(process.execPath, [main, 'pod', 'ps', '-a', peer.address], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    while (peer.requests.length === 0 && child.exitCode === null) await sleep(20);
+    child.kill('SIGINT');
+    const [code] = (await once(child, 'exit')) as [number | null];
+    assert.equal(code, 1);
+    assert.match(stderr, /^berth: failed to list pods: .*\(CANCELLED\)\n$/);
+  });
+});

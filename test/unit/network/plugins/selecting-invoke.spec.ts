@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { type Invoke, PluginError, type PluginRequest } from '../../../../src/network/cni/invoke/invoke.ts';
+import { createRegistry } from '../../../../src/network/plugins/registry.ts';
+import { SelectingInvoke } from '../../../../src/network/plugins/selecting-invoke.ts';
+import { pluginTypes } from '../../../../src/network/plugins/types.ts';
+import { fakePlugin } from './fake-plugin.ts';
+
+function serving(provider: string): Invoke {
+  return { invoke: () => Promise.resolve({ output: undefined, provider, stderr: '' }) };
+}
+
+function failing(error: Error): Invoke {
+  return { invoke: () => Promise.reject(error) };
+}
+
+function request(config: PluginRequest['config'], verb: PluginRequest['verb'] = 'ADD', type = 'fake'): PluginRequest {
+  return { verb, type, containerId: 'c', netns: '/n', ifName: 'eth0', args: '', path: ['/opt'], config };
+}
+
+function choose(builtin: 'auto' | 'never', executables = serving('/opt/fake')): (request: PluginRequest) => Promise<string> {
+  const registry = new Map([['fake', fakePlugin('fake', [])]]);
+  const invoke = new SelectingInvoke({ builtin, registry, builtins: serving('built-in'), executables });
+  const { signal } = new AbortController();
+  return async (each) => (await invoke.invoke(each, { signal })).provider;
+}
+
+describe('choice between built-in and executable', () => {
+  it('takes the built-in when it understands every key', async () => {
+    assert.equal(await choose('auto')(request({ name: 'n' })), 'built-in');
+    assert.equal(await choose('auto')(request({ strange: 1 }, 'VERSION')), 'built-in');
+  });
+
+  it('takes the executable for an unknown key, an unknown type, and when built-ins are off', async () => {
+    assert.equal(await choose('auto')(request({ strange: 1 })), '/opt/fake');
+    assert.equal(await choose('auto')(request({}, 'ADD', 'calico')), '/opt/fake');
+    assert.equal(await choose('never')(request({ name: 'n' })), '/opt/fake');
+  });
+
+  it('names the key when there is no executable either, and where it looked', async () => {
+    const missing = failing(new PluginError('failed to find plugin "fake" in path [/opt]'));
+    await assert.rejects(choose('auto', missing)(request({ strange: 1 })), {
+      name: 'PluginError',
+      message:
+        'built-in plugin "fake" does not understand key "strange", and its executable is missing: failed to find plugin "fake" in path [/opt]',
+    });
+  });
+
+  it("passes an executable's own failure on", async () => {
+    const broken = new PluginError('boom', { code: 5, provider: '/opt/fake' });
+    await assert.rejects(choose('auto', failing(broken))(request({ strange: 1 })), broken);
+  });
+
+  it('has a built-in for each announced type', () => {
+    assert.deepEqual([...createRegistry().keys()].sort(), pluginTypes);
+  });
+});
