@@ -20,6 +20,8 @@ import type { Result } from './cni/types.ts';
 
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 300_000;
+/** Attempts at a time. */
+const AT_ONCE = 4;
 /** How long NetworkReady waits for the debts of earlier runs. */
 const FIRST_ATTEMPTS_MS = 10_000;
 /** How long an ADD waits for the attempt on its network's debts. */
@@ -82,7 +84,7 @@ export class Debts {
   /** Tries every debt once, and from then on in the background. Waits ten seconds at most. */
   async firstAttempts(): Promise<void> {
     const waiting = new AbortController();
-    await Promise.race([this.#tick(), sleep(FIRST_ATTEMPTS_MS, waiting.signal)]);
+    await Promise.race([this.#attemptAll([...this.#debts.keys()]), sleep(FIRST_ATTEMPTS_MS, waiting.signal)]);
     waiting.abort();
   }
 
@@ -240,11 +242,15 @@ export class Debts {
 
   async #tick(): Promise<void> {
     const due = [...this.#retryAt].filter(([, at]) => at <= Date.now()).map(([id]) => id);
-    // Few at a time: after a reboot hundreds may be due, and pods that start now need the plugins too.
-    for (let i = 0; i < due.length && !this.#stopping.signal.aborted; i += 4) {
-      await Promise.all(due.slice(i, i + 4).map((id) => this.#attempt(id)));
-    }
+    await this.#attemptAll(due);
     this.#schedule();
+  }
+
+  /** Few at a time: after a reboot hundreds may be due, and pods that start now need the plugins too. */
+  async #attemptAll(ids: readonly string[]): Promise<void> {
+    for (let i = 0; i < ids.length && !this.#stopping.signal.aborted; i += AT_ONCE) {
+      await Promise.all(ids.slice(i, i + AT_ONCE).map((id) => this.#attempt(id)));
+    }
   }
 }
 

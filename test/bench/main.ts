@@ -20,6 +20,9 @@ const titles: Readonly<Record<Name, string>> = {
   bare: 'bare kernel',
 };
 
+// A daemon that runs for weeks has its code compiled; one that just started has not.
+const WARM_UP = 30;
+
 interface Memory {
   readonly atStart: number;
   readonly filled: number;
@@ -101,7 +104,7 @@ async function measure(contestants: Contestants, plan: Plan, present: number): P
   const { berth, containerd } = contestants;
   const atStart = residentMb(berth.pid);
   say('warming up');
-  await measureEndpoints(contestants, { rounds: 1, perRound: 3, parallel: 0 });
+  await measureEndpoints(contestants, { ...plan, rounds: 1, perRound: WARM_UP });
   const first = await measureEndpoints(contestants, plan);
   first.set('bare', await measureBareKernel(plan.rounds * plan.perRound));
   say(`\nwith no sandbox present\n${resultTable(first)}`);

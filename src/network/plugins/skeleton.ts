@@ -33,7 +33,7 @@ interface VerbRules {
 
 const attachmentVariables = ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME', 'CNI_PATH'];
 
-const verbs: Readonly<Record<string, VerbRules>> = {
+const verbs: ReadonlyMap<string, VerbRules> = new Map(Object.entries<VerbRules>({
   ADD: {
     required: attachmentVariables,
     since: VERSION_WHEN_EMPTY,
@@ -59,7 +59,7 @@ const verbs: Readonly<Record<string, VerbRules>> = {
     since: '1.1.0',
     run: (plugin, args, context) => void plugin.status?.(args, context),
   },
-};
+}));
 
 /**
  * Runs one plugin for one call of the protocol. readConfig is asked for the parsed stdin once the environment is known to be
@@ -73,7 +73,7 @@ export function runPlugin(
 ): JsonObject | undefined {
   const command = checkEnvironment(environment);
   if (command === 'VERSION') return { cniVersion: CURRENT_VERSION, supportedVersions: [...SUPPORTED_VERSIONS] };
-  const rules = verbs[command];
+  const rules = verbs.get(command);
   if (rules === undefined) {
     throw new CniError(CniCode.InvalidEnvironment, `unknown CNI_COMMAND: ${command}`);
   }
@@ -97,7 +97,7 @@ export function asCniError<T>(run: () => T): T {
 
 function checkEnvironment(environment: Environment): string {
   const command = environment['CNI_COMMAND'] ?? '';
-  const required = verbs[command]?.required ?? [];
+  const required = verbs.get(command)?.required ?? [];
   for (const name of required) {
     const value = environment[name] ?? '';
     if (value !== '') checks[name]?.(value);

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
+import { stringify } from 'smol-toml';
+import { snakeCase } from '../../../src/config/keys.ts';
 import { defaultConfig, loadConfig } from '../../../src/config/load.ts';
+import { sections } from '../../../src/config/schema.ts';
 import { BerthError } from '../../../src/lib/errors.ts';
 import { packageRoot } from '../../../src/lib/package-root.ts';
 
@@ -309,5 +313,34 @@ describe('the configuration', () => {
     assert.equal(config.metrics.address, '[::1]:9100');
     assert.equal(config.runtime.restrictOomScoreAdj, false);
     assert.deepEqual(config.cni.binDirs, []);
+  });
+
+  it('of any value for any key is taken or refused by that key, and never crashes', () => {
+    const keys = Object.entries(sections).flatMap(([section, { shape }]) =>
+      Object.keys(shape).map((key) => [section, snakeCase(key)] as const),
+    );
+    const value = fc.oneof(
+      fc.string(),
+      fc.integer(),
+      fc.double(),
+      fc.boolean(),
+      fc.date({ noInvalidDate: true, min: new Date('0001-01-01'), max: new Date('9999-12-31') }),
+      fc.array(fc.oneof(fc.string(), fc.integer())),
+      fc.dictionary(
+        fc.string({ minLength: 1 }),
+        fc.oneof(fc.string(), fc.dictionary(fc.string(), fc.string())),
+      ),
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...keys), value, ([section, key], given) => {
+        try {
+          load(stringify({ [section]: { [key]: given } }));
+        } catch (error) {
+          assert.ok(error instanceof BerthError, String(error));
+          assert.ok(error.message.includes(`${section}.${key}`), error.message);
+        }
+      }),
+      { numRuns: 500 },
+    );
   });
 });

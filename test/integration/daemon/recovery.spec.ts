@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { bridgeNetwork } from '../../helpers/daemon.ts';
+import { podConfig } from '../../helpers/cri-client.ts';
+import { eventually, Rig, Scratch } from '../../helpers/fixture.ts';
+import { runIn } from '../../helpers/node.ts';
+import { scriptedPlugin } from '../../helpers/scripted-plugin.ts';
+
+interface Conflist {
+  plugins: Record<string, unknown>[];
+}
+
+function entries(path: string): string[] {
+  return existsSync(path) ? readdirSync(path) : [];
+}
+
+/** A daemon whose chain ends with a scripted plugin, to be killed in the middle of things. */
+class Crashing implements AsyncDisposable {
+  readonly rig: Rig;
+  readonly scratch: Scratch;
+  readonly plugin: Awaited<ReturnType<typeof scriptedPlugin>>;
+
+  private constructor(rig: Rig, scratch: Scratch, plugin: Awaited<ReturnType<typeof scriptedPlugin>>) {
+    this.rig = rig;
+    this.scratch = scratch;
+    this.plugin = plugin;
+  }
+
+  static async start(): Promise<Crashing> {
+    const scratch = await Scratch.create();
+    const plugin = await scriptedPlugin(scratch.path, 'shaky');
+    const list = bridgeNetwork(scratch.path) as Conflist;
+    const rig = await Rig.start({
+      networks: { '10-test.conflist': { ...list, plugins: [...list.plugins, { type: 'shaky' }] } },
+      config: { cni: { bin_dirs: [scratch.path] } },
+    });
+    return new Crashing(rig, scratch, plugin);
+  }
+
+  reserved(): string[] {
+    return entries(join(this.scratch.path, 'ipam/berth-test')).filter((name) => /^\d+\./.test(name));
+  }
+
+  /** What is left of sandboxes, by place; empty when nothing is. */
+  left(): Record<string, string[]> {
+    const { directory } = this.rig.daemon;
+    const places = ['root/sandboxes', 'state/sandboxes', 'netns', 'cni/results', 'root/debts'];
+    const found = places.map((place) => [place, entries(join(directory, place))] as const);
+    const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(directory));
+    return Object.fromEntries(
+      [...found, ['addresses', this.reserved()], ['mounts', mounts]].filter(([, list]) => list.length > 0),
+    );
+  }
+
+  /** Waits until a call of the plugin is under way; returns its line. */
+  called(verb: string, times = 1): Promise<true> {
+    return eventually(`${verb} was called`, () => {
+      const path = join(this.scratch.path, 'shaky.calls');
+      const calls = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
+      return calls.filter((line) => line.startsWith(`${verb} `)).length >= times ? true : undefined;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.rig[Symbol.asyncDispose]();
+    await this.scratch[Symbol.asyncDispose]();
+  }
+}
+
+/** A process that has ended may stay a zombie until its new parent looks. */
+function isRunning(pid: string): boolean {
+  const status = existsSync(`/proc/${pid}/status`)
+    ? readFileSync(`/proc/${pid}/status`, 'utf8')
+    : 'State:\tZ';
+  return !/^State:\tZ/m.test(status);
+}
+
+async function ready(rig: Rig): Promise<void> {
+  await eventually('NetworkReady', async () => {
+    const { status } = await rig.daemon.client.status();
+    return status?.conditions.every((condition) => condition.status) === true ? true : undefined;
+  });
+}
+
+describe('after kill -9', () => {
+  it('READY pods keep their IP, their reachability and their names', async () => {
+    await using rig = await Rig.start();
+    const { daemon } = rig;
+    const ids = [await daemon.client.run(podConfig('a')), await daemon.client.run(podConfig('b'))];
+    const before = await Promise.all(ids.map((id) => daemon.client.podStatus(id)));
+    await daemon.kill();
+    await daemon.start();
+    const after = await Promise.all(ids.map((id) => daemon.client.podStatus(id)));
+    assert.deepEqual(
+      after.map((a) => a.status),
+      before.map((b) => b.status),
+    );
+    await rig.node.run('ping', '-c1', '-W2', after[0]?.status?.network?.ip ?? '');
+    assert.equal(await daemon.client.run(podConfig('a')), ids[0]);
+    await daemon.client.clear();
+    for (const place of ['root/sandboxes', 'state/sandboxes', 'netns']) {
+      assert.deepEqual(readdirSync(join(daemon.directory, place)), [], place);
+    }
+  });
+
+  it('in the middle of an ADD, the plugin that runs is ended, everything is undone, and a retry works', async () => {
+    await using crashing = await Crashing.start();
+    const { rig, plugin, scratch } = crashing;
+    await plugin.on('add', `echo $$ > ${scratch.path}/pid; sleep 300 & wait`);
+    const lost = rig.daemon.client.run(podConfig('half'));
+    lost.catch(() => undefined);
+    await crashing.called('ADD');
+    const pid = await eventually('the pid is written', () => {
+      const path = join(scratch.path, 'pid');
+      return existsSync(path) ? readFileSync(path, 'utf8').trim() || undefined : undefined;
+    });
+    await eventually('the pid is recorded', async () => {
+      const [id = ''] = entries(join(rig.daemon.directory, 'root/sandboxes'));
+      const state = await readFile(
+        join(rig.daemon.directory, 'root/sandboxes', id, 'state.json'),
+        'utf8',
+      ).catch(() => '');
+      return state.includes(`"pid":${pid}`) ? true : undefined;
+    });
+    await rig.daemon.kill();
+    await assert.rejects(lost);
+    assert.equal(crashing.reserved().length, 1);
+    await plugin.on('add', '');
+    await rig.daemon.start();
+    await ready(rig);
+    assert.deepEqual(crashing.left(), {});
+    await eventually('the plugin has ended', () => (isRunning(pid) ? undefined : true));
+    const { stdout } = await execa('ps', ['-eo', 'args'], { reject: false });
+    assert.equal(stdout.includes('sleep 300'), false, 'a child of the plugin still runs');
+    await rig.daemon.client.run(podConfig('half'));
+  }).timeout(30_000);
+
+  it('in the middle of a DEL, the Stop is finished: NOTREADY, nothing left but the record', async () => {
+    await using crashing = await Crashing.start();
+    const { rig, plugin } = crashing;
+    const id = await rig.daemon.client.run(podConfig('stopping'));
+    await plugin.on('del', 'sleep 300');
+    const lost = rig.daemon.client.stop(id);
+    lost.catch(() => undefined);
+    await crashing.called('DEL');
+    await rig.daemon.kill();
+    await plugin.on('del', '');
+    await rig.daemon.start();
+    const { status } = await rig.daemon.client.podStatus(id);
+    assert.equal(status?.state, 'SANDBOX_NOTREADY');
+    await ready(rig);
+    assert.deepEqual(crashing.left(), { 'root/sandboxes': [id] });
+    await rig.daemon.client.remove(id);
+    assert.deepEqual(crashing.left(), {});
+  }).timeout(30_000);
+
+  for (const step of ['writeIntent', 'namespaces']) {
+    it(`right after ${step}, nothing is left`, async () => {
+      await using crashing = await Crashing.start();
+      const { rig } = crashing;
+      const id = await rig.daemon.client.run(podConfig('torn'));
+      await rig.daemon.kill();
+      // What a crash at that step leaves: the intent, and no state or a torn one.
+      const directory = join(rig.daemon.directory, 'root/sandboxes', id);
+      await writeFile(join(directory, 'state.json'), step === 'namespaces' ? '{"phase":"crea' : '');
+      await rig.daemon.start();
+      await ready(rig);
+      assert.deepEqual(crashing.left(), {});
+    });
+  }
+
+  it('a READY pod whose namespace somebody removed is NOTREADY and its address free', async () => {
+    await using crashing = await Crashing.start();
+    const { rig } = crashing;
+    const id = await rig.daemon.client.run(podConfig('robbed'));
+    await rig.daemon.kill();
+    const [name = ''] = readdirSync(join(rig.daemon.directory, 'netns'));
+    await execa('umount', [join(rig.daemon.directory, 'netns', name)]);
+    await rig.daemon.start();
+    await ready(rig);
+    const { status, info } = await rig.daemon.client.podStatus(id, true);
+    assert.equal(status?.state, 'SANDBOX_NOTREADY');
+    assert.match((JSON.parse(info['info'] ?? '') as { reason: string }).reason, /namespaces are gone/);
+    assert.deepEqual(crashing.left(), { 'root/sandboxes': [id] });
+  });
+
+  it('leaves alone what no record of ours names', async () => {
+    await using crashing = await Crashing.start();
+    const { rig, scratch } = crashing;
+    const id = await rig.daemon.client.run(podConfig('ours'));
+    const foreign = join(scratch.path, 'ipam/berth-test/10.97.7.7');
+    await writeFile(foreign, 'somebody-else\r\neth0');
+    const cached = join(rig.daemon.directory, 'cni/results/berth-test-somebody-else-eth0');
+    await writeFile(
+      cached,
+      '{"kind":"cniCacheV1","containerId":"somebody-else","networkName":"berth-test","ifName":"eth0"}',
+    );
+    await rig.daemon.kill();
+    await rig.daemon.start();
+    await ready(rig);
+    await rig.daemon.client.remove(id);
+    assert.ok(existsSync(foreign));
+    assert.ok(existsSync(cached));
+  });
+});
+
+describe('after a reboot', () => {
+  it('pods are NOTREADY, their addresses are free before NetworkReady, and foreign ones are untouched', async () => {
+    await using crashing = await Crashing.start();
+    const { rig, scratch } = crashing;
+    const ids: string[] = [];
+    for (let i = 0; i < 20; i += 1) ids.push(await rig.daemon.client.run(podConfig(`old-${i}`)));
+    const foreign = join(scratch.path, 'ipam/berth-test/10.97.7.7');
+    await writeFile(foreign, 'somebody-else\r\neth0');
+    await rig.daemon.kill();
+    await pretendReboot(rig.daemon.directory, ids);
+    await rig.daemon.start();
+    await ready(rig);
+    assert.deepEqual(crashing.reserved(), ['10.97.7.7']);
+    assert.deepEqual(entries(join(rig.daemon.directory, 'root/debts')), []);
+    for (const { state } of await rig.daemon.client.list()) assert.equal(state, 'SANDBOX_NOTREADY');
+    const fresh = await rig.daemon.client.run(
+      podConfig('old-0', { metadata: { name: 'old-0', namespace: 'default', uid: 'old-0-uid', attempt: 1 } }),
+    );
+    assert.match((await rig.daemon.client.podStatus(fresh)).status?.network?.ip ?? '', /^10\.97\./);
+    for (const id of ids) {
+      await rig.daemon.client.stop(id);
+      await rig.daemon.client.remove(id);
+    }
+    assert.deepEqual(
+      (await rig.daemon.client.list()).map((sandbox) => sandbox.id),
+      [fresh],
+    );
+    const netns = join(
+      rig.daemon.directory,
+      'netns',
+      readdirSync(join(rig.daemon.directory, 'netns'))[0] ?? '',
+    );
+    await runIn(netns, 'ip', 'addr', 'show', 'eth0');
+  }).timeout(60_000);
+});
+
+/** Another boot id in the records, and nothing of /run: no namespace, no mount, no state directory. */
+async function pretendReboot(directory: string, ids: readonly string[]): Promise<void> {
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((path) => path.startsWith(`${directory}/`));
+  await execa('umount', mounts);
+  await execa('rm', ['-r', join(directory, 'state'), join(directory, 'netns')]);
+  for (const id of ids) {
+    const path = join(directory, 'root/sandboxes', id, 'sandbox.json');
+    const record = JSON.parse(await readFile(path, 'utf8')) as object;
+    await writeFile(path, JSON.stringify({ ...record, bootId: '00000000-0000-0000-0000-000000000000' }));
+  }
+}

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FileLock } from '../../../src/kernel/flock.ts';
+
+describe('FileLock', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'berth-flock-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  it('is held until it is disposed', () => {
+    const path = join(directory, 'lock');
+    {
+      using _lock = FileLock.acquire(path);
+      assert.equal(FileLock.tryAcquire(path), undefined);
+    }
+    const again = FileLock.tryAcquire(path);
+    assert.notEqual(again, undefined);
+    again?.release();
+  });
+
+  it('names the holder when it waits too long', () => {
+    const path = join(directory, 'lock');
+    using _lock = FileLock.acquire(path);
+    const started = performance.now();
+    assert.throws(() => FileLock.acquire(path, { timeoutMs: 30 }), {
+      code: 'DEADLINE_EXCEEDED',
+      message: `failed to lock "${path}": held by process ${process.pid} for longer than 30 ms`,
+    });
+    assert.ok(performance.now() - started < 1000);
+  });
+
+  it('makes the file with the mode asked for, and locks directories', () => {
+    const path = join(directory, 'lock');
+    FileLock.acquire(path, { mode: 0o640 }).release();
+    assert.equal(statSync(path).mode & 0o777, 0o640 & ~process.umask());
+    using _lock = FileLock.acquire(directory);
+    assert.equal(FileLock.tryAcquire(directory), undefined);
+  });
+
+  it('says which path could not be opened', () => {
+    assert.throws(() => FileLock.acquire(join(directory, 'absent', 'lock')), { code: 'ENOENT' });
+  });
+
+  it('may be released twice', () => {
+    const lock = FileLock.acquire(join(directory, 'lock'));
+    lock.release();
+    lock.release();
+  });
+});
