@@ -17,9 +17,11 @@ const bridge = 'berth-quick';
 const home = join(tmpdir(), `berth-quickstart-${process.pid}`);
 const at = (name) => join(home, name);
 const socket = at('berth.sock');
+// The command line finds the daemon by it.
+process.env.BERTH_ADDRESS = socket;
 
 function step(text) {
-  console.log(`\n\x1b[1m${text}\x1b[0m`);
+  console.log(process.stdout.isTTY ? `\n\x1b[1m${text}\x1b[0m` : `\n${text}`);
 }
 
 /** Prints a command line, runs it, and returns what it wrote. */
@@ -31,7 +33,7 @@ function show(command, args, as = [command, ...args].join(' ')) {
 }
 
 function cli(...args) {
-  return show(process.execPath, [berth, ...args, '--address', socket], `berth ${args.join(' ')}`);
+  return show(process.execPath, [berth, ...args], `berth ${args.join(' ')}`);
 }
 
 function json(command, ...args) {
@@ -68,18 +70,20 @@ function writeFiles() {
   );
 }
 
-async function startDaemon() {
+function startDaemon() {
   const log = openSync(at('log'), 'a');
-  const daemon = spawn(process.execPath, [berth, 'serve', '--config', at('config.toml')], {
+  return spawn(process.execPath, [berth, 'serve', '--config', at('config.toml')], {
     stdio: ['ignore', log, log],
     detached: true,
   });
+}
+
+async function untilServing(daemon) {
   const deadline = Date.now() + START_MS;
   while (!existsSync(socket)) {
     if (daemon.exitCode !== null || Date.now() > deadline) throw new Error('the daemon did not start');
     await sleep(20);
   }
-  return daemon;
 }
 
 /** What pods change on the machine beside their own files: to be put back as it was. */
@@ -107,11 +111,17 @@ function restoreMachine(before) {
 
 async function end(daemon) {
   if (daemon === undefined || daemon.exitCode !== null) return;
-  spawnSync(process.execPath, [berth, 'pod', 'rm', '--force', '--all', '--address', socket], {
-    stdio: 'ignore',
-  });
+  spawnSync(process.execPath, [berth, 'pod', 'rm', '--force', '--all'], { stdio: 'ignore' });
   daemon.kill('SIGTERM');
   await once(daemon, 'exit');
+}
+
+/** What a daemon that crashed left mounted, deepest first, and then all files. */
+function removeHome() {
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  const ours = mounts.map((line) => line.split(' ')[4] ?? '').filter((path) => path.startsWith(`${home}/`));
+  for (const path of ours.reverse()) spawnSync('umount', ['--lazy', path]);
+  rmSync(home, { recursive: true, force: true });
 }
 
 async function tour(keep) {
@@ -120,16 +130,13 @@ async function tour(keep) {
   try {
     step('1. A daemon on a temporary directory');
     writeFiles();
-    daemon = await startDaemon();
+    daemon = startDaemon();
+    await untilServing(daemon);
     console.log(`serving the CRI on ${socket}`);
-    cli('version');
+    cli('net', 'show');
     step('2. A pod');
     const id = cli('pod', 'run', '--name', 'hello');
-    const { status } = JSON.parse(
-      execFileSync(process.execPath, [berth, 'pod', 'inspect', id, '--json', '--address', socket], {
-        encoding: 'utf8',
-      }),
-    );
+    const { status } = json(process.execPath, berth, 'pod', 'inspect', id, '--json');
     step('3. Its PodSandboxStatus');
     console.log(JSON.stringify(status, null, 2));
     step('4. The steps that gave it its address');
@@ -146,7 +153,7 @@ async function tour(keep) {
   } finally {
     await end(daemon);
     restoreMachine(before);
-    rmSync(home, { recursive: true, force: true });
+    removeHome();
   }
   console.log('\nEverything that this created is gone again. Next: README.md.');
 }
@@ -166,4 +173,9 @@ if (!isRoot) throw new Error('the quickstart makes network namespaces and a brid
 await bootstrap('quickstart');
 // Ctrl-C ends the command that runs at that moment; what follows is the clean-up.
 process.on('SIGINT', () => {});
-await tour(process.argv.includes('--keep'));
+try {
+  await tour(process.argv.includes('--keep'));
+} catch (error) {
+  console.error(`the quickstart failed: ${error.message}`);
+  process.exitCode = 1;
+}

@@ -114,8 +114,8 @@ Commands:
 ${list([...Object.keys(commands), 'cni TYPE'])}
 berth COMMAND --help shows a command's options.
 
-The socket that commands talk to is, in this order: --address, the environment variable BERTH_ADDRESS, the
-[grpc] address of --config, and that of /etc/berth/config.toml or its default.
+The socket that commands talk to is, in this order: --address, the [grpc] address of --config, the environment
+variable BERTH_ADDRESS, and the address of /etc/berth/config.toml or its default.
 
 Exit codes:
   ${Exit.ok}  done

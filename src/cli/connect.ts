@@ -28,7 +28,7 @@ export function connect(values: Values<typeof connectionOptions>, context: Comma
   return Client.connect({ address: addressOf(values, context.env), signal: context.signal, ...timeout });
 }
 
-/** --address, then BERTH_ADDRESS, then the configuration's. */
+/** --address, then --config, then BERTH_ADDRESS, then the default configuration. */
 export function addressOf(
   values: Pick<Values<typeof connectionOptions>, 'address' | 'config'>,
   env: CommandContext['env'],

@@ -117,6 +117,8 @@ export class Daemon {
     await server.start();
     this.#stops.push(() => this.#settle(pods));
     this.#stops.push(() => server.stop());
+    // Not before: a thread takes 50 ms to start, which the first pod shall not wait for, nor the socket.
+    pool.start();
     this.#announce(instance, kept, performance.now() - started);
   }
 

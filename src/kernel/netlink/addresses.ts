@@ -1,8 +1,8 @@
 /** Addresses of interfaces. */
 import { AF_UNSPEC } from '../libc.ts';
-import { afterHeader, decodeAttributes, encodeAttributes, type Message } from './codec.ts';
+import { afterHeader, decodeAttributes, encodeAttributes, type Message, NetlinkFormatError } from './codec.ts';
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Rtm } from './constants.ts';
-import { familyOf, formatIp, formatPrefix, parseIp, parsePrefix } from './ip.ts';
+import { familyOf, formatIp, parsePrefix } from './ip.ts';
 import type { NetlinkSocket, Request } from './socket.ts';
 
 /** Flags of an address (linux/if_addr.h). */
@@ -11,10 +11,10 @@ export const Ifa = { NODAD: 0x02, DADFAILED: 0x08, TENTATIVE: 0x40, PERMANENT: 0
 const HEADER = 8;
 
 const ADDRESS = {
-  address: [1, 'bytes'],
-  local: [2, 'bytes'],
+  address: [1, 'ip'],
+  local: [2, 'ip'],
   label: [3, 'string'],
-  broadcast: [4, 'bytes'],
+  broadcast: [4, 'ip'],
   flags: [8, 'u32'],
 } as const;
 
@@ -45,6 +45,7 @@ export interface AddressSpec {
 
 function request(type: number, flags: number, spec: AddressSpec): Request {
   const { bytes, length } = parsePrefix(spec.address);
+  const address = formatIp(bytes);
   const header = Buffer.alloc(HEADER);
   header.writeUInt8(familyOf(bytes), 0);
   header.writeUInt8(length, 1);
@@ -52,10 +53,10 @@ function request(type: number, flags: number, spec: AddressSpec): Request {
   header.writeUInt32LE(spec.index, 4);
   const attributes = encodeAttributes(
     {
-      address: bytes,
-      local: bytes,
+      address,
+      local: address,
       label: spec.label,
-      broadcast: spec.broadcast === undefined ? undefined : parseIp(spec.broadcast),
+      broadcast: spec.broadcast,
       flags: spec.nodad === true ? Ifa.NODAD : undefined,
     },
     ADDRESS,
@@ -83,13 +84,16 @@ export function parseAddress(message: Message): Address {
   const attributes = decodeAttributes(afterHeader(payload, HEADER), ADDRESS);
   const length = payload.readUInt8(1);
   // IPv6 has no `local` unless there is a peer; IPv4 always has.
-  const own = attributes.local ?? attributes.address ?? Buffer.alloc(0);
+  const own = attributes.local ?? attributes.address;
+  if (own === undefined) {
+    throw new NetlinkFormatError('an address without address');
+  }
   const peer = attributes.address ?? own;
   return {
     index: payload.readUInt32LE(4),
-    address: formatPrefix({ bytes: own, length }),
-    peer: own.equals(peer) ? '' : formatIp(peer),
-    broadcast: attributes.broadcast === undefined ? '' : formatIp(attributes.broadcast),
+    address: `${own}/${length}`,
+    peer: own === peer ? '' : peer,
+    broadcast: attributes.broadcast ?? '',
     label: attributes.label ?? '',
     scope: payload.readUInt8(3),
     flags: attributes.flags ?? payload.readUInt8(2),

@@ -2,6 +2,7 @@
  * Netlink messages and attributes as bytes: pure functions, no I/O. Integers are in host order (little endian on every
  * machine that Node 20 runs on), save those that a protocol keeps in network order. Source: netlink(7), rtnetlink(7).
  */
+import { formatIp, parseIp } from './ip.ts';
 
 /** nlmsghdr: length, type, flags, sequence, port. */
 export const HEADER_LENGTH = 16;
@@ -47,6 +48,8 @@ interface Kinds {
   bytes: Buffer;
   /** Hardware address: `02:42:ac:11:00:02`. */
   mac: string;
+  /** Address text, 4 or 16 bytes on the wire. */
+  ip: string;
 }
 
 type Attribute = readonly [type: number, kind: keyof Kinds] | readonly [type: number, kind: 'nest', table: Table];
@@ -191,6 +194,8 @@ function decodeValue(bytes: Buffer, attribute: Attribute): unknown {
       return bytes;
     case 'mac':
       return formatMac(bytes);
+    case 'ip':
+      return [4, 16].includes(bytes.length) ? formatIp(bytes) : undefined;
   }
 }
 
@@ -257,6 +262,8 @@ function encodeValue(value: unknown, attribute: Attribute): Buffer {
       return value as Buffer;
     case 'mac':
       return parseMac(value as string);
+    case 'ip':
+      return parseIp(value as string);
   }
 }
 

@@ -84,7 +84,3 @@ export function parsePrefix(text: string): IpPrefix {
   }
   return { bytes, length: Number(length) };
 }
-
-export function formatPrefix({ bytes, length }: IpPrefix): string {
-  return `${formatIp(bytes)}/${length}`;
-}

@@ -3,7 +3,6 @@ import { SyscallError } from '../errno.ts';
 import { AF_BRIDGE } from '../libc.ts';
 import { afterHeader, decodeAttributes, encodeAttributes, type Message } from './codec.ts';
 import { NLM_F_CREATE, NLM_F_EXCL, Rtm } from './constants.ts';
-import { parseIp } from './ip.ts';
 import type { NetlinkSocket, Request } from './socket.ts';
 
 /** Flags of a link (net/if.h). */
@@ -40,10 +39,10 @@ const BRIDGE = { vlanFiltering: [7, 'u8'], defaultPvid: [39, 'u16'] } as const;
 const VXLAN = {
   id: [1, 'u32'],
   device: [3, 'u32'],
-  local: [4, 'bytes'],
+  local: [4, 'ip'],
   learning: [7, 'u8'],
   port: [15, 'be16'],
-  local6: [17, 'bytes'],
+  local6: [17, 'ip'],
 } as const;
 
 export interface Link {
@@ -143,15 +142,14 @@ export function vxlanData(options: {
   readonly port?: number;
   readonly learning?: boolean;
 }): Buffer {
-  const local = options.local === undefined ? undefined : parseIp(options.local);
-  const { id, device, port, learning } = options;
+  const { id, device, local, port, learning } = options;
   return encodeAttributes(
     {
       id,
       device,
       port,
       learning: learning === undefined ? undefined : Number(learning),
-      ...(local?.length === 16 ? { local6: local } : { local }),
+      ...(local?.includes(':') === true ? { local6: local } : { local }),
     },
     VXLAN,
   );

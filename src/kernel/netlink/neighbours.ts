@@ -2,7 +2,7 @@
 import { AF_BRIDGE } from '../libc.ts';
 import { afterHeader, decodeAttributes, encodeAttributes, type Message } from './codec.ts';
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE, Rtm } from './constants.ts';
-import { familyOf, formatIp, parseIp } from './ip.ts';
+import { familyOf, parseIp } from './ip.ts';
 import type { NetlinkSocket, Request } from './socket.ts';
 
 /** States of a neighbour (linux/neighbour.h). */
@@ -11,7 +11,7 @@ export const Nud = { REACHABLE: 0x02, STALE: 0x04, FAILED: 0x20, NOARP: 0x40, PE
 const NTF_SELF = 0x02;
 
 const HEADER = 12;
-const NEIGHBOUR = { destination: [1, 'bytes'], mac: [2, 'mac'] } as const;
+const NEIGHBOUR = { destination: [1, 'ip'], mac: [2, 'mac'] } as const;
 
 export interface Neighbour {
   readonly index: number;
@@ -26,7 +26,7 @@ export interface Neighbour {
 function request(
   type: number,
   flags: number,
-  fields: { family: number; index: number; state: number; flags: number; destination: Buffer; mac?: string | undefined },
+  fields: { family: number; index: number; state: number; flags: number; destination: string; mac?: string | undefined },
 ): Request {
   const header = Buffer.alloc(HEADER);
   header.writeUInt8(fields.family, 0);
@@ -34,21 +34,20 @@ function request(
   header.writeUInt16LE(fields.state, 8);
   header.writeUInt8(fields.flags, 10);
   const attributes = encodeAttributes({ destination: fields.destination, mac: fields.mac }, NEIGHBOUR);
-  const subject = `neighbour ${formatIp(fields.destination)} on link ${fields.index}`;
+  const subject = `neighbour ${fields.destination} on link ${fields.index}`;
   return { type, flags, payload: Buffer.concat([header, attributes]), subject };
 }
 
 /** Sets a neighbour that is not asked for: permanent unless another state is given. */
 export function setNeighbour(spec: { index: number; destination: string; mac: string; state?: number }): Request {
-  const destination = parseIp(spec.destination);
-  const { index, mac, state = Nud.PERMANENT } = spec;
-  return request(Rtm.NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, { family: familyOf(destination), index, state, flags: 0, destination, mac });
+  const { index, destination, mac, state = Nud.PERMANENT } = spec;
+  return request(Rtm.NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, { family: familyOf(parseIp(destination)), index, state, flags: 0, destination, mac });
 }
 
 /** ENOENT when there is none. */
 export function deleteNeighbour(spec: { index: number; destination: string }): Request {
-  const destination = parseIp(spec.destination);
-  return request(Rtm.DELNEIGH, 0, { family: familyOf(destination), index: spec.index, state: 0, flags: 0, destination });
+  const { index, destination } = spec;
+  return request(Rtm.DELNEIGH, 0, { family: familyOf(parseIp(destination)), index, state: 0, flags: 0, destination });
 }
 
 /** Sends frames for a hardware address to a remote node, on a vxlan link. With `append` beside those that are there. */
@@ -62,8 +61,7 @@ export function deleteForwarding(spec: { index: number; mac: string; destination
 }
 
 function forwarding(spec: { index: number; mac: string; destination: string }): Parameters<typeof request>[2] {
-  const { index, mac } = spec;
-  const destination = parseIp(spec.destination);
+  const { index, mac, destination } = spec;
   return { family: AF_BRIDGE, index, state: Nud.PERMANENT | Nud.NOARP, flags: NTF_SELF, destination, mac };
 }
 
@@ -72,7 +70,7 @@ export function parseNeighbour(message: Message): Neighbour {
   const { destination, mac } = decodeAttributes(afterHeader(payload, HEADER), NEIGHBOUR);
   return {
     index: payload.readInt32LE(4),
-    destination: destination === undefined ? '' : formatIp(destination),
+    destination: destination ?? '',
     mac: mac ?? '',
     state: payload.readUInt16LE(8),
     flags: payload.readUInt8(10),

@@ -2,7 +2,7 @@
 import { AF_INET, type AF_INET6 } from '../libc.ts';
 import { afterHeader, decodeAttributes, encodeAttributes, type Message } from './codec.ts';
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Rtm } from './constants.ts';
-import { familyOf, formatIp, parseIp, parsePrefix } from './ip.ts';
+import { familyOf, formatIp, parsePrefix } from './ip.ts';
 import type { NetlinkSocket, Request } from './socket.ts';
 
 export const RT_TABLE_MAIN = 254;
@@ -16,11 +16,11 @@ const RTNH_F_ONLINK = 4;
 const HEADER = 12;
 
 const ROUTE = {
-  destination: [1, 'bytes'],
+  destination: [1, 'ip'],
   link: [4, 'u32'],
-  gateway: [5, 'bytes'],
+  gateway: [5, 'ip'],
   priority: [6, 'u32'],
-  source: [7, 'bytes'],
+  source: [7, 'ip'],
   metrics: [8, 'nest', { mtu: [2, 'u32'], advmss: [8, 'u32'] }],
   table: [15, 'u32'],
 } as const;
@@ -74,11 +74,11 @@ function request(type: number, flags: number, spec: RouteSpec): Request {
   const { mtu, advmss } = spec;
   const attributes = encodeAttributes(
     {
-      destination: length === 0 ? undefined : bytes,
+      destination: length === 0 ? undefined : formatIp(bytes),
       link: spec.index,
-      gateway: spec.gateway === undefined ? undefined : parseIp(spec.gateway),
+      gateway: spec.gateway,
       priority: spec.priority,
-      source: spec.source === undefined ? undefined : parseIp(spec.source),
+      source: spec.source,
       metrics: mtu === undefined && advmss === undefined ? undefined : { mtu, advmss },
       table: table > 255 ? table : undefined,
     },
@@ -113,13 +113,12 @@ export function deleteRoute(spec: RouteSpec): Request {
 export function parseRoute(message: Message): Route {
   const { payload } = message;
   const attributes = decodeAttributes(afterHeader(payload, HEADER), ROUTE);
-  const any = Buffer.alloc(payload.readUInt8(0) === AF_INET ? 4 : 16);
-  const text = (bytes: Buffer | undefined): string => (bytes === undefined ? '' : formatIp(bytes));
+  const any = payload.readUInt8(0) === AF_INET ? '0.0.0.0' : '::';
   return {
-    destination: `${formatIp(attributes.destination ?? any)}/${payload.readUInt8(1)}`,
+    destination: `${attributes.destination ?? any}/${payload.readUInt8(1)}`,
     index: attributes.link ?? 0,
-    gateway: text(attributes.gateway),
-    source: text(attributes.source),
+    gateway: attributes.gateway ?? '',
+    source: attributes.source ?? '',
     priority: attributes.priority ?? 0,
     table: attributes.table ?? payload.readUInt8(4),
     scope: payload.readUInt8(6),

@@ -47,7 +47,10 @@ interface Slot {
   running: Task | undefined;
 }
 
-const NEVER = new AbortController().signal;
+/** A signal of its own for each call without one: what is served may listen to it. */
+function never(): AbortSignal {
+  return new AbortController().signal;
+}
 
 /** A few worker threads that run synchronous jobs. An idle pool does not keep the process alive. */
 export class ThreadPool {
@@ -78,7 +81,7 @@ export class ThreadPool {
    * itself, others as an Error with the same name, message and plain properties. UNAVAILABLE after stop().
    */
   call(job: string, arg: unknown, options: CallOptions = {}): Promise<unknown> {
-    const { signal = NEVER, onSettled = () => undefined } = options;
+    const { signal = never(), onSettled = () => undefined } = options;
     return new Promise((resolve, reject) => {
       if (this.stopped || signal.aborted) {
         onSettled();
@@ -208,7 +211,7 @@ export class ThreadPool {
     if (serve === undefined) {
       throw new Error(`thread pool "${this.options.name}" serves no "${name}"`);
     }
-    return serve(arg, slot.running?.signal ?? NEVER);
+    return serve(arg, slot.running?.signal ?? never());
   }
 
   private answer(task: Task, outcome: Outcome): void {

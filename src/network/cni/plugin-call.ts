@@ -104,6 +104,8 @@ function errorCodeOf(thrown: unknown, signal: AbortSignal): ErrorCode {
     if (reason instanceof BerthError) return reason.code;
     return reason instanceof Error && reason.name === 'TimeoutError' ? 'DEADLINE_EXCEEDED' : 'CANCELLED';
   }
+  // No provider: there is nothing that could have run.
+  if (thrown instanceof PluginError && thrown.provider === '') return 'UNAVAILABLE';
   const code = cniCodeOf(thrown);
   const isUnavailable =
     code === CniCode.TryAgainLater || code === CniCode.NotAvailable || code === CniCode.LimitedConnectivity;

@@ -6,7 +6,7 @@ import { fromResult } from './versions/convert.ts';
 
 /**
  * The plugin's object with name, version, previous result and the capability arguments that it declares. A
- * `capabilities` key stays, as libcni leaves it; a runtimeConfig that the file brought is replaced.
+ * `capabilities` key stays, as libcni leaves it; arguments replace a runtimeConfig that the file brought.
  */
 export function requestConfig(
   network: NetworkList,

@@ -23,6 +23,7 @@ const TABLE = {
   present: [8, 'flag'],
   raw: [9, 'bytes'],
   mac: [10, 'mac'],
+  ip: [12, 'ip'],
   inner: [11, 'nest', { deep: [1, 'nest', { value: [1, 'u32'] }], text: [2, 'string'] }],
 } as const;
 
@@ -43,10 +44,11 @@ const attributes: fc.Arbitrary<Attributes<typeof TABLE>> = fc.record(
     present: fc.constant(true as const),
     raw: bytes({ maxLength: 40 }),
     mac: bytes({ minLength: 6, maxLength: 6 }).map(formatMac),
-    inner: fc.record({ deep: fc.record({ value: uint(32) }, { requiredKeys: [] }), text }, { requiredKeys: [] }),
-    unknown: fc.array(fc.record({ type: fc.integer({ min: 20, max: 0x3fff }), bytes: bytes({ maxLength: 20 }) }), { minLength: 1, maxLength: 3 }),
+    ip: fc.oneof(fc.constant('10.1.2.3'), fc.constant('fd00::1')),
+    inner: fc.record({ deep: fc.record({ value: uint(32) }, { requiredKeys: [], noNullPrototype: true }), text }, { requiredKeys: [], noNullPrototype: true }),
+    unknown: fc.array(fc.record({ type: fc.integer({ min: 20, max: 0x3fff }), bytes: bytes({ maxLength: 20 }) }, { noNullPrototype: true }), { minLength: 1, maxLength: 3 }),
   },
-  { requiredKeys: [] },
+  { requiredKeys: [], noNullPrototype: true },
 );
 
 describe('netlink codec', () => {
@@ -65,7 +67,7 @@ describe('netlink codec', () => {
       seq: uint(32),
       port: uint(32),
       payload: bytes({ maxLength: 60 }),
-    });
+    }, { noNullPrototype: true });
     fc.assert(
       fc.property(fc.array(message, { maxLength: 5 }), (messages) => {
         assert.deepEqual(decodeMessages(Buffer.concat(messages.map(encodeMessage))), messages);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { SyscallError } from '../../../../src/kernel/errno.ts';
 import { type Serve, ThreadPool } from '../../../../src/kernel/threads/pool.ts';
@@ -199,13 +200,8 @@ describe('ThreadPool', () => {
 
   it('does not keep the process alive when idle, and does when busy', async () => {
     make(1);
-    const script = `
-      const { ThreadPool } = await import(${JSON.stringify(new URL('../../../../src/kernel/threads/pool.js', import.meta.url).href)});
-      const pool = new ThreadPool({ name: 'x', size: 2, modules: [new URL(${JSON.stringify(modules[0]?.href)})] });
-      pool.start();
-      pool.call('sleep', 50).then(() => console.log('done'));
-    `;
-    const { stdout } = await execa(process.execPath, ['--input-type=module', '-e', script], { timeout: 10_000 });
+    const program = fileURLToPath(new URL('./idle.js', import.meta.url));
+    const { stdout } = await execa(process.execPath, [program], { timeout: 10_000 });
     assert.equal(stdout, 'done');
   });
 });

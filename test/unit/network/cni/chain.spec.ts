@@ -173,6 +173,21 @@ describe('a chain', () => {
       });
     }
 
+    it('is unavailable when there is no such plugin, and of no known code when the plugin fails', async () => {
+      for (const [provider, code] of [
+        ['', 'UNAVAILABLE'],
+        ['/bin/bridge', 'UNKNOWN'],
+      ] as const) {
+        invoke.behaviours['bridge'] = () => {
+          throw new PluginError('no', { provider });
+        };
+        await assert.rejects(
+          chain.add(attachment(both()), { signal }),
+          (error: unknown) => error instanceof BerthError && error.code === code,
+        );
+      }
+    });
+
     it('takes the version of the list for a result without one', async () => {
       invoke.behaviours['bridge'] = () => ({ ip4: { ip: '10.0.0.2/24' } });
       const result = await chain.add(attachment(network([{ type: 'bridge' }], { cniVersion: '0.2.0' })), {

@@ -62,6 +62,18 @@ describe('secrets in configurations', () => {
     assert.deepEqual(maskSecrets({ kubeconfig: 'apiVersion: v1\nusers: []' }), { kubeconfig: '***' });
   });
 
+  it('are masked in the copy of itself that kubectl keeps in an annotation, and long texts are cut', () => {
+    const annotations = {
+      'kubectl.kubernetes.io/last-applied-configuration': '{"env":"s"}',
+      note: 'x'.repeat(5000),
+    };
+    const masked = JSON.stringify(
+      maskSecrets({ runtimeConfig: { 'io.kubernetes.cri.pod-annotations': annotations } }),
+    );
+    assert.ok(masked.includes('last-applied-configuration":"***"'));
+    assert.ok(masked.length < 1500);
+  });
+
   it('leaves __proto__ an ordinary key', () => {
     const masked = maskSecrets(JSON.parse('{"__proto__":{"token":"t"}}') as Record<string, never>);
     assert.equal(JSON.stringify(masked), '{"__proto__":{"token":"***"}}');

@@ -43,7 +43,10 @@ describe('addresses', () => {
       fc.property(fc.ipV6(), (text) => {
         const address = parseAddress(text);
         assert.ok(address);
-        if (address.family === 6) assert.equal(formatAddress(address), canonicalIp(text));
+        assert.deepEqual(parseAddress(formatAddress(address)), address);
+        // libc writes the last 32 bits of ::/96 as IPv4, Go does not.
+        const runtimes = canonicalIp(text) ?? '';
+        if (!runtimes.includes('.')) assert.equal(formatAddress(address), runtimes);
       }),
     );
   });
