@@ -53,6 +53,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ENETDOWN: 'network is down',
   ENETUNREACH: 'network is unreachable',
   ENOBUFS: 'no buffer space available',
+  ENOTCONN: 'transport endpoint is not connected',
+  EISCONN: 'transport endpoint is already connected',
   ETIMEDOUT: 'connection timed out',
   EHOSTUNREACH: 'no route to host',
   ESTALE: 'stale file handle',

@@ -124,8 +124,11 @@ export function newLink(spec: LinkSpec): Request {
   return { type: Rtm.NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, payload: specBytes(spec), subject: subject(spec.name) };
 }
 
-/** A veth pair's other end, with all that it begins with: it may be made in another namespace (netnsFd). */
-export function vethData(peer: Omit<LinkSpec, 'kind' | 'data'>): Buffer {
+/**
+ * A veth pair's other end, with all that it begins with: it may be made in another namespace (netnsFd). It cannot begin up, as it is made
+ * before it has its peer.
+ */
+export function vethData(peer: Omit<LinkSpec, 'kind' | 'data' | 'up'>): Buffer {
   return encodeAttributes({ peer: specBytes({ ...peer, kind: 'veth' }) }, VETH);
 }
 

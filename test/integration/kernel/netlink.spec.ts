@@ -43,7 +43,8 @@ describe('rtnetlink on the real kernel', () => {
     return link(name);
   };
   const veth = (name: string): Link => {
-    socket.request(newLink({ name, kind: 'veth', up: true, data: vethData({ name: `${name}-peer`, up: true }) }));
+    socket.request(newLink({ name, kind: 'veth', up: true, data: vethData({ name: `${name}-peer` }) }));
+    socket.request(changeLink(link(`${name}-peer`).index, { up: true }));
     return link(name);
   };
   const refusal = (fn: () => unknown): SyscallError => {
@@ -206,8 +207,7 @@ describe('rtnetlink on the real kernel', () => {
     ]);
     const find = (destination: string, table?: number): Record<string, unknown> => {
       const family = destination.includes(':') ? AF_INET6 : AF_INET;
-      const filter = table === undefined ? { family, index } : { family, index, table };
-      const route = listRoutes(socket, filter).find((each) => each.destination === destination);
+      const route = listRoutes(socket, { family, index, ...(table === undefined ? {} : { table }) }).find((each) => each.destination === destination);
       return route === undefined ? assert.fail(`no route ${destination}`) : { ...route };
     };
     assert.equal(find('0.0.0.0/0')['gateway'], '10.1.2.1');

@@ -1,11 +1,11 @@
-import { deleteLink, type Link } from '../../../../kernel/netlink/links.ts';
+import { changeLink, deleteLink, type Link } from '../../../../kernel/netlink/links.ts';
 import { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
 import { writeSysctl } from '../../../../kernel/sysctl.ts';
 import { messageOf } from '../../../../lib/errors.ts';
 import type { Result, ResultInterface } from '../../../cni/types.ts';
 import { failure } from '../../config.ts';
 import { configure, enableIpv6 } from '../../container-interface.ts';
-import { openIn, requireNetns } from '../../netns.ts';
+import { doing, openIn, requireNetns } from '../../netns.ts';
 import type { PluginArgs, PluginContext } from '../../plugin.ts';
 import { ensureBridge, ensureGateways, findBridge, ownRoutes } from './bridge-link.ts';
 import { type BridgeConf, decode } from './conf.ts';
@@ -41,6 +41,9 @@ export function add(args: PluginArgs, context: PluginContext): Result {
       }
       return result(args, conf, readInterfaces(host, conf, veth), { ...ipam, ...plan });
     }
+    if (!conf.disableContainerInterface) {
+      bringUp(args, veth);
+    }
     return result(args, conf, readInterfaces(host, conf, veth), { ips: [], routes: [], dns: {} });
   } catch (error) {
     undoAll(undo, context);
@@ -71,6 +74,12 @@ function configureContainer(
     }
   });
   configure({ socket, index: veth.container.index, name: args.ifName }, plan.ips, plan.routes);
+}
+
+/** A network without addresses: all that is left to do in the container. */
+function bringUp(args: PluginArgs, veth: VethPair): void {
+  using socket = openIn(args.netns);
+  doing(`failed to set "${args.ifName}" up`, () => socket.request(changeLink(veth.container.index, { up: true })));
 }
 
 /** Addresses are known to be unique, so no time is spent on finding out; neighbours are told of the new address at once. */

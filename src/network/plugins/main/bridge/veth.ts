@@ -30,8 +30,7 @@ export function createVeth(host: NetlinkSocket, bridge: Link, args: PluginArgs, 
   // Given rather than left to the kernel: udev and NetworkManager rewrite addresses that the kernel made up.
   const mac = conf.mac ?? randomMac();
   const mtu = conf.mtu > 0 ? conf.mtu : undefined;
-  const up = conf.ipam === '' && !conf.disableContainerInterface;
-  const data = vethData({ name: args.ifName, mtu, mac, netnsFd, up });
+  const data = vethData({ name: args.ifName, mtu, mac, netnsFd });
   for (let attempt = 1; ; attempt++) {
     const name = `veth${randomBytes(4).toString('hex')}`;
     const [made, got] = host.batch([
