@@ -1,18 +1,19 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { machineState } from './helpers/machine-state.ts';
-import type { MachineState } from './helpers/machine-state.ts';
+import { difference, machineState } from './helpers/machine-state.ts';
 
 // The kernel destroys a namespace, and the veth ends with it, some time after its last user is gone.
 const SETTLE_MS = 5000;
 
-let before: MachineState | undefined;
+let before: readonly string[] = [];
 
-async function settled(expected: MachineState): Promise<MachineState> {
+/** What is there now and was not before, and the reverse; waits for what is about to go. */
+async function changes(): Promise<{ left: string[]; missing: string[] }> {
   const deadline = Date.now() + SETTLE_MS;
   for (;;) {
     const now = machineState();
-    if (JSON.stringify(now) === JSON.stringify(expected) || Date.now() > deadline) return now;
+    const found = { left: difference(now, before), missing: difference(before, now) };
+    if (found.left.length + found.missing.length === 0 || Date.now() > deadline) return found;
     await sleep(50);
   }
 }
@@ -24,8 +25,11 @@ export const mochaHooks = {
   },
 
   async afterAll(this: Mocha.Context): Promise<void> {
-    this.timeout(SETTLE_MS + 10_000);
-    if (before !== undefined)
-      assert.deepEqual(await settled(before), before, 'the tests left something behind');
+    this.timeout(2 * SETTLE_MS);
+    assert.deepEqual(
+      await changes(),
+      { left: [], missing: [] },
+      'the tests left the machine in another state',
+    );
   },
 };

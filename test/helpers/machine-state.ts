@@ -3,35 +3,45 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** What tests could leave behind, as sorted lists of lines, so that a difference reads well in an assertion. */
-export interface MachineState {
-  readonly namespaces: readonly string[];
-  readonly links: readonly string[];
-  readonly mounts: readonly string[];
-  readonly rules: readonly string[];
-  readonly processes: readonly string[];
-  readonly files: readonly string[];
-}
-
 /** The tests run in a network namespace of their own: then all that is in it is theirs. */
 const isPrivate = process.env['BERTH_PRIVATE_NETWORK'] === '1';
 
-export function machineState(): MachineState {
-  return {
-    namespaces: entries('/run/netns'),
-    links: isPrivate ? links() : [],
-    mounts: mounts(),
-    rules: isPrivate
-      ? [...nftRules(), ...iptablesRules('iptables-save'), ...iptablesRules('ip6tables-save')]
-      : [],
-    processes: processes(),
-    files: ['/var/lib/cni', '/run/cni', '/etc/cni', '/run/berth', '/var/lib/berth', tmpdir()].flatMap(tree),
+/** Where runtimes and plugins keep their files by default, and where tests keep theirs. */
+const directories = ['/var/lib/cni', '/run/cni', '/etc/cni', '/run/berth', '/var/lib/berth', tmpdir()];
+
+/** What tests could leave behind: namespaces, links, mounts, rules, processes and files, each as a line. */
+export function machineState(): string[] {
+  const network = isPrivate
+    ? {
+        link: links(),
+        nft: nftRules(),
+        iptables: iptablesRules('iptables-save'),
+        ip6tables: iptablesRules('ip6tables-save'),
+      }
+    : {};
+  const kinds = {
+    namespace: entries('/run/netns'),
+    ...network,
+    mount: mounts(),
+    process: processes(),
+    file: directories.flatMap(tree),
   };
+  return Object.entries(kinds).flatMap(([kind, list]) => list.map((line) => `${kind} ${line}`));
+}
+
+/** The lines of one state that another has not, or not as often. */
+export function difference(state: readonly string[], other: readonly string[]): string[] {
+  const rest = [...other];
+  return state.filter((line) => {
+    const index = rest.indexOf(line);
+    if (index !== -1) rest.splice(index, 1);
+    return index === -1;
+  });
 }
 
 function entries(directory: string): string[] {
   try {
-    return readdirSync(directory).sort();
+    return readdirSync(directory);
   } catch {
     return [];
   }
@@ -43,8 +53,7 @@ function tree(directory: string): string[] {
   try {
     return readdirSync(directory, { recursive: true, encoding: 'utf8' })
       .filter((name) => !name.startsWith('node-compile-cache'))
-      .map((name) => join(directory, name))
-      .sort();
+      .map((name) => join(directory, name));
   } catch {
     return [];
   }
@@ -57,13 +66,12 @@ function output(command: string, args: readonly string[]): string {
 
 function links(): string[] {
   const parsed: unknown = JSON.parse(output('ip', ['-json', 'link', 'show']) || '[]');
-  const names = Array.isArray(parsed) ? parsed.map((link: { ifname?: string }) => link.ifname ?? '') : [];
-  return names.sort();
+  return Array.isArray(parsed) ? parsed.map((link: { ifname?: string }) => link.ifname ?? '') : [];
 }
 
 function mounts(): string[] {
   const lines = readFileSync('/proc/self/mountinfo', 'utf8').trimEnd().split('\n');
-  return lines.map((line) => line.split(' ')[4] ?? '').sort();
+  return lines.map((line) => line.split(' ')[4] ?? '');
 }
 
 function lines(text: string): string[] {
@@ -89,7 +97,7 @@ function processes(): string[] {
     if ((isPrivate && networkOf(pid) === own) || (tmpdir() !== '/tmp' && argv.includes(tmpdir())))
       found.push(argv);
   }
-  return found.sort();
+  return found;
 }
 
 function networkOf(pid: string): string {

@@ -38,7 +38,10 @@ export class TestNetns implements Disposable {
 
   /** Runs a program in the namespace; its output. */
   run(file: string, ...args: string[]): string {
-    return execFileSync('ip', ['netns', 'exec', this.name, file, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    return execFileSync('ip', ['netns', 'exec', this.name, file, ...args], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
   }
 
   sysctl(name: string): string {

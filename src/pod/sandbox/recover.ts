@@ -2,7 +2,8 @@
  * What start-up makes of the records: READY sandboxes whose namespaces live are kept as they are; half-made ones are
  * undone; dead ones are NOTREADY and their DELs owed. Only what a record of ours names is touched.
  */
-import { readFile, statfs } from 'node:fs/promises';
+import { mkdir, readFile, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import { messageOf } from '../../lib/errors.ts';
 import type { PodDeps } from '../deps.ts';
 import type { PluginProcess, StoredSandbox } from './record.ts';
@@ -21,6 +22,7 @@ export interface Recovery {
 
 /** Reads every record, fills the store, and begins to finish what was interrupted. */
 export async function recoverSandboxes(deps: PodDeps): Promise<Recovery> {
+  await mkdir(join(deps.settings.storage.state, 'sandboxes'), { recursive: true, mode: 0o700 });
   const { sandboxes, unreadable } = await deps.files.readAll();
   for (const path of unreadable) deps.log.error('left an unreadable sandbox record alone', { path });
   sandboxes.sort((a, b) => (BigInt(a.record.createdAt) < BigInt(b.record.createdAt) ? -1 : 1));
