@@ -56,7 +56,6 @@ describe('portmap', () => {
   const variants: Record<string, JsonObject> = {
     defaults: {},
     'snat off': { snat: false },
-    masqAll: { masqAll: true },
     'another mark': { markMasqBit: 5 },
     'conditions of iptables': { conditionsV4: ['!', '-d', '192.0.2.0/24'], conditionsV6: ['!', '-d', '2001:db8::/64'] },
     'more ports than one rule takes': {
@@ -79,6 +78,13 @@ describe('portmap', () => {
       assert.deepEqual(await iptablesState(node), await iptablesState(other));
     });
   }
+
+  it('marks whatever comes through a host port with masqAll, which the release of Debian 12 does not know', async () => {
+    await callWell(node, 'berth', call('ADD', 'c1', config('5', { masqAll: true })));
+    const rules = (await iptablesState(node)).filter((line) => line.startsWith('-A CNI-DN-') && line.includes(' 8080'));
+    assert.equal(rules.filter((line) => / -p tcp -m tcp --dport 8080 -j CNI-HOSTPORT-SETMARK$/.test(line)).length, 2);
+    assert.equal(rules.some((line) => line.includes(' -s ')), false);
+  });
 
   it('uses a chain for marking that someone else provides', async () => {
     for (const tool of ['iptables', 'ip6tables']) await node.run(tool, '-t', 'nat', '-N', 'THEIR-MARK');
@@ -179,7 +185,7 @@ describe('portmap', () => {
         'type nat hook prerouting priority dstnat; policy accept;',
         'fib daddr type local jump hostports_all',
         'chain output {',
-        'type nat hook output priority dstnat; policy accept;',
+        'type nat hook output priority -100; policy accept;',
         'fib daddr type local jump hostports_all',
         'chain masquerading {',
         'type nat hook postrouting priority srcnat; policy accept;',

@@ -159,10 +159,19 @@ function check({ conf, containerId, addresses }: Forwarding): void {
     const what = `could not check ipv${cidr.address.family} dnat`;
     const table = readTable(cidr.address.family, 'nat');
     if (!table.chains.has(chain)) throw failure(`${what}: chain ${chain} not found in iptables table nat`);
-    const rules = [...containerRules(conf, cidr).map((words): Rule => [chain, words]), ...entryRules(conf, containerId, cidr)];
-    const missing = rules.find(([into, words]) => !hasRule(table, into, words));
-    if (missing !== undefined) {
-      throw failure(`${what}: rule ${missing[1].join(' ')} in chain ${missing[0]} not found in table nat`);
+    const missing = [
+      ...containerRules(conf, cidr).map((words): Rule => [chain, words]).filter(([into, words]) => !hasRule(table, into, words)),
+      ...entryRules(conf, containerId, cidr).filter((rule) => !hasEntry(table, rule)),
+    ];
+    for (const [into, words] of missing) {
+      throw failure(`${what}: rule ${words.join(' ')} in chain ${into} not found in table nat`);
     }
   }
+}
+
+/** Conditions are not compared: iptables-save may write them elsewhere in the rule than they were given. */
+function hasEntry(table: SavedTable, [chain, words]: Rule): boolean {
+  const isSame = (other: readonly string[]): boolean =>
+    ['-p', '--dports', '-j'].every((option) => valueOf(other, option) === valueOf(words, option));
+  return table.rules.some((rule) => rule.chain === chain && isSame(rule.words));
 }
