@@ -29,7 +29,7 @@ import type { PodDeps } from '../pod/deps.ts';
 import { PodEvents } from '../pod/events.ts';
 import { Creations } from '../pod/sandbox/creations.ts';
 import { recoverSandboxes } from '../pod/sandbox/recover.ts';
-import { SandboxFiles } from '../pod/sandbox/record.ts';
+import { sandboxFiles } from '../pod/sandbox/record.ts';
 import { criState } from '../pod/sandbox/sandbox.ts';
 import { SandboxStore } from '../pod/sandbox/store.ts';
 import { claimInstance, type Instance } from './instance.ts';
@@ -78,7 +78,7 @@ export class Daemon {
     const pods: PodDeps = {
       settings: config,
       store,
-      files: new SandboxFiles(config.storage.root),
+      files: sandboxFiles(config.storage.root),
       creations: new Creations(),
       locks: new KeyedLock(),
       namespaces: new Namespaces(pool),

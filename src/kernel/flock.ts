@@ -20,7 +20,10 @@ export class FileLock implements Disposable {
    *
    * Throws DEADLINE_EXCEEDED naming the holder; what open(2) throws otherwise.
    */
-  static acquire(path: string, options: { readonly timeoutMs?: number; readonly mode?: number } = {}): FileLock {
+  static acquire(
+    path: string,
+    options: { readonly timeoutMs?: number; readonly mode?: number } = {},
+  ): FileLock {
     const fd = openForLock(path, options.mode ?? 0o600);
     const deadline = performance.now() + (options.timeoutMs ?? Number.POSITIVE_INFINITY);
     try {

@@ -83,7 +83,9 @@ function load(): Libc {
     errno: () => ffi.errno(),
     setns: bind('int setns(int fd, int nstype)'),
     unshare: bind('int unshare(int flags)'),
-    mount: bind('int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)'),
+    mount: bind(
+      'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
+    ),
     umount2: bind('int umount2(const char *target, int flags)'),
     sethostname: bind('int sethostname(const char *name, size_t length)'),
     flock: bind('int flock(int fd, int operation)'),
@@ -93,7 +95,13 @@ function load(): Libc {
     send: bind('int64_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
     recv: bind('int64_t recv(int fd, uint8_t *buffer, size_t length, int flags)'),
     close: bind('int close(int fd)'),
-    openat2: library.func('syscall', 'int64_t', ['int64_t', 'int', 'const char *', 'const uint8_t *', 'size_t']) as Int,
+    openat2: library.func('syscall', 'int64_t', [
+      'int64_t',
+      'int',
+      'const char *',
+      'const uint8_t *',
+      'size_t',
+    ]) as Int,
   };
 }
 
@@ -122,7 +130,13 @@ export function unshare(flags: number): void {
   check('unshare', '', (c) => c.unshare(flags));
 }
 
-export function mount(source: string, target: string, type: string | null, flags: number, data: string | null): void {
+export function mount(
+  source: string,
+  target: string,
+  type: string | null,
+  flags: number,
+  data: string | null,
+): void {
   check('mount', JSON.stringify(target), (c) => c.mount(source, target, type, flags, data));
 }
 
@@ -180,5 +194,7 @@ export function openat2(
   how.writeBigUInt64LE(BigInt(options.flags), 0);
   how.writeBigUInt64LE(BigInt(options.mode ?? 0), 8);
   how.writeBigUInt64LE(BigInt(options.resolve), 16);
-  return check('openat2', JSON.stringify(path), (c) => c.openat2(SYS_OPENAT2, directory, path, how, how.length));
+  return check('openat2', JSON.stringify(path), (c) =>
+    c.openat2(SYS_OPENAT2, directory, path, how, how.length),
+  );
 }

@@ -1,6 +1,16 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { SyscallError } from './errno.ts';
-import { MNT_DETACH, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_REC, mount, UMOUNT_NOFOLLOW, umount2 } from './libc.ts';
+import {
+  MNT_DETACH,
+  MS_BIND,
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_REC,
+  mount,
+  UMOUNT_NOFOLLOW,
+  umount2,
+} from './libc.ts';
 
 /** One line of mountinfo. */
 export interface Mount {
@@ -26,7 +36,11 @@ export function mountShm(target: string, bytes: number = SHM_BYTES): void {
   mount('shm', target, 'tmpfs', MS_NOEXEC | MS_NOSUID | MS_NODEV, `mode=1777,size=${bytes}`);
 }
 
-export function bindMount(source: string, target: string, options: { readonly recursive?: boolean } = {}): void {
+export function bindMount(
+  source: string,
+  target: string,
+  options: { readonly recursive?: boolean } = {},
+): void {
   mount(source, target, 'none', MS_BIND | (options.recursive === true ? MS_REC : 0), null);
 }
 
@@ -73,7 +87,13 @@ export function parseMountinfo(text: string): Mount[] {
     const dash = fields.indexOf('-', 6);
     const [id, parent, , root, target, options] = fields;
     const [type, source, superOptions] = fields.slice(dash + 1);
-    if (dash < 0 || root === undefined || target === undefined || type === undefined || source === undefined) {
+    if (
+      dash < 0 ||
+      root === undefined ||
+      target === undefined ||
+      type === undefined ||
+      source === undefined
+    ) {
       return [];
     }
     return [

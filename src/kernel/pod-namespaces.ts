@@ -58,13 +58,16 @@ export function createPodNamespaces(spec: PodNamespacesSpec): NamespaceInodes {
   const undo: (() => void)[] = [];
   try {
     if (pins.length > 0) {
-      insideNew(pins.map(([kind]) => kind), () => {
-        for (const [kind, path] of pins) {
-          naming(`failed to pin ${kind} namespace "${path}"`, () => pinNamespace(kind, path));
-          undo.push(() => unpinNamespace(path));
-        }
-        fill(spec);
-      });
+      insideNew(
+        pins.map(([kind]) => kind),
+        () => {
+          for (const [kind, path] of pins) {
+            naming(`failed to pin ${kind} namespace "${path}"`, () => pinNamespace(kind, path));
+            undo.push(() => unpinNamespace(path));
+          }
+          fill(spec);
+        },
+      );
     }
     const { shm } = spec;
     if (shm !== undefined) {
@@ -118,7 +121,10 @@ function checkSpec(spec: PodNamespacesSpec): void {
   for (const name of Object.keys(spec.sysctls ?? {})) {
     const kind = sysctlNamespace(name);
     if (kind === undefined || spec[kind] === undefined) {
-      const why = kind === undefined ? 'it belongs to no namespace of a pod' : `the pod has the host's ${kind} namespace`;
+      const why =
+        kind === undefined
+          ? 'it belongs to no namespace of a pod'
+          : `the pod has the host's ${kind} namespace`;
       throw invalid(`sysctl "${name}"`, why);
     }
   }
@@ -145,7 +151,10 @@ export interface PodNamespacesRemains {
 
 /** Unpins the namespaces and detaches the shm mount, going past failures; absent is success. Throws when all was tried. */
 export function removePodNamespaces({ pins, shm }: PodNamespacesRemains): void {
-  const steps = [...(shm === undefined ? [] : [() => unmountAll(shm)]), ...pins.map((pin) => () => unpinNamespace(pin))];
+  const steps = [
+    ...(shm === undefined ? [] : [() => unmountAll(shm)]),
+    ...pins.map((pin) => () => unpinNamespace(pin)),
+  ];
   const failures = runAll(steps);
   if (failures.length > 0) {
     throw new BerthError('INTERNAL', `failed to remove namespaces: ${failures.join('; ')}`);

@@ -5,7 +5,17 @@ import { closeSync, constants, mkdirSync, openSync, rmSync, statfsSync, statSync
 import { dirname } from 'node:path';
 import { isErrno } from '../lib/errors.ts';
 import { SyscallError } from './errno.ts';
-import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWUTS, MNT_DETACH, MS_BIND, mount, setns, UMOUNT_NOFOLLOW, umount2 } from './libc.ts';
+import {
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWUTS,
+  MNT_DETACH,
+  MS_BIND,
+  mount,
+  setns,
+  UMOUNT_NOFOLLOW,
+  umount2,
+} from './libc.ts';
 import { poisonThread } from './threads/job.ts';
 
 /** The namespaces that one thread of a process can change alone. */
@@ -39,7 +49,11 @@ export function withNetns<T>(path: string, fn: () => Sync<T>): T {
 /** As withNetns, for several kinds of namespaces at once. */
 export function withNamespaces<T>(paths: Partial<Record<NamespaceKind, string>>, fn: () => Sync<T>): T {
   using descriptors = new Descriptors();
-  const moves = namespaceEntries(paths).map(([kind, path]) => ({ kind, to: descriptors.open(path), back: descriptors.open(threadNamespace(kind)) }));
+  const moves = namespaceEntries(paths).map(([kind, path]) => ({
+    kind,
+    to: descriptors.open(path),
+    back: descriptors.open(threadNamespace(kind)),
+  }));
   const done: typeof moves = [];
   try {
     for (const move of moves) {
@@ -85,7 +99,9 @@ export class Descriptors implements Disposable {
 }
 
 /** The kinds that are given, with their paths. */
-export function namespaceEntries(paths: Partial<Record<NamespaceKind, string>>): (readonly [NamespaceKind, string])[] {
+export function namespaceEntries(
+  paths: Partial<Record<NamespaceKind, string>>,
+): (readonly [NamespaceKind, string])[] {
   return (['net', 'ipc', 'uts'] as const).flatMap((kind) => {
     const path = paths[kind];
     return path === undefined ? [] : [[kind, path] as const];

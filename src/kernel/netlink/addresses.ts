@@ -1,6 +1,12 @@
 /** Addresses of interfaces. */
 import { AF_UNSPEC } from '../libc.ts';
-import { afterHeader, decodeAttributes, encodeAttributes, type Message, NetlinkFormatError } from './codec.ts';
+import {
+  afterHeader,
+  decodeAttributes,
+  encodeAttributes,
+  type Message,
+  NetlinkFormatError,
+} from './codec.ts';
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Rtm } from './constants.ts';
 import { familyOf, formatIp, parsePrefix } from './ip.ts';
 import type { NetlinkSocket, Request } from './socket.ts';
@@ -61,7 +67,12 @@ function request(type: number, flags: number, spec: AddressSpec): Request {
     },
     ADDRESS,
   );
-  return { type, flags, payload: Buffer.concat([header, attributes]), subject: `${spec.address} on link ${spec.index}` };
+  return {
+    type,
+    flags,
+    payload: Buffer.concat([header, attributes]),
+    subject: `${spec.address} on link ${spec.index}`,
+  };
 }
 
 /** EEXIST when the link has the address. */

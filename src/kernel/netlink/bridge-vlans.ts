@@ -26,8 +26,16 @@ function request(type: number, vlan: PortVlan): Request {
   const info = Buffer.alloc(4);
   info.writeUInt16LE((vlan.pvid === true ? PVID : 0) | (vlan.untagged === true ? UNTAGGED : 0), 0);
   info.writeUInt16LE(vlan.id, 2);
-  const attributes = encodeAttributes({ bridge: { vlan: info } }, { bridge: [26, 'nest', { vlan: [2, 'bytes'] }] });
-  return { type, flags: 0, payload: Buffer.concat([header, attributes]), subject: `VLAN ${vlan.id} on bridge port ${vlan.index}` };
+  const attributes = encodeAttributes(
+    { bridge: { vlan: info } },
+    { bridge: [26, 'nest', { vlan: [2, 'bytes'] }] },
+  );
+  return {
+    type,
+    flags: 0,
+    payload: Buffer.concat([header, attributes]),
+    subject: `VLAN ${vlan.id} on bridge port ${vlan.index}`,
+  };
 }
 
 /** EOPNOTSUPP when the kernel has no VLAN filtering. */

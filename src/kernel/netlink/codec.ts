@@ -52,7 +52,9 @@ interface Kinds {
   ip: string;
 }
 
-type Attribute = readonly [type: number, kind: keyof Kinds] | readonly [type: number, kind: 'nest', table: Table];
+type Attribute =
+  | readonly [type: number, kind: keyof Kinds]
+  | readonly [type: number, kind: 'nest', table: Table];
 
 /** The attributes of one message or of one nested attribute: what we call it → number and kind on the wire. */
 export interface Table {
@@ -144,7 +146,9 @@ export function decodeRaw(bytes: Buffer): RawAttribute[] {
 
 /** Decodes by a table; of an attribute that comes twice the last counts, as in the kernel. */
 export function decodeAttributes<T extends Table>(bytes: Buffer, table: T): Attributes<T> {
-  const byType = new Map(Object.entries(table).map(([name, attribute]) => [attribute[0], { name, attribute }]));
+  const byType = new Map(
+    Object.entries(table).map(([name, attribute]) => [attribute[0], { name, attribute }]),
+  );
   const values: Record<string, unknown> = {};
   const unknown: RawAttribute[] = [];
   for (const raw of decodeRaw(bytes)) {
@@ -159,7 +163,15 @@ export function decodeAttributes<T extends Table>(bytes: Buffer, table: T): Attr
   return (unknown.length === 0 ? values : { ...values, unknown }) as Attributes<T>;
 }
 
-const LENGTHS: Readonly<Partial<Record<keyof Kinds, number>>> = { u8: 1, u16: 2, be16: 2, u32: 4, s32: 4, u64: 8, flag: 0 };
+const LENGTHS: Readonly<Partial<Record<keyof Kinds, number>>> = {
+  u8: 1,
+  u16: 2,
+  be16: 2,
+  u32: 4,
+  s32: 4,
+  u64: 8,
+  flag: 0,
+};
 
 /** undefined when the bytes are no value of this kind. */
 function decodeValue(bytes: Buffer, attribute: Attribute): unknown {

@@ -10,7 +10,15 @@ export const Iff = { UP: 0x1, LOOPBACK: 0x8, RUNNING: 0x40, PROMISC: 0x100 } as 
 
 /** RFC 2863 operational state. */
 export type OperState = 'unknown' | 'notpresent' | 'down' | 'lowerlayerdown' | 'testing' | 'dormant' | 'up';
-const OPER_STATES: readonly OperState[] = ['unknown', 'notpresent', 'down', 'lowerlayerdown', 'testing', 'dormant', 'up'];
+const OPER_STATES: readonly OperState[] = [
+  'unknown',
+  'notpresent',
+  'down',
+  'lowerlayerdown',
+  'testing',
+  'dormant',
+  'up',
+];
 
 const HEADER = 16;
 /** Leaves out the counters, which nobody here reads. */
@@ -26,7 +34,11 @@ const LINK = {
   master: [10, 'u32'],
   txQueueLength: [13, 'u32'],
   operState: [16, 'u8'],
-  info: [18, 'nest', { kind: [1, 'string'], data: [2, 'bytes'], portKind: [4, 'string'], portData: [5, 'bytes'] }],
+  info: [
+    18,
+    'nest',
+    { kind: [1, 'string'], data: [2, 'bytes'], portKind: [4, 'string'], portData: [5, 'bytes'] },
+  ],
   alias: [20, 'string'],
   netnsFd: [28, 'u32'],
   extMask: [29, 'u32'],
@@ -121,7 +133,12 @@ function specBytes(spec: LinkSpec): Buffer {
 
 /** Makes a link; EEXIST when the name is taken. */
 export function newLink(spec: LinkSpec): Request {
-  return { type: Rtm.NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, payload: specBytes(spec), subject: subject(spec.name) };
+  return {
+    type: Rtm.NEWLINK,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
+    payload: specBytes(spec),
+    subject: subject(spec.name),
+  };
 }
 
 /**
@@ -132,9 +149,15 @@ export function vethData(peer: Omit<LinkSpec, 'kind' | 'data' | 'up'>): Buffer {
   return encodeAttributes({ peer: specBytes({ ...peer, kind: 'veth' }) }, VETH);
 }
 
-export function bridgeData(options: { readonly vlanFiltering?: boolean; readonly defaultPvid?: number }): Buffer {
+export function bridgeData(options: {
+  readonly vlanFiltering?: boolean;
+  readonly defaultPvid?: number;
+}): Buffer {
   const { vlanFiltering, defaultPvid } = options;
-  return encodeAttributes({ vlanFiltering: vlanFiltering === undefined ? undefined : Number(vlanFiltering), defaultPvid }, BRIDGE);
+  return encodeAttributes(
+    { vlanFiltering: vlanFiltering === undefined ? undefined : Number(vlanFiltering), defaultPvid },
+    BRIDGE,
+  );
 }
 
 export function vxlanData(options: {
@@ -177,7 +200,10 @@ export function changeLink(index: number, changes: LinkChanges): Request {
 }
 
 /** Changes a link as a port of its bridge. */
-export function changeBridgePort(index: number, port: { readonly hairpin?: boolean; readonly isolated?: boolean }): Request {
+export function changeBridgePort(
+  index: number,
+  port: { readonly hairpin?: boolean; readonly isolated?: boolean },
+): Request {
   const { hairpin, isolated } = port;
   const attributes = encodeAttributes(
     {
@@ -255,4 +281,3 @@ export function listLinks(socket: NetlinkSocket, options: { readonly master?: nu
 
 /** Index of the loopback interface of every network namespace. */
 export const LOOPBACK_INDEX = 1;
-

@@ -26,7 +26,14 @@ export interface Neighbour {
 function request(
   type: number,
   flags: number,
-  fields: { family: number; index: number; state: number; flags: number; destination: string; mac?: string | undefined },
+  fields: {
+    family: number;
+    index: number;
+    state: number;
+    flags: number;
+    destination: string;
+    mac?: string | undefined;
+  },
 ): Request {
   const header = Buffer.alloc(HEADER);
   header.writeUInt8(fields.family, 0);
@@ -39,19 +46,42 @@ function request(
 }
 
 /** Sets a neighbour that is not asked for: permanent unless another state is given. */
-export function setNeighbour(spec: { index: number; destination: string; mac: string; state?: number }): Request {
+export function setNeighbour(spec: {
+  index: number;
+  destination: string;
+  mac: string;
+  state?: number;
+}): Request {
   const { index, destination, mac, state = Nud.PERMANENT } = spec;
-  return request(Rtm.NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, { family: familyOf(parseIp(destination)), index, state, flags: 0, destination, mac });
+  return request(Rtm.NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, {
+    family: familyOf(parseIp(destination)),
+    index,
+    state,
+    flags: 0,
+    destination,
+    mac,
+  });
 }
 
 /** ENOENT when there is none. */
 export function deleteNeighbour(spec: { index: number; destination: string }): Request {
   const { index, destination } = spec;
-  return request(Rtm.DELNEIGH, 0, { family: familyOf(parseIp(destination)), index, state: 0, flags: 0, destination });
+  return request(Rtm.DELNEIGH, 0, {
+    family: familyOf(parseIp(destination)),
+    index,
+    state: 0,
+    flags: 0,
+    destination,
+  });
 }
 
 /** Sends frames for a hardware address to a remote node, on a vxlan link. With `append` beside those that are there. */
-export function setForwarding(spec: { index: number; mac: string; destination: string; append?: boolean }): Request {
+export function setForwarding(spec: {
+  index: number;
+  mac: string;
+  destination: string;
+  append?: boolean;
+}): Request {
   const flags = NLM_F_CREATE | (spec.append === true ? NLM_F_APPEND : NLM_F_REPLACE);
   return request(Rtm.NEWNEIGH, flags, forwarding(spec));
 }
@@ -60,7 +90,11 @@ export function deleteForwarding(spec: { index: number; mac: string; destination
   return request(Rtm.DELNEIGH, 0, forwarding(spec));
 }
 
-function forwarding(spec: { index: number; mac: string; destination: string }): Parameters<typeof request>[2] {
+function forwarding(spec: {
+  index: number;
+  mac: string;
+  destination: string;
+}): Parameters<typeof request>[2] {
   const { index, mac, destination } = spec;
   return { family: AF_BRIDGE, index, state: Nud.PERMANENT | Nud.NOARP, flags: NTF_SELF, destination, mac };
 }
@@ -78,7 +112,10 @@ export function parseNeighbour(message: Message): Neighbour {
 }
 
 /** Neighbours of one family: AF_INET, AF_INET6, or AF_BRIDGE for forwarding entries. */
-export function listNeighbours(socket: NetlinkSocket, filter: { readonly family: number; readonly index?: number }): Neighbour[] {
+export function listNeighbours(
+  socket: NetlinkSocket,
+  filter: { readonly family: number; readonly index?: number },
+): Neighbour[] {
   const header = Buffer.alloc(HEADER);
   header.writeUInt8(filter.family, 0);
   // The kernel's own filter by link is another attribute in each family; sorting out here is right in all.

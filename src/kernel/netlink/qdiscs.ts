@@ -40,7 +40,12 @@ function request(type: number, flags: number, spec: QdiscSpec): Request {
   header.writeUInt32LE(spec.handle ?? 0, 8);
   header.writeUInt32LE(spec.parent ?? TC_H_ROOT, 12);
   const attributes = encodeAttributes({ kind: spec.kind, options: spec.options }, QDISC);
-  return { type, flags, payload: Buffer.concat([header, attributes]), subject: `qdisc ${spec.kind} on link ${spec.index}` };
+  return {
+    type,
+    flags,
+    payload: Buffer.concat([header, attributes]),
+    subject: `qdisc ${spec.kind} on link ${spec.index}`,
+  };
 }
 
 /** EEXIST when another one of our making is there; the kernel's own default gives way. */
@@ -57,7 +62,11 @@ export function deleteQdisc(spec: QdiscSpec): Request {
 }
 
 /** Token bucket filter: rate in bytes per second, burst and limit in bytes. */
-export function tbfOptions(options: { readonly rate: bigint; readonly burst: number; readonly limit: number }): Buffer {
+export function tbfOptions(options: {
+  readonly rate: bigint;
+  readonly burst: number;
+  readonly limit: number;
+}): Buffer {
   const parameters = Buffer.alloc(TBF_PARAMETERS);
   // tc_tbf_qopt: tc_ratespec rate, tc_ratespec peakrate, limit, buffer, mtu. The kernel computes the rest from `burst`.
   parameters.writeUInt8(LINK_LAYER_ETHERNET, 1);

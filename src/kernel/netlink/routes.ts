@@ -132,7 +132,11 @@ export function parseRoute(message: Message): Route {
 /** Routes of one family in one table; the main one by default, all tables with 0. */
 export function listRoutes(
   socket: NetlinkSocket,
-  filter: { readonly family: typeof AF_INET | typeof AF_INET6; readonly table?: number; readonly index?: number },
+  filter: {
+    readonly family: typeof AF_INET | typeof AF_INET6;
+    readonly table?: number;
+    readonly index?: number;
+  },
 ): Route[] {
   const table = filter.table ?? RT_TABLE_MAIN;
   const header = Buffer.alloc(HEADER);

@@ -15,7 +15,14 @@ import {
   socket,
 } from '../libc.ts';
 import { withNetns } from '../thread-namespaces.ts';
-import { decodeAttributes, decodeMessages, encodeMessage, HEADER_LENGTH, type Message, NetlinkFormatError } from './codec.ts';
+import {
+  decodeAttributes,
+  decodeMessages,
+  encodeMessage,
+  HEADER_LENGTH,
+  type Message,
+  NetlinkFormatError,
+} from './codec.ts';
 import * as nl from './constants.ts';
 
 /** One request, without what the socket adds to it: sequence number and the flags of how it is sent. */
@@ -30,7 +37,9 @@ export interface Request {
 }
 
 /** What the kernel answered to one request of several: the objects it sent, or why it refused. */
-export type Answer = { readonly ok: true; readonly messages: readonly Message[] } | { readonly ok: false; readonly error: SyscallError };
+export type Answer =
+  | { readonly ok: true; readonly messages: readonly Message[] }
+  | { readonly ok: false; readonly error: SyscallError };
 
 /** A kernel that does not answer within this time is broken; a lost answer must not hang a thread. */
 const RECEIVE_TIMEOUT_S = 30;
@@ -111,7 +120,8 @@ export class NetlinkSocket implements Disposable {
         }
         if (message.type === nl.NLMSG_ERROR) {
           const error = refusal(message, request);
-          answers[index] = error === undefined ? { ok: true, messages: objects[index] ?? [] } : { ok: false, error };
+          answers[index] =
+            error === undefined ? { ok: true, messages: objects[index] ?? [] } : { ok: false, error };
         } else if (!isControl(message)) {
           // The receive buffer is used again for the next datagram.
           objects[index]?.push({ ...message, payload: Buffer.from(message.payload) });
@@ -235,7 +245,9 @@ function uint32(value: number): Buffer {
 }
 
 function isControl(message: Message): boolean {
-  return message.type === nl.NLMSG_NOOP || message.type === nl.NLMSG_DONE || message.type === nl.NLMSG_OVERRUN;
+  return (
+    message.type === nl.NLMSG_NOOP || message.type === nl.NLMSG_DONE || message.type === nl.NLMSG_OVERRUN
+  );
 }
 
 /** The error of an NLMSG_ERROR or NLMSG_DONE, undefined when it says success. */
@@ -254,7 +266,8 @@ function kernelWords(message: Message): string {
   // NLMSG_ERROR: errno, header of the request, the rest of the request unless capped, attributes. NLMSG_DONE: errno, attributes.
   let start = 4;
   if (message.type === nl.NLMSG_ERROR) {
-    const repeated = (message.flags & nl.NLM_F_CAPPED) === 0 ? message.payload.readUInt32LE(4) : HEADER_LENGTH;
+    const repeated =
+      (message.flags & nl.NLM_F_CAPPED) === 0 ? message.payload.readUInt32LE(4) : HEADER_LENGTH;
     start += (repeated + 3) & ~3;
   }
   try {

@@ -22,16 +22,27 @@ export function errorToFacts(thrown: unknown, depth = 0): ErrorFacts {
 }
 
 function plainProperties(error: Error): Record<string, unknown> {
-  const own = Object.entries(error).filter(([key, value]) => key !== 'name' && key !== 'cause' && isPlain(value, 0));
+  const own = Object.entries(error).filter(
+    ([key, value]) => key !== 'name' && key !== 'cause' && isPlain(value, 0),
+  );
   return Object.fromEntries(own);
 }
 
 function isPlain(value: unknown, depth: number): boolean {
-  if (value === null || ['string', 'number', 'boolean', 'bigint'].includes(typeof value) || value instanceof Uint8Array) {
+  if (
+    value === null ||
+    ['string', 'number', 'boolean', 'bigint'].includes(typeof value) ||
+    value instanceof Uint8Array
+  ) {
     return true;
   }
-  const isContainer = Array.isArray(value) || (typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype);
-  return isContainer && depth < MAX_DEPTH && Object.values(value as object).every((inner) => isPlain(inner, depth + 1));
+  const isContainer =
+    Array.isArray(value) || (typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype);
+  return (
+    isContainer &&
+    depth < MAX_DEPTH &&
+    Object.values(value as object).every((inner) => isPlain(inner, depth + 1))
+  );
 }
 
 type Revive = (facts: ErrorFacts, cause: unknown) => Error;

@@ -98,7 +98,9 @@ export class BuiltinInvoke implements Invoke {
       const reply = (await this.pool.call('plugin', job, { affinity, signal: options.signal, onSettled })) as PluginJobReply;
       return finish(reply, options);
     } catch (error) {
-      if (options.signal.aborted) await Promise.race([end, delay(LINGER_MS)]);
+      if (error instanceof PluginError) throw error;
+      if (!options.signal.aborted) throw new PluginError(messageOf(error), { provider: 'built-in', cause: error });
+      await Promise.race([end, delay(LINGER_MS)]);
       throw error;
     }
   }

@@ -55,7 +55,11 @@ export function enableIpv6(name: string, log: (line: string) => void): void {
  * Adds the addresses, brings the interface up, waits for IPv6 addresses that have a gateway, adds the routes. A route without
  * a gateway goes through the first gateway of its family, if there is one.
  */
-export function configure(target: ContainerInterface, ips: readonly ResultIp[], routes: readonly ResultRoute[]): void {
+export function configure(
+  target: ContainerInterface,
+  ips: readonly ResultIp[],
+  routes: readonly ResultRoute[],
+): void {
   const gateways = ips.flatMap(({ gateway }) => (gateway === undefined ? [] : [gateway]));
   const steps = [
     ...ips.map((ip) => addressStep(target, ip)),
@@ -100,7 +104,11 @@ export function broadcastOf(address: string): string | undefined {
   return cidr?.address.family === 4 && cidr.prefix < 31 ? formatAddress(lastOf(cidr)) : undefined;
 }
 
-function routeStep({ index, name }: ContainerInterface, route: ResultRoute, gateways: readonly string[]): Step {
+function routeStep(
+  { index, name }: ContainerInterface,
+  route: ResultRoute,
+  gateways: readonly string[],
+): Step {
   const gateway = route.gw ?? gateways.find((candidate) => isIpv6(candidate) === isIpv6(route.dst));
   const { dst, mtu, advmss, priority, table, scope } = route;
   const facts = `metric ${priority ?? 0} (Scope: ${scope ?? 0}, Table: ${table ?? 0})`;
@@ -117,7 +125,9 @@ function settle({ socket, index, name }: ContainerInterface): void {
     const addresses = listAddresses(socket, { index, family: AF_INET6 });
     const failed = addresses.find(({ flags }) => (flags & Ifa.DADFAILED) !== 0);
     if (failed !== undefined) {
-      throw failure(`failed to settle addresses for "${name}": link ${name} has address ${failed.address} in DADFAILED state`);
+      throw failure(
+        `failed to settle addresses for "${name}": link ${name} has address ${failed.address} in DADFAILED state`,
+      );
     }
     if (addresses.every(({ flags }) => (flags & Ifa.TENTATIVE) === 0)) {
       return;

@@ -1,6 +1,7 @@
 /** The jobs of the worker threads that run built-in plugins. */
+import { statSync } from 'node:fs';
+import { type MainCaller, ThreadPoisonedError } from '../../kernel/threads/job.ts';
 import type { JsonObject } from '../../lib/json.ts';
-import type { MainCaller } from '../../kernel/threads/job.ts';
 import type { PluginRequest } from '../cni/invoke/invoke.ts';
 import { CniError, type Step } from '../cni/types.ts';
 import { createContext, type ExecutableReply } from './context.ts';
@@ -48,10 +49,26 @@ function fromFailure({ code, message, details }: Failure): CniError {
 }
 
 const registry = createRegistry();
+const home = networkNamespace();
 
 export const jobs = {
-  plugin: (arg: unknown, main: MainCaller): PluginJobReply => callPlugin(arg as PluginJob, main),
+  plugin: (arg: unknown, main: MainCaller): PluginJobReply => {
+    try {
+      return callPlugin(arg as PluginJob, main);
+    } finally {
+      refuseToGoOnAway();
+    }
+  },
 };
+
+function networkNamespace(): number {
+  return statSync('/proc/thread-self/ns/net').ino;
+}
+
+/** A plugin that could not come back from a container's namespace must not be followed by another one on this thread. */
+function refuseToGoOnAway(): void {
+  if (networkNamespace() !== home) throw new ThreadPoisonedError('the plugin left the thread in a foreign network namespace');
+}
 
 function callPlugin({ operation, request }: PluginJob, main: MainCaller): PluginJobReply {
   const plugin = registry.get(request.type);

@@ -37,7 +37,10 @@ export function requireNetns(netns: string): void {
   const quoted = JSON.stringify(netns);
   try {
     const magic = statfsSync(netns).type.toString(16);
-    throw new CniError(CniCode.Internal, `failed to open netns ${quoted}: unknown FS magic on ${quoted}: ${magic}`);
+    throw new CniError(
+      CniCode.Internal,
+      `failed to open netns ${quoted}: unknown FS magic on ${quoted}: ${magic}`,
+    );
   } catch (error) {
     if (isErrno(error, 'ENOENT')) {
       const cause = `failed to Statfs ${quoted}: no such file or directory`;
@@ -55,6 +58,8 @@ export function openIn(netns: string, inside: () => void = () => undefined): Net
       return NetlinkSocket.open();
     });
   } catch (error) {
-    throw error instanceof CniError ? error : kernelFailure(`failed to open netns ${JSON.stringify(netns)}`, error);
+    throw error instanceof CniError
+      ? error
+      : kernelFailure(`failed to open netns ${JSON.stringify(netns)}`, error);
   }
 }

@@ -3,6 +3,7 @@
  * errors given codes. Codes and texts are those of the reference skeleton (CNI specification 1.1.0, sections 2 and 5).
  */
 import { statSync } from 'node:fs';
+import { ThreadPoisonedError } from '../../kernel/threads/job.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json.ts';
 import { CniCode, CniError, type Result } from '../cni/types.ts';
@@ -85,12 +86,12 @@ export function runPlugin(
   return result === undefined ? undefined : fromResult(result, version);
 }
 
-/** Runs something and turns whatever is no CniError into code 999, as the reference skeleton does. */
+/** Runs something and turns whatever is no CniError into code 999, as the reference skeleton does; save a poisoned thread. */
 export function asCniError<T>(run: () => T): T {
   try {
     return run();
   } catch (error) {
-    if (error instanceof CniError) throw error;
+    if (error instanceof CniError || error instanceof ThreadPoisonedError) throw error;
     throw new CniError(CniCode.Internal, messageOf(error));
   }
 }

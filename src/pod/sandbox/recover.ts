@@ -23,11 +23,11 @@ export interface Recovery {
 /** Reads every record, fills the store, and begins to finish what was interrupted. */
 export async function recoverSandboxes(deps: PodDeps): Promise<Recovery> {
   await mkdir(join(deps.settings.storage.state, 'sandboxes'), { recursive: true, mode: 0o700 });
-  const { sandboxes, unreadable } = await deps.files.readAll();
+  const { stored, unreadable } = await deps.files.readAll();
   for (const path of unreadable) deps.log.error('left an unreadable sandbox record alone', { path });
-  sandboxes.sort((a, b) => (BigInt(a.record.createdAt) < BigInt(b.record.createdAt) ? -1 : 1));
+  stored.sort((a, b) => (BigInt(a.record.createdAt) < BigInt(b.record.createdAt) ? -1 : 1));
   const finishing: Promise<void>[] = [];
-  const recovered = await Promise.all(sandboxes.map((stored) => recoverOne(deps, stored)));
+  const recovered = await Promise.all(stored.map((one) => recoverOne(deps, one)));
   for (const { sandbox, finish } of recovered) {
     if (sandbox.state.phase !== 'creating') deps.store.add(sandbox);
     if (finish !== undefined) finishing.push(guarded(deps, sandbox, finish));

@@ -1,6 +1,6 @@
 import type { Step } from '../../network/cni/types.ts';
-import type { SandboxFiles, SandboxRecord, SandboxState } from './record.ts';
-import { newState } from './record.ts';
+import { Recorded } from '../recorded.ts';
+import { newState, type SandboxFiles, type SandboxRecord, type SandboxState } from './record.ts';
 
 export type CriSandboxState = 'SANDBOX_READY' | 'SANDBOX_NOTREADY';
 
@@ -12,25 +12,9 @@ export function criState(state: SandboxState): CriSandboxState {
 /** Steps kept of one sandbox: ADD and DEL of long chains, with retries. */
 const TIMELINE_MOST = 64;
 
-/** A sandbox in memory: its immutable record, and its state, changed only through update(). */
-export class Sandbox {
-  readonly record: SandboxRecord;
-  readonly #files: SandboxFiles;
-  #state: SandboxState;
-  #writing: Promise<void> = Promise.resolve();
-
+export class Sandbox extends Recorded<SandboxRecord, SandboxState> {
   constructor(record: SandboxRecord, files: SandboxFiles, state: SandboxState = newState) {
-    this.record = record;
-    this.#files = files;
-    this.#state = state;
-  }
-
-  get id(): string {
-    return this.record.id;
-  }
-
-  get state(): SandboxState {
-    return this.#state;
+    super(record, files, state);
   }
 
   /** `namespace/name` of the pod. */
@@ -39,19 +23,8 @@ export class Sandbox {
     return `${namespace}/${name}`;
   }
 
-  /** Changes the state on disk, then in memory; changes follow one another in the order of the calls. */
-  update(change: Partial<SandboxState>): Promise<void> {
-    const written = this.#writing.then(async () => {
-      const next = { ...this.#state, ...change };
-      await this.#files.writeState(this.id, next);
-      this.#state = next;
-    });
-    this.#writing = written.catch(() => undefined);
-    return written;
-  }
-
   /** Adds to the timeline, in memory only: the next update writes it. */
   addStep(step: Step): void {
-    this.#state = { ...this.#state, timeline: [...this.#state.timeline, step].slice(-TIMELINE_MOST) };
+    this.note({ timeline: [...this.state.timeline, step].slice(-TIMELINE_MOST) });
   }
 }

@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { listMounts } from '../../../src/kernel/mounts.ts';
 import { namespaceJobsModule, Namespaces } from '../../../src/kernel/namespaces.ts';
 import { readSysctl } from '../../../src/kernel/sysctl.ts';
-import { isNamespace, threadNamespace, withNamespaces, withNetns } from '../../../src/kernel/thread-namespaces.ts';
+import {
+  isNamespace,
+  threadNamespace,
+  withNamespaces,
+  withNetns,
+} from '../../../src/kernel/thread-namespaces.ts';
 import { ThreadPool } from '../../../src/kernel/threads/pool.ts';
 import { TestNetns } from '../../helpers/netns.ts';
 
@@ -36,8 +41,20 @@ describe("pods' namespaces", () => {
 
   it('are made, pinned and filled in one call', async () => {
     const { net, ipc, uts, shm } = paths();
-    const sysctls = { 'net.ipv4.ip_unprivileged_port_start': '0', 'kernel.shmmax': '4711', 'fs.mqueue.queues_max': '99' };
-    const inodes = await namespaces.create({ net, ipc, uts, shm, hostname: 'my-pod', sysctls, loopbackUp: true });
+    const sysctls = {
+      'net.ipv4.ip_unprivileged_port_start': '0',
+      'kernel.shmmax': '4711',
+      'fs.mqueue.queues_max': '99',
+    };
+    const inodes = await namespaces.create({
+      net,
+      ipc,
+      uts,
+      shm,
+      hostname: 'my-pod',
+      sysctls,
+      loopbackUp: true,
+    });
     assert.deepEqual(inodes, { net: statSync(net).ino, ipc: statSync(ipc).ino, uts: statSync(uts).ino });
     assert.equal(inside(`--uts=${uts}`, 'hostname'), 'my-pod');
     assert.equal(inside(`--ipc=${ipc}`, 'cat', '/proc/sys/kernel/shmmax'), '4711');
@@ -57,7 +74,11 @@ describe("pods' namespaces", () => {
   });
 
   it('leave the host as it was, on every thread', async () => {
-    const before = [hostname(), readSysctl('kernel.shmmax'), ...['net', 'ipc', 'uts'].map((kind) => readlinkSync(`/proc/self/ns/${kind}`))];
+    const before = [
+      hostname(),
+      readSysctl('kernel.shmmax'),
+      ...['net', 'ipc', 'uts'].map((kind) => readlinkSync(`/proc/self/ns/${kind}`)),
+    ];
     const { net, ipc, uts } = paths();
     await namespaces.create({ net, ipc, uts, hostname: 'my-pod', sysctls: { 'kernel.shmmax': '4711' } });
     for (const task of readdirSync('/proc/self/task')) {
@@ -78,7 +99,11 @@ describe("pods' namespaces", () => {
   it('are undone whole when a late step fails', async () => {
     const { net, ipc, uts, shm } = paths();
     const failing = namespaces.create({ net, ipc, uts, shm, sysctls: { 'net.ipv4.no_such_thing': '1' } });
-    await assert.rejects(failing, { name: 'BerthError', code: 'INTERNAL', message: /^failed to set sysctl "net.ipv4.no_such_thing" to "1": ENOENT/ });
+    await assert.rejects(failing, {
+      name: 'BerthError',
+      code: 'INTERNAL',
+      message: /^failed to set sysctl "net.ipv4.no_such_thing" to "1": ENOENT/,
+    });
     assert.deepEqual(readdirSync(join(directory, 'pins')), []);
     assert.deepEqual(listMounts(directory), []);
   });
@@ -127,7 +152,10 @@ describe("pods' namespaces", () => {
     const { net } = paths();
     await namespaces.create({ net });
     const stubborn = join(directory, 'pins');
-    await assert.rejects(namespaces.removeAll({ pins: [stubborn, net] }), /failed to remove namespaces: .*pins/);
+    await assert.rejects(
+      namespaces.removeAll({ pins: [stubborn, net] }),
+      /failed to remove namespaces: .*pins/,
+    );
     assert.ok(!existsSync(net));
   });
 

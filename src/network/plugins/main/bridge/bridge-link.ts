@@ -28,7 +28,9 @@ export function ensureBridge(host: NetlinkSocket, conf: BridgeConf): Link {
     const up = (found.flags & Iff.UP) === 0;
     const promiscuous = conf.promiscMode && (found.flags & Iff.PROMISC) === 0;
     if (up || promiscuous) {
-      host.request(changeLink(found.index, { ...(up ? { up } : {}), ...(promiscuous ? { promiscuous } : {}) }));
+      host.request(
+        changeLink(found.index, { ...(up ? { up } : {}), ...(promiscuous ? { promiscuous } : {}) }),
+      );
     }
     return found;
   });
@@ -36,7 +38,12 @@ export function ensureBridge(host: NetlinkSocket, conf: BridgeConf): Link {
 
 function createBridge(host: NetlinkSocket, conf: BridgeConf): Link {
   // With an address given from the start a bridge keeps it; else it takes the lowest of its ports' and changes as pods come and go.
-  const request = newLink({ name: conf.bridge, kind: 'bridge', mac: randomMac(), mtu: conf.mtu > 0 ? conf.mtu : undefined });
+  const request = newLink({
+    name: conf.bridge,
+    kind: 'bridge',
+    mac: randomMac(),
+    mtu: conf.mtu > 0 ? conf.mtu : undefined,
+  });
   doing(`could not add "${conf.bridge}"`, () => unlessPresent(() => host.request(request)));
   const bridge = findBridge(host, conf.bridge);
   if (bridge === undefined) {
@@ -67,7 +74,12 @@ export function ownRoutes(name: string): void {
 }
 
 /** Gives the bridge the gateways' addresses and lets the host forward for their families. */
-export function ensureGateways(host: NetlinkSocket, bridge: Link, addresses: readonly string[], force: boolean): void {
+export function ensureGateways(
+  host: NetlinkSocket,
+  bridge: Link,
+  addresses: readonly string[],
+  force: boolean,
+): void {
   for (const address of addresses) {
     doing('failed to set bridge addr', () => ensureAddress(host, bridge, address, force));
   }
@@ -92,7 +104,9 @@ function switchOn(sysctl: string): void {
  */
 function ensureAddress(host: NetlinkSocket, bridge: Link, address: string, force: boolean): void {
   const family = address.includes(':') ? AF_INET6 : AF_INET;
-  const present = doing('could not get list of IP addresses', () => listAddresses(host, { index: bridge.index, family }));
+  const present = doing('could not get list of IP addresses', () =>
+    listAddresses(host, { index: bridge.index, family }),
+  );
   if (present.some((each) => each.address === address)) {
     return;
   }
@@ -105,9 +119,21 @@ function ensureAddress(host: NetlinkSocket, bridge: Link, address: string, force
     );
   }
   const request = newAddress({ index: bridge.index, address, broadcast: broadcastOf(address) });
-  doing(`could not add IP address ${address} to "${bridge.name}"`, () => unlessPresent(() => host.request(request)));
-  // For a bridge that somebody else made: set explicitly, its hardware address no longer follows its ports.
-  doing("could not set bridge's mac", () => host.request(changeLink(bridge.index, { mac: bridge.mac })));
+  doing(`could not add IP address ${address} to "${bridge.name}"`, () =>
+    unlessPresent(() => host.request(request)),
+  );
+  doing("could not set bridge's mac", () => fixMac(host, bridge));
+}
+
+/**
+ * For a bridge that somebody else made: once set explicitly, its hardware address no longer follows its ports. Read again, as
+ * the first port has just given it one.
+ */
+function fixMac(host: NetlinkSocket, bridge: Link): void {
+  const mac = findLink(host, bridge.index)?.mac;
+  if (mac !== undefined) {
+    host.request(changeLink(bridge.index, { mac }));
+  }
 }
 
 function overlap(one: string, other: string): boolean {

@@ -35,7 +35,8 @@ interface Expected {
 
 function expectedInterfaces(args: PluginArgs, conf: BridgeConf, { interfaces }: Result): Expected {
   const isBridge = ({ name }: ResultInterface): boolean => name === conf.bridge;
-  const isContainer = ({ name, sandbox }: ResultInterface): boolean => name === args.ifName && sandbox === args.netns;
+  const isContainer = ({ name, sandbox }: ResultInterface): boolean =>
+    name === args.ifName && sandbox === args.netns;
   return {
     bridge: interfaces.find(isBridge),
     container: interfaces.find((each) => !isBridge(each) && isContainer(each)),
@@ -74,7 +75,11 @@ function checkBridge(host: NetlinkSocket, conf: BridgeConf, expected: ResultInte
   return link;
 }
 
-function checkContainer(container: NetlinkSocket, args: PluginArgs, expected: ResultInterface | undefined): Link {
+function checkContainer(
+  container: NetlinkSocket,
+  args: PluginArgs,
+  expected: ResultInterface | undefined,
+): Link {
   if (expected === undefined) {
     throw failure(`Sandbox in prevResult  doesn't match configured netns: ${args.netns}`);
   }
@@ -83,7 +88,9 @@ function checkContainer(container: NetlinkSocket, args: PluginArgs, expected: Re
     throw failure(`Error: Container interface ${link.name} not of type veth`);
   }
   if (!sameMac(expected, link)) {
-    throw failure(`Interface ${link.name} Mac ${expected.mac ?? ''} doesn't match container Mac: ${link.mac}`);
+    throw failure(
+      `Interface ${link.name} Mac ${expected.mac ?? ''} doesn't match container Mac: ${link.mac}`,
+    );
   }
   return link;
 }

@@ -1,7 +1,17 @@
 import type { Json, JsonObject } from '../../../../lib/json.ts';
 import type { ResultDns } from '../../../cni/types.ts';
 import { cniArgs } from '../../cni-args.ts';
-import { booleanAt, failure, firstUnknownKey, integerAt, key, objectAt, protocolKeys, stringAt, stringsAt } from '../../config.ts';
+import {
+  booleanAt,
+  failure,
+  firstUnknownKey,
+  integerAt,
+  key,
+  objectAt,
+  protocolKeys,
+  stringAt,
+  stringsAt,
+} from '../../config.ts';
 import type { PluginArgs } from '../../plugin.ts';
 
 export interface IpMasq {
@@ -66,7 +76,9 @@ const leftToExecutable = ['vlan', 'vlanTrunk', 'macspoofchk'] as const;
 
 /** The first key that only the reference executable understands. */
 export function unknownKey(config: JsonObject): string | undefined {
-  return firstUnknownKey(config, knownKeys) ?? leftToExecutable.find((name) => asksForSomething(key(config, name)));
+  return (
+    firstUnknownKey(config, knownKeys) ?? leftToExecutable.find((name) => asksForSomething(key(config, name)))
+  );
 }
 
 function asksForSomething(value: Json | undefined): boolean {

@@ -47,7 +47,9 @@ function deleteInterface({ netns, ifName }: PluginArgs, { hints }: PluginContext
   if (link === undefined) {
     return [];
   }
-  const addresses = doing(`failed to get IP addresses for "${ifName}"`, () => listAddresses(socket, { index: link.index }));
+  const addresses = doing(`failed to get IP addresses for "${ifName}"`, () =>
+    listAddresses(socket, { index: link.index }),
+  );
   doing(`failed to delete "${ifName}"`, () => socket.request(deleteLink(link.index)));
   return addresses.filter(({ scope }) => scope === RT_SCOPE_UNIVERSE).map(({ address }) => address);
 }

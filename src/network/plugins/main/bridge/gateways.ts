@@ -17,7 +17,10 @@ export interface GatewayPlan {
  * What isGateway and isDefaultGateway make of the IPAM plugin's result: the first address of the network is the gateway when IPAM
  * gives none; a default route through a gateway that is there already is kept.
  */
-export function planGateways(ipam: Result, conf: Pick<BridgeConf, 'isGateway' | 'isDefaultGateway'>): GatewayPlan {
+export function planGateways(
+  ipam: Result,
+  conf: Pick<BridgeConf, 'isGateway' | 'isDefaultGateway'>,
+): GatewayPlan {
   const routes = [...ipam.routes];
   const onBridge: string[] = [];
   const defaults = new Set<string>();
@@ -39,5 +42,9 @@ export function planGateways(ipam: Result, conf: Pick<BridgeConf, 'isGateway' | 
     }
     return { ...ip, interface: CONTAINER, ...(gateway === undefined ? {} : { gateway }) };
   });
-  return { ips, routes, onBridge: onBridge.toSorted((a, b) => Number(a.includes(':')) - Number(b.includes(':'))) };
+  return {
+    ips,
+    routes,
+    onBridge: onBridge.toSorted((a, b) => Number(a.includes(':')) - Number(b.includes(':'))),
+  };
 }

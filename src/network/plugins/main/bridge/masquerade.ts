@@ -5,7 +5,13 @@ import type { IpMasq } from './conf.ts';
 
 function specOf(args: PluginArgs, { backend }: IpMasq, ips: readonly string[]): Masquerade {
   const { containerId, ifName } = args;
-  return { backend, network: stringAt(args.config, 'name') ?? '', containerId, ifName, ips: [...new Set(ips)] };
+  return {
+    backend,
+    network: stringAt(args.config, 'name') ?? '',
+    containerId,
+    ifName,
+    ips: [...new Set(ips)],
+  };
 }
 
 /** Lets the container's addresses (with prefix lengths) leave their network as the host's. */

@@ -2,7 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import { sleepSync } from '../../../../kernel/sleep.ts';
 import { Descriptors } from '../../../../kernel/thread-namespaces.ts';
-import { changeBridgePort, findLink, getLink, type Link, newLink, parseLink, vethData } from '../../../../kernel/netlink/links.ts';
+import {
+  changeBridgePort,
+  findLink,
+  getLink,
+  type Link,
+  newLink,
+  parseLink,
+  vethData,
+} from '../../../../kernel/netlink/links.ts';
 import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
 import { failure } from '../../config.ts';
 import { doing, kernelFailure } from '../../netns.ts';

@@ -3,7 +3,15 @@ import type { JsonObject } from '../../../../../src/lib/json.ts';
 import { type BridgeConf, decode, unknownKey } from '../../../../../src/network/plugins/main/bridge/conf.ts';
 
 const conf = (keys: JsonObject, args = ''): BridgeConf =>
-  decode({ containerId: 'c', netns: '/n', ifName: 'eth0', args, path: [], config: { name: 'net', ...keys }, prevResult: undefined });
+  decode({
+    containerId: 'c',
+    netns: '/n',
+    ifName: 'eth0',
+    args,
+    path: [],
+    config: { name: 'net', ...keys },
+    prevResult: undefined,
+  });
 
 describe('configuration of the bridge plugin', () => {
   it('has the reference defaults', () => {
@@ -26,8 +34,16 @@ describe('configuration of the bridge plugin', () => {
   });
 
   it('reads keys without regard to case, as Go does', () => {
-    const { bridge, isGateway, ipMasq, ipam } = conf({ BRIDGE: 'b', isgateway: true, IPMASQ: true, IPAM: { Type: 'x' } });
-    assert.deepEqual({ bridge, isGateway, ipMasq, ipam }, { bridge: 'b', isGateway: true, ipMasq: { backend: undefined }, ipam: 'x' });
+    const { bridge, isGateway, ipMasq, ipam } = conf({
+      BRIDGE: 'b',
+      isgateway: true,
+      IPMASQ: true,
+      IPAM: { Type: 'x' },
+    });
+    assert.deepEqual(
+      { bridge, isGateway, ipMasq, ipam },
+      { bridge: 'b', isGateway: true, ipMasq: { backend: undefined }, ipam: 'x' },
+    );
   });
 
   it('takes isDefaultGateway as isGateway too', () => {
@@ -48,7 +64,9 @@ describe('configuration of the bridge plugin', () => {
       assert.equal(conf({ runtimeConfig: { mac } }).mac, 'c2:11:22:33:44:55');
     }
     for (const mac of ['c2:11:22:33:44', 'c2:11-22:33:44:55', 'c21122334455', 'x']) {
-      assert.throws(() => conf({ runtimeConfig: { mac } }), { message: `failed to make veth pair: address ${mac}: invalid MAC address` });
+      assert.throws(() => conf({ runtimeConfig: { mac } }), {
+        message: `failed to make veth pair: address ${mac}: invalid MAC address`,
+      });
     }
   });
 
@@ -64,7 +82,10 @@ describe('configuration of the bridge plugin', () => {
   });
 
   it('leaves keys to the executable that it does not understand', () => {
-    assert.equal(unknownKey({ type: 'bridge', vlan: 0, vlanTrunk: [], macspoofchk: false, preserveDefaultVlan: true }), undefined);
+    assert.equal(
+      unknownKey({ type: 'bridge', vlan: 0, vlanTrunk: [], macspoofchk: false, preserveDefaultVlan: true }),
+      undefined,
+    );
     assert.equal(unknownKey({ vlan: 100 }), 'vlan');
     assert.equal(unknownKey({ VlanTrunk: [{ id: 1 }] }), 'vlanTrunk');
     assert.equal(unknownKey({ macspoofchk: true }), 'macspoofchk');

@@ -1,0 +1,83 @@
+/**
+ * What is on disk for one object, a sandbox or a container: `<root>/<kind>/<id>/`.
+ *
+ * - `<intent>.json`, the intent: written and synced before the first side effect, never changed. It alone is enough to
+ *   undo everything that the object ever had.
+ * - `state.json`, how far it came: replaced as a whole at each phase, not synced. It matters after a crash of Berth, which
+ *   loses no page cache; after a power loss every namespace and process is gone and the intent is all that is needed. A state
+ *   that is missing or torn therefore reads as half-made.
+ */
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../lib/atomic-file.ts';
+
+/** What is read back: a state of undefined means half-made. */
+export interface Stored<Record, State> {
+  readonly record: Record;
+  readonly state: State | undefined;
+}
+
+const STATE = 'state.json';
+
+/** The records of one kind of object. */
+export class RecordFiles<Record extends { readonly id: string }, State> {
+  readonly #root: string;
+  readonly #intent: string;
+
+  /** @param kind directory below root; @param intent name of the intent's file without `.json`. */
+  constructor(root: string, kind: string, intent: string) {
+    this.#root = join(root, kind);
+    this.#intent = `${intent}.json`;
+  }
+
+  directory(id: string): string {
+    return join(this.#root, id);
+  }
+
+  async writeIntent(record: Record): Promise<void> {
+    await mkdir(this.directory(record.id), { recursive: true, mode: 0o700 });
+    await writeFileAtomic(join(this.directory(record.id), this.#intent), JSON.stringify(record), { sync: true });
+  }
+
+  async writeState(id: string, state: State): Promise<void> {
+    await writeFileAtomic(join(this.directory(id), STATE), JSON.stringify(state));
+  }
+
+  /** Forgets an object. The directory is renamed first, so that a crash in the middle leaves no half of a record. */
+  async remove(id: string): Promise<void> {
+    const doomed = join(this.#root, `.removed-${id}`);
+    await rename(this.directory(id), doomed);
+    await rm(doomed, { recursive: true, force: true });
+  }
+
+  /** Every object on disk. `unreadable` names directories whose intent cannot be read: kept for a person to look at. */
+  async readAll(): Promise<{ stored: Stored<Record, State>[]; unreadable: string[] }> {
+    await mkdir(this.#root, { recursive: true, mode: 0o700 });
+    const names = await readdir(this.#root);
+    const stored: Stored<Record, State>[] = [];
+    const unreadable: string[] = [];
+    await Promise.all(
+      names.map(async (name) => {
+        if (name.startsWith('.removed-')) return rm(join(this.#root, name), { recursive: true, force: true });
+        const record = await readJson<Record>(join(this.#root, name, this.#intent));
+        if (record?.id === name) {
+          stored.push({ record, state: await readJson<State>(join(this.#root, name, STATE)) });
+        } else if ((await readdir(join(this.#root, name))).includes(this.#intent)) {
+          unreadable.push(join(this.#root, name));
+        } else {
+          // A crash before the intent was named: nothing else was done yet.
+          await rm(join(this.#root, name), { recursive: true, force: true });
+        }
+      }),
+    );
+    return { stored, unreadable };
+  }
+}
+
+async function readJson<T>(path: string): Promise<T | undefined> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as T;
+  } catch {
+    return undefined;
+  }
+}

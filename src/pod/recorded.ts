@@ -1,0 +1,39 @@
+import type { RecordFiles } from './record-files.ts';
+
+/** An object in memory: its immutable record, and its state, changed only through update(). */
+export class Recorded<Record extends { readonly id: string }, State extends object> {
+  readonly record: Record;
+  readonly #files: RecordFiles<Record, State>;
+  #state: State;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(record: Record, files: RecordFiles<Record, State>, state: State) {
+    this.record = record;
+    this.#files = files;
+    this.#state = state;
+  }
+
+  get id(): string {
+    return this.record.id;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Changes the state on disk, then in memory; changes follow one another in the order of the calls. */
+  update(change: Partial<State>): Promise<void> {
+    const written = this.#writing.then(async () => {
+      await this.#files.writeState(this.id, { ...this.#state, ...change });
+      // Taken anew: what changed in memory alone meanwhile stays.
+      this.#state = { ...this.#state, ...change };
+    });
+    this.#writing = written.catch(() => undefined);
+    return written;
+  }
+
+  /** Changes the state in memory only; the next update writes it. */
+  protected note(change: Partial<State>): void {
+    this.#state = { ...this.#state, ...change };
+  }
+}
