@@ -36,7 +36,9 @@ export class RecordFiles<Record extends { readonly id: string }, State> {
 
   async writeIntent(record: Record): Promise<void> {
     await mkdir(this.directory(record.id), { recursive: true, mode: 0o700 });
-    await writeFileAtomic(join(this.directory(record.id), this.#intent), JSON.stringify(record), { sync: true });
+    await writeFileAtomic(join(this.directory(record.id), this.#intent), JSON.stringify(record), {
+      sync: true,
+    });
   }
 
   async writeState(id: string, state: State): Promise<void> {

@@ -1,4 +1,5 @@
 /** Routes. */
+import { SyscallError } from '../errno.ts';
 import { AF_INET, type AF_INET6 } from '../libc.ts';
 import { afterHeader, decodeAttributes, encodeAttributes, type Message } from './codec.ts';
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Rtm } from './constants.ts';
@@ -142,10 +143,22 @@ export function listRoutes(
   const header = Buffer.alloc(HEADER);
   header.writeUInt8(filter.family, 0);
   const attributes = encodeAttributes({ link: filter.index, table: table === 0 ? undefined : table }, ROUTE);
-  return socket
-    .dump({ type: Rtm.GETROUTE, flags: 0, payload: Buffer.concat([header, attributes]), subject: 'routes' })
+  const payload = Buffer.concat([header, attributes]);
+  return dumpRoutes(socket, { type: Rtm.GETROUTE, flags: 0, payload, subject: 'routes' })
     .filter((message) => message.type === Rtm.NEWROUTE && message.payload.readUInt8(0) === filter.family)
     .map(parseRoute)
     .filter((route) => table === 0 || route.table === table)
     .filter((route) => filter.index === undefined || route.index === filter.index);
+}
+
+/** The kernel makes a table with its first route; asked for one before, it answers ENOENT. */
+function dumpRoutes(socket: NetlinkSocket, request: Request): readonly Message[] {
+  try {
+    return socket.dump(request);
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === 'ENOENT') {
+      return [];
+    }
+    throw error;
+  }
 }

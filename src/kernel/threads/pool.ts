@@ -57,7 +57,8 @@ export class ThreadPool {
   private readonly options: ThreadPoolOptions;
   private readonly slots: readonly Slot[];
   private stopped = false;
-  private idle: (() => void) | undefined;
+  /** Told when no job runs any more. */
+  private readonly idle: (() => void)[] = [];
 
   constructor(options: ThreadPoolOptions) {
     this.options = options;
@@ -108,8 +109,11 @@ export class ThreadPool {
     });
   }
 
-  /** Refuses new jobs and drops queued ones, waits for the running ones, then ends the threads. Idempotent. */
-  async stop(): Promise<void> {
+  /**
+   * Refuses new jobs and drops queued ones, waits up to graceMs for the running ones, then ends the threads. A job that is
+   * still at work then is ended with its thread, and fails as UNAVAILABLE; one inside a system call ends after that call.
+   */
+  async stop(graceMs = 3000): Promise<void> {
     this.stopped = true;
     for (const slot of this.slots) {
       for (const task of slot.queue.splice(0)) {
@@ -117,16 +121,25 @@ export class ThreadPool {
         task.reject(stoppedError(this.options.name, task.job));
       }
     }
-    if (this.slots.some((slot) => slot.running !== undefined)) {
-      await new Promise<void>((resolve) => {
-        const previous = this.idle;
-        this.idle = () => {
-          previous?.();
-          resolve();
-        };
-      });
-    }
+    await this.runningJobs(graceMs);
     await Promise.all(this.slots.map((slot) => this.endThread(slot)));
+    for (const slot of this.slots) {
+      this.finish(slot, (task) => task.reject(stoppedError(this.options.name, task.job)));
+    }
+  }
+
+  /** Waits until no job runs, or the time is over. */
+  private async runningJobs(graceMs: number): Promise<void> {
+    if (this.slots.every(({ running }) => running === undefined)) {
+      return;
+    }
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, graceMs);
+      this.idle.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 
   /** How many jobs wait or run: what a metric shows. */
@@ -157,7 +170,9 @@ export class ThreadPool {
     const task = slot.queue.shift();
     if (task === undefined) {
       if (this.slots.every((other) => other.running === undefined)) {
-        this.idle?.();
+        for (const tell of this.idle.splice(0)) {
+          tell();
+        }
       }
       return;
     }

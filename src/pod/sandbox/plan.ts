@@ -9,17 +9,13 @@ import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxCo
 import type { PortMapping__Output } from '../../gen/runtime/v1/PortMapping.ts';
 import type { Config } from '../../config/schema.ts';
 import { BerthError, invalid } from '../../lib/errors.ts';
+import { checkAnnotations, checkLabels } from '../labels.ts';
+import { checkName } from '../name.ts';
 import { podSysctls } from './sysctls.ts';
 
-/** A name that becomes part of a path, of CNI_ARGS and of labels. */
-const NAME = /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/i;
 const HOSTNAME = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i;
 /** sethostname(2). */
 const HOSTNAME_MAX = 64;
-/** A label becomes a label of containerd's container, which takes 4096 bytes for key and value. */
-const LABEL_MAX = 4096;
-/** Kubernetes allows 256 KiB of annotations; kubelet adds a few of its own. */
-const ANNOTATIONS_MAX = 512 * 1024;
 
 export interface SandboxPlan {
   readonly config: PodSandboxConfig__Output;
@@ -46,7 +42,8 @@ export function planSandbox(
   checkPath('config.log_directory', config.logDirectory);
   checkDns(config.dnsConfig);
   checkPorts(config.portMappings);
-  checkLabels(config);
+  checkLabels('config.labels', config.labels);
+  checkAnnotations('config.annotations', config.annotations);
   const cgroupParent = config.linux?.cgroupParent ?? '';
   checkPath('config.linux.cgroup_parent', cgroupParent);
   const namespaces = checkNamespaces(config.linux?.securityContext?.namespaceOptions ?? null);
@@ -69,18 +66,10 @@ export function planSandbox(
 
 function checkMetadata(config: PodSandboxConfig__Output): SandboxPlan['metadata'] {
   if (config.metadata === null) throw invalid('config.metadata', 'must be set');
-  for (const [field, max] of [
-    ['name', 253],
-    ['namespace', 253],
-    ['uid', 128],
-  ] as const) {
-    const value = config.metadata[field];
-    if (value === '') throw invalid(`config.metadata.${field}`, 'must not be empty');
-    if (value.length > max) throw invalid(`config.metadata.${field}`, `is longer than ${max} characters`);
-    if (!NAME.test(value) || value.includes('..')) {
-      throw invalid(`config.metadata.${field}`, 'must be letters, digits, ".", "_" and "-", with no ".."');
-    }
-  }
+  const { name, namespace, uid } = config.metadata;
+  checkName('config.metadata.name', name, 253);
+  checkName('config.metadata.namespace', namespace, 253);
+  checkName('config.metadata.uid', uid, 128);
   return config.metadata;
 }
 
@@ -143,22 +132,6 @@ function checkPorts(mappings: readonly PortMapping__Output[]): void {
 
 function checkPort(field: string, port: number): void {
   if (port < 0 || port > 65535) throw invalid(field, `${port} is not between 0 and 65535`);
-}
-
-function checkLabels(config: PodSandboxConfig__Output): void {
-  for (const [key, value] of Object.entries(config.labels)) {
-    const size = Buffer.byteLength(key) + Buffer.byteLength(value);
-    if (size > LABEL_MAX)
-      throw invalid(
-        `config.labels["${key.slice(0, 64)}"]`,
-        `key and value are ${size} bytes, over ${LABEL_MAX}`,
-      );
-  }
-  let size = 0;
-  for (const [key, value] of Object.entries(config.annotations))
-    size += Buffer.byteLength(key) + Buffer.byteLength(value);
-  if (size > ANNOTATIONS_MAX)
-    throw invalid('config.annotations', `are ${size} bytes in all, over ${ANNOTATIONS_MAX}`);
 }
 
 /** Every pid mode is accepted: it matters to containers, and is echoed in the status. */

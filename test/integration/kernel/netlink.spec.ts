@@ -331,6 +331,13 @@ describe('rtnetlink on the real kernel', () => {
     assert.deepEqual([unreachable.code, unreachable.detail], ['ENETUNREACH', 'Nexthop has invalid gateway']);
   });
 
+  it('lists no routes of a table that does not exist yet', () => {
+    for (const family of [AF_INET, AF_INET6] as const) {
+      assert.deepEqual(listRoutes(socket, { family }), []);
+      assert.deepEqual(listRoutes(socket, { family, table: 4711 }), []);
+    }
+  });
+
   it('sets, lists and deletes neighbours', () => {
     const { index } = veth('eth0');
     socket.request(setNeighbour({ index, destination: '10.1.2.9', mac: '02:00:00:00:00:09' }));

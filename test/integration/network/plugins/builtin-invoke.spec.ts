@@ -71,10 +71,13 @@ describe('built-in plugins on worker threads', () => {
   });
 
   it('keep the addresses of hints and of each other', async () => {
-    const { signal } = new AbortController();
     const hints = { withheld: { addresses: ['10.7.0.2'], hostPorts: [] } };
     const ids = Array.from({ length: 30 }, (_, index) => `c${index}`);
-    await Promise.all(ids.map((containerId) => invoke.invoke(request('host-local', hostLocal(), { containerId, hints }), { signal })));
+    const add = (containerId: string): Promise<unknown> => {
+      const { signal } = new AbortController();
+      return invoke.invoke(request('host-local', hostLocal(), { containerId, hints }), { signal });
+    };
+    await Promise.all(ids.map(add));
     const files = readdirSync(join(directory, 'net')).filter((name) => name.startsWith('10.'));
     assert.equal(files.length, 30);
     assert.equal(files.includes('10.7.0.2'), false);

@@ -15,7 +15,7 @@ describe('errors between threads', () => {
       code: 'ENOENT',
       details: { list: [1, null, { deep: true }] },
       callback: () => 1,
-      socket: new (class Socket {})(),
+      socket: new URL('unix:/x'),
     });
     const { code, details, callback, socket } = across(error);
     assert.deepEqual(

@@ -215,6 +215,15 @@ describe('ThreadPool', () => {
     assert.equal((await failureOf(pool.call('echo', 1)))['code'], 'UNAVAILABLE');
   });
 
+  it('on stop ends a job that waits for the main thread in vain', async () => {
+    make(1, { answer: () => new Promise(() => undefined) });
+    let settled = 0;
+    const hanging = failureOf(pool.call('ask', null, { onSettled: () => settled++ }));
+    await pool.stop(20);
+    assert.equal((await hanging)['code'], 'UNAVAILABLE');
+    assert.equal(settled, 1);
+  });
+
   it('does not keep the process alive when idle, and does when busy', async () => {
     make(1);
     const program = fileURLToPath(new URL('./idle.js', import.meta.url));

@@ -1,0 +1,72 @@
+import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.ts';
+import type { ContainerUser } from '../../gen/runtime/v1/ContainerUser.ts';
+import type { LinuxContainerResources__Output } from '../../gen/runtime/v1/LinuxContainerResources.ts';
+import { RecordFiles, type Stored } from '../record-files.ts';
+
+/** The intent. Times are nanoseconds since the epoch in decimal. */
+export interface ContainerRecord {
+  readonly version: 1;
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly reservedName: string;
+  readonly createdAt: string;
+  readonly bootId: string;
+  readonly runtimeHandler: string;
+  readonly config: ContainerConfig__Output;
+  /** The image's id, `sha256:…`: the digest of its configuration. */
+  readonly imageId: string;
+  /** A reference by which the image can be pulled again; the id when it has none. */
+  readonly imageRef: string;
+  readonly snapshotter: string;
+  /** Absolute; '' when the container's output is not kept. */
+  readonly logPath: string;
+  /** By the CRI's precedence: asked for, the image's, SIGTERM. */
+  readonly stopSignal: string;
+}
+
+/**
+ * ```
+ *            made              Start             the process ends
+ * creating ───────▶ created ──────────▶ running ─────────────────▶ exited
+ *    │                 │                   │                         ▲
+ *    │ failed, undone: │ Start failed ─────┼─────────────────────────┤
+ *    │ record removed  └───────────────────┴── lost with its task ───┘ (255, Unknown)
+ *    └── failed and an undo failed too ──▶ unknown (kept, so that Remove can finish it)
+ * ```
+ */
+export type ContainerPhase = 'creating' | 'created' | 'running' | 'exited' | 'unknown';
+
+export interface ContainerState {
+  readonly phase: ContainerPhase;
+  /** 0 unless running. */
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly exitCode: number;
+  /** CamelCase, for programs: Completed, Error, OOMKilled, StartError, Unknown. */
+  readonly reason: string;
+  readonly message: string;
+  /** As last updated; what the configuration asked for until then. */
+  readonly resources: LinuxContainerResources__Output | null;
+  /** Whom its first process runs as, once known. */
+  readonly user: ContainerUser | null;
+}
+
+export const newContainerState: ContainerState = {
+  phase: 'creating',
+  pid: 0,
+  startedAt: '0',
+  finishedAt: '0',
+  exitCode: 0,
+  reason: '',
+  message: '',
+  resources: null,
+  user: null,
+};
+
+export type StoredContainer = Stored<ContainerRecord, ContainerState>;
+export type ContainerFiles = RecordFiles<ContainerRecord, ContainerState>;
+
+export function containerFiles(root: string): ContainerFiles {
+  return new RecordFiles(root, 'containers', 'container');
+}
