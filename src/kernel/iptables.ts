@@ -58,7 +58,10 @@ export function ruleLine(command: '-A' | '-D' | '-I', chain: string, words: read
 
 function quoted(word: string): string {
   if (/[\n\r\0]/.test(word)) {
-    throw new BerthError('INVALID_ARGUMENT', `failed to write an iptables rule: line break in ${JSON.stringify(word)}`);
+    throw new BerthError(
+      'INVALID_ARGUMENT',
+      `failed to write an iptables rule: line break in ${JSON.stringify(word)}`,
+    );
   }
   return /^[\w./:,!=[\]%+@-]+$/.test(word) ? word : `"${word.replace(/["\\]/g, '\\$&')}"`;
 }
@@ -77,7 +80,8 @@ export function restoreTable(family: 4 | 6, table: string, lines: readonly strin
   const name = tool(family, 'restore');
   const input = `*${table}\n${lines.join('\n')}\nCOMMIT\n`;
   const { status, stderr } = runTool(name, ['--noflush', `--wait=${LOCK_WAIT_S}`], input);
-  if (status !== 0) throw new BerthError('FAILED_PRECONDITION', `${name} refused the rules: ${stderr.trim()}`);
+  if (status !== 0)
+    throw new BerthError('FAILED_PRECONDITION', `${name} refused the rules: ${stderr.trim()}`);
 }
 
 /** True when iptables can be used here for this family: it is installed and the kernel has its tables. */

@@ -65,6 +65,7 @@ interface Libc {
   readonly recv: Int;
   readonly close: Int;
   readonly openat2: Int;
+  readonly mkfifo: Int;
 }
 
 let loaded: Libc | undefined;
@@ -95,6 +96,7 @@ function load(): Libc {
     send: bind('int64_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
     recv: bind('int64_t recv(int fd, uint8_t *buffer, size_t length, int flags)'),
     close: bind('int close(int fd)'),
+    mkfifo: bind('int mkfifo(const char *path, uint32_t mode)'),
     openat2: library.func('syscall', 'int64_t', [
       'int64_t',
       'int',
@@ -197,4 +199,9 @@ export function openat2(
   return check('openat2', JSON.stringify(path), (c) =>
     c.openat2(SYS_OPENAT2, directory, path, how, how.length),
   );
+}
+
+/** Makes a FIFO; the umask is taken off the mode. */
+export function mkfifo(path: string, mode: number): void {
+  check('mkfifo', JSON.stringify(path), (c) => c.mkfifo(path, mode));
 }

@@ -12,7 +12,12 @@ import { NetlinkSocket, type Request } from './netlink/socket.ts';
 const GET_CHAIN = (NFNL_SUBSYS_NFTABLES << 8) | 4;
 const GET_RULE = (NFNL_SUBSYS_NFTABLES << 8) | 7;
 const CHAIN = { table: [1, 'string'], name: [3, 'string'] } as const;
-const RULE = { table: [1, 'string'], chain: [2, 'string'], handle: [3, 'bytes'], userData: [7, 'bytes'] } as const;
+const RULE = {
+  table: [1, 'string'],
+  chain: [2, 'string'],
+  handle: [3, 'bytes'],
+  userData: [7, 'bytes'],
+} as const;
 
 /** The families of nftables, by the numbers that netlink knows them by. */
 const FAMILIES = { ip: AF_INET, ip6: AF_INET6, inet: 1 } as const;

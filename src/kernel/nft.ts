@@ -23,7 +23,10 @@ export const NFT_COMMENT_MAX = 128;
 /** A comment as nft reads it. It has no escapes, so quotes and line breaks are dropped, and what is too long is cut. */
 export function nftComment(text: string): string {
   const plain = Buffer.from(text.replace(/["\n\r\0]/g, ''));
-  return `"${plain.subarray(0, NFT_COMMENT_MAX).toString('utf8').replace(/\uFFFD$/, '')}"`;
+  return `"${plain
+    .subarray(0, NFT_COMMENT_MAX)
+    .toString('utf8')
+    .replace(/\uFFFD$/, '')}"`;
 }
 
 /** Applies all lines or none. Throws FAILED_PRECONDITION with nft's message when it refuses them; see runTool. */
@@ -45,7 +48,9 @@ export function parseNftRules(text: string): NftRule[] {
   const parsed: unknown = JSON.parse(text);
   const items = isJsonObject(parsed) ? parsed['nftables'] : undefined;
   if (!Array.isArray(items)) throw new BerthError('INTERNAL', 'nft printed no list of objects');
-  return items.flatMap((item) => (isJsonObject(item) && isJsonObject(item['rule']) ? parseRule(item['rule']) : []));
+  return items.flatMap((item) =>
+    isJsonObject(item) && isJsonObject(item['rule']) ? parseRule(item['rule']) : [],
+  );
 }
 
 function parseRule(rule: JsonObject): NftRule[] {

@@ -28,7 +28,8 @@ export function runTool(file: string, args: readonly string[], input = ''): Tool
     killSignal: 'SIGKILL',
     maxBuffer: MAX_OUTPUT,
   });
-  if (isErrno(error, 'ENOENT')) throw new BerthError('NOT_FOUND', `${file} is not installed`, { cause: error });
+  if (isErrno(error, 'ENOENT'))
+    throw new BerthError('NOT_FOUND', `${file} is not installed`, { cause: error });
   if (isErrno(error, 'ETIMEDOUT')) {
     throw new BerthError('DEADLINE_EXCEEDED', `${file} was killed after ${TIMEOUT_MS} ms`, { cause: error });
   }

@@ -3,7 +3,8 @@ import { parseArgs } from 'node:util';
 import { Cleanup } from '../helpers/cleanup.ts';
 import type { TestDaemon } from '../helpers/daemon.ts';
 import { residentKb } from './containerd.ts';
-import { empty, fill, operations } from './measure.ts';
+import { eventLoopDelay } from './event-loop.ts';
+import { concurrently, empty, fill, operations, Samples } from './measure.ts';
 import { clients, measureBareKernel, measureEndpoints, startContestants } from './suite.ts';
 import type { Contestants, Name, Plan, Results } from './suite.ts';
 import { budgetTable, columns, isMet, number } from './tables.ts';
@@ -23,9 +24,21 @@ const titles: Readonly<Record<Name, string>> = {
 // A daemon that runs for weeks has its code compiled; one that just started has not.
 const WARM_UP = 30;
 
-interface Memory {
+/** Pods started and stopped while the event-loop delay is looked at. */
+const PODS_FOR_DELAY = 200;
+
+interface Measured {
+  /** With no sandbox present. */
+  readonly first: Results;
+  /** With `present` sandboxes. */
+  readonly second: Results;
+  readonly present: number;
+  /** Resident MB of the daemon. */
   readonly atStart: number;
   readonly filled: number;
+  /** Milliseconds. */
+  readonly lag: number;
+  readonly recovered: number;
 }
 
 function say(text: string): void {
@@ -47,6 +60,13 @@ function ratio(results: Results, operation: string, of: Name, to: Name): number 
 
 function residentMb(pid: number): number {
   return residentKb(pid) / 1024;
+}
+
+async function eventLoopDelayUnderLoad({ berth, berthNode }: Contestants): Promise<number> {
+  // Asking begins a new period.
+  await eventLoopDelay(berthNode);
+  await concurrently(berth.client, new Samples(), PODS_FOR_DELAY);
+  return eventLoopDelay(berthNode);
 }
 
 /** Milliseconds from the start of a new daemon, after kill -9, until it answers with all its sandboxes. */
@@ -94,9 +114,15 @@ function budgets(
       ratio(second, list, 'berth', 'containerd'),
       1,
     ),
+    {
+      what: `event-loop delay p99 while ${PODS_FOR_DELAY} pods start and stop`,
+      measured: lag,
+      limit: 20,
+      unit: 'ms',
+    },
     { what: `recovery of ${present} sandboxes after kill -9`, measured: recovered, limit: 1000, unit: 'ms' },
-    { what: 'resident memory of the daemon at its start', measured: memory.atStart, limit: 150, unit: 'MB' },
-    { what: `resident memory with ${present} sandboxes`, measured: memory.filled, limit: 230, unit: 'MB' },
+    { what: 'resident memory of the daemon at its start', measured: atStart, limit: 150, unit: 'MB' },
+    { what: `resident memory with ${present} sandboxes`, measured: filled, limit: 230, unit: 'MB' },
   ];
 }
 
@@ -106,7 +132,7 @@ async function measure(contestants: Contestants, plan: Plan, present: number): P
   say('warming up');
   await measureEndpoints(contestants, { ...plan, rounds: 1, perRound: WARM_UP });
   const first = await measureEndpoints(contestants, plan);
-  first.set('bare', await measureBareKernel(plan.rounds * plan.perRound));
+  first.set('bare', await measureBareKernel(plan));
   say(`\nwith no sandbox present\n${resultTable(first)}`);
 
   for (const [name, client] of clients(contestants)) {
@@ -119,10 +145,12 @@ async function measure(contestants: Contestants, plan: Plan, present: number): P
   say(
     `\nresident memory then, MB: berth ${number(filled)}, containerd and its shims ${number(containerd.residentKb() / 1024)}`,
   );
+  say('\nevent-loop delay and recovery');
+  const lag = await eventLoopDelayUnderLoad(contestants);
   const recovered = await recover(berth, present);
   say('\nremoving the sandboxes');
   for (const [, client] of clients(contestants)) await empty(client);
-  return budgets(first, second, { atStart, filled }, recovered, present);
+  return budgets({ first, second, atStart, filled, lag, recovered, present });
 }
 
 async function main(): Promise<number> {

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { podConfig } from '../helpers/cri-client.ts';
 import type { CriClient } from '../helpers/cri-client.ts';
 import { cgroupParent } from './containerd.ts';
@@ -43,6 +44,8 @@ export const operations = {
 
 const AT_A_TIME = 10;
 
+const SETTLE_MS = 500;
+
 let serial = 0;
 
 /** A configuration that nobody had before: names of sandboxes are reserved. */
@@ -51,15 +54,18 @@ function nextPod(): ReturnType<typeof podConfig> {
   return podConfig(`bench-${serial}`, { linux: { cgroupParent } });
 }
 
-/** A few sandboxes one after the other, each with a status and a list while it is there. */
+/** Sandboxes made one after the other, each with a status and a list; then taken down one after the other. */
 export async function sequentially(client: CriClient, samples: Samples, count: number): Promise<void> {
+  const ids: string[] = [];
   for (let i = 0; i < count; i += 1) {
     const config = nextPod();
     const id = await samples.time(operations.run, () => client.run(config));
     await samples.time(operations.status, () => client.podStatus(id));
     await samples.time(operations.list, () => client.list());
-    await samples.time(operations.down, () => takeDown(client, id));
+    ids.push(id);
   }
+  for (const id of ids) await samples.time(operations.down, () => takeDown(client, id));
+  await settle();
 }
 
 /** As many sandboxes with ten calls under way all the time; then down again in the same way. */
@@ -69,6 +75,15 @@ export async function concurrently(client: CriClient, samples: Samples, count: n
     ids.push(await samples.time(operations.runParallel, () => client.run(config)));
   });
   await atATime(ids, (id) => samples.time(operations.downParallel, () => takeDown(client, id)));
+  await settle();
+}
+
+/**
+ * Lets the kernel destroy the namespaces that were left to it. It holds the lock of all network configuration meanwhile, and
+ * whoever is measured next would wait for it.
+ */
+export function settle(): Promise<void> {
+  return sleep(SETTLE_MS);
 }
 
 /** Makes sandboxes that stay. */

@@ -8,7 +8,8 @@ import { unmountBelow } from '../helpers/mounts.ts';
 import { TestNode } from '../helpers/node.ts';
 import { BareKernel } from './bare.ts';
 import { Containerd } from './containerd.ts';
-import { concurrently, operations, Samples, sequentially } from './measure.ts';
+import { metricsAddress } from './event-loop.ts';
+import { concurrently, operations, Samples, sequentially, settle } from './measure.ts';
 
 /** Where the reference plugins' executables are. */
 const binDir = '/usr/lib/cni';
@@ -25,11 +26,15 @@ export interface Plan {
 /** Who is measured: Berth with built-in plugins and with executables, and Debian's containerd, on the same conflist. */
 export interface Contestants {
   readonly berth: TestDaemon;
+  /** The network namespace that `berth` is in. */
+  readonly berthNode: TestNode;
   readonly executables: TestDaemon;
   readonly containerd: Containerd;
 }
 
-export type Name = keyof Contestants | 'bare';
+export type Endpoint = 'berth' | 'executables' | 'containerd';
+
+export type Name = Endpoint | 'bare';
 
 export type Results = ReadonlyMap<Name, Samples>;
 
@@ -40,18 +45,20 @@ export type Results = ReadonlyMap<Name, Samples>;
 export async function startContestants(cleanup: Cleanup): Promise<Contestants> {
   const node = async (): Promise<TestNode> => cleanup.use(await TestNode.create());
   const cni = { bin_dirs: [binDir] };
-  const berth = cleanup.use(await TestDaemon.start({ node: await node(), config: { cni } }));
+  const berthNode = await node();
+  const metrics = { address: metricsAddress };
+  const berth = cleanup.use(await TestDaemon.start({ node: berthNode, config: { cni, metrics } }));
   const executables = cleanup.use(
     await TestDaemon.start({ node: await node(), config: { cni: { ...cni, builtin: 'never' } } }),
   );
   const confDir = await scratchDirectory(cleanup);
   await writeFile(join(confDir, '10-test.conflist'), JSON.stringify(bridgeNetwork(confDir)));
   const containerd = cleanup.use(await Containerd.start({ node: await node(), confDir, binDir }));
-  return { berth, executables, containerd };
+  return { berth, berthNode, executables, containerd };
 }
 
 /** The endpoints as they are now: a daemon that was started again has a new client. */
-export function clients(contestants: Contestants): [keyof Contestants, CriClient][] {
+export function clients(contestants: Contestants): [Endpoint, CriClient][] {
   return (['berth', 'executables', 'containerd'] as const).map((name) => [name, contestants[name].client]);
 }
 
@@ -67,16 +74,19 @@ export async function measureEndpoints(contestants: Contestants, plan: Plan): Pr
   return new Map(endpoints.map(({ name, samples }) => [name, samples]));
 }
 
-/** The kernel's own share, in this process: made and removed one after the other. */
-export async function measureBareKernel(count: number): Promise<Samples> {
+/** The kernel's own share, in this process, in the same rounds. */
+export async function measureBareKernel(plan: Plan): Promise<Samples> {
   await using cleanup = new Cleanup();
   const node = cleanup.use(await TestNode.create());
   const directory = await scratchDirectory(cleanup);
   using bare = new BareKernel(node, directory);
   const samples = new Samples();
-  for (let i = 0; i < count; i += 1) {
-    const remove = await samples.time(operations.run, () => bare.run());
-    await samples.time(operations.down, remove);
+  for (let round = 0; round < plan.rounds; round += 1) {
+    const removals: (() => void)[] = [];
+    for (let i = 0; i < plan.perRound; i += 1)
+      removals.push(await samples.time(operations.run, () => bare.run()));
+    for (const remove of removals) await samples.time(operations.down, remove);
+    await settle();
   }
   return samples;
 }

@@ -61,7 +61,9 @@ export function parseCidr(text: string): Cidr | undefined {
 }
 
 function format6(value: bigint): string {
-  const parts = Array.from({ length: 8 }, (_, index) => Number((value >> BigInt(112 - 16 * index)) & 0xffffn));
+  const parts = Array.from({ length: 8 }, (_, index) =>
+    Number((value >> BigInt(112 - 16 * index)) & 0xffffn),
+  );
   let best = { start: -1, length: 1 };
   for (let start = 0; start < 8; start += 1) {
     let length = 0;
@@ -71,7 +73,10 @@ function format6(value: bigint): string {
   const hex = (part: number): string => part.toString(16);
   if (best.start < 0) return parts.map(hex).join(':');
   const head = parts.slice(0, best.start).map(hex).join(':');
-  const tail = parts.slice(best.start + best.length).map(hex).join(':');
+  const tail = parts
+    .slice(best.start + best.length)
+    .map(hex)
+    .join(':');
   return `${head}::${tail}`;
 }
 

@@ -11,7 +11,9 @@ export interface ValidAttachment {
  * `cni.dev/attachments`. Undefined when the configuration has neither: then nothing is known to be stale.
  */
 export function validAttachments(config: JsonObject): ValidAttachment[] | undefined {
-  const path = ['cni.dev/valid-attachments', 'cni.dev/attachments'].find((name) => arrayAt(config, name) !== undefined);
+  const path = ['cni.dev/valid-attachments', 'cni.dev/attachments'].find(
+    (name) => arrayAt(config, name) !== undefined,
+  );
   if (path === undefined) return undefined;
   return (arrayAt(config, path) ?? []).map((item, index) => {
     if (!isJsonObject(item)) throw wrongType(`${path}[${index}]`, 'an object');

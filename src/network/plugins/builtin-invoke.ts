@@ -1,6 +1,12 @@
 import { messageOf } from '../../lib/errors.ts';
 import type { Serve, ThreadPool } from '../../kernel/threads/pool.ts';
-import { type Invoke, type InvokeOptions, PluginError, type PluginReply, type PluginRequest } from '../cni/invoke/invoke.ts';
+import {
+  type Invoke,
+  type InvokeOptions,
+  PluginError,
+  type PluginReply,
+  type PluginRequest,
+} from '../cni/invoke/invoke.ts';
 import { maskSecrets } from '../cni/mask.ts';
 import { CniCode, type Step } from '../cni/types.ts';
 import { stringAt } from './config.ts';
@@ -55,7 +61,10 @@ export class DelegatedExecutables {
     }
   }
 
-  private async invoke(request: PluginRequest, { signal, onProcess }: InvokeOptions): Promise<ExecutableJobReply> {
+  private async invoke(
+    request: PluginRequest,
+    { signal, onProcess }: InvokeOptions,
+  ): Promise<ExecutableJobReply> {
     const options = onProcess === undefined ? { signal } : { signal, onProcess };
     const { output, provider, stderr } = await this.executables.invoke(request, options);
     return { outcome: { output }, provider, stderr };
@@ -63,8 +72,13 @@ export class DelegatedExecutables {
 }
 
 function failureOf(error: unknown): Failure {
-  if (!(error instanceof PluginError)) return { code: CniCode.Internal, message: messageOf(error), details: '' };
-  return { code: error.code === 0 ? CniCode.Internal : error.code, message: error.message, details: error.details };
+  if (!(error instanceof PluginError))
+    return { code: CniCode.Internal, message: messageOf(error), details: '' };
+  return {
+    code: error.code === 0 ? CniCode.Internal : error.code,
+    message: error.message,
+    details: error.details,
+  };
 }
 
 /** Built-in plugins on worker threads. All calls of one network go to one thread, in order. */
@@ -95,11 +109,16 @@ export class BuiltinInvoke implements Invoke {
     };
     const affinity = stringAt(request.config, 'name') ?? '';
     try {
-      const reply = (await this.pool.call('plugin', job, { affinity, signal: options.signal, onSettled })) as PluginJobReply;
+      const reply = (await this.pool.call('plugin', job, {
+        affinity,
+        signal: options.signal,
+        onSettled,
+      })) as PluginJobReply;
       return finish(reply, options);
     } catch (error) {
       if (error instanceof PluginError) throw error;
-      if (!options.signal.aborted) throw new PluginError(messageOf(error), { provider: 'built-in', cause: error });
+      if (!options.signal.aborted)
+        throw new PluginError(messageOf(error), { provider: 'built-in', cause: error });
       await Promise.race([end, delay(LINGER_MS)]);
       throw error;
     }

@@ -29,5 +29,8 @@ function isTrue(text: string): boolean {
   if (lower === '1' || lower === 'true') return true;
   if (lower === '0' || lower === 'false') return false;
   const problem = `boolean unmarshal error: invalid input ${lower}`;
-  throw new CniError(CniCode.Internal, `ARGS: error parsing value of pair "IgnoreUnknown=${text}": ${problem}`);
+  throw new CniError(
+    CniCode.Internal,
+    `ARGS: error parsing value of pair "IgnoreUnknown=${text}": ${problem}`,
+  );
 }

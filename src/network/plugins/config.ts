@@ -91,7 +91,10 @@ export function firstUnknownKey(value: Json, known: KnownKeys, path = ''): strin
   });
 }
 
-function firstOf<T>(items: readonly T[], look: (item: T, index: number) => string | undefined): string | undefined {
+function firstOf<T>(
+  items: readonly T[],
+  look: (item: T, index: number) => string | undefined,
+): string | undefined {
   for (const [index, item] of items.entries()) {
     const found = look(item, index);
     if (found !== undefined) return found;

@@ -5,7 +5,7 @@ import { toResult } from '../cni/versions/convert.ts';
 import { stringAt } from './config.ts';
 import type { Plugin, PluginArgs, PluginContext } from './plugin.ts';
 import type { Registry } from './registry.ts';
-import { asCniError } from './skeleton.ts';
+import { asCniError, callVerb } from './skeleton.ts';
 
 /** How an executable ended. */
 export interface ExecutableReply {
@@ -74,24 +74,11 @@ function callDelegate(place: Place, type: string, verb: Verb, args: PluginArgs):
 
 function callBuiltin(place: Place, plugin: Plugin, verb: Verb, args: PluginArgs): DelegateReply {
   const context = createContext(plugin.type, place);
-  return { outcome: attempt(() => callVerb(plugin, verb, args, context)), provider: 'built-in', stderr: '' };
-}
-
-function callVerb(plugin: Plugin, verb: Verb, args: PluginArgs, context: PluginContext): Result | undefined {
-  switch (verb) {
-    case 'ADD':
-      return plugin.add(args, context);
-    case 'DEL':
-      return void plugin.del(args, context);
-    case 'CHECK':
-      return void plugin.check(args, context);
-    case 'GC':
-      return void plugin.gc?.(args, context);
-    case 'STATUS':
-      return void plugin.status?.(args, context);
-    case 'VERSION':
-      return undefined;
-  }
+  return {
+    outcome: attempt(() => (verb === 'VERSION' ? undefined : callVerb(plugin, verb, args, context))),
+    provider: 'built-in',
+    stderr: '',
+  };
 }
 
 function attempt(run: () => Result | undefined): DelegateReply['outcome'] {

@@ -67,7 +67,8 @@ function networkNamespace(): number {
 
 /** A plugin that could not come back from a container's namespace must not be followed by another one on this thread. */
 function refuseToGoOnAway(): void {
-  if (networkNamespace() !== home) throw new ThreadPoisonedError('the plugin left the thread in a foreign network namespace');
+  if (networkNamespace() !== home)
+    throw new ThreadPoisonedError('the plugin left the thread in a foreign network namespace');
 }
 
 function callPlugin({ operation, request }: PluginJob, main: MainCaller): PluginJobReply {
@@ -82,7 +83,11 @@ function callPlugin({ operation, request }: PluginJob, main: MainCaller): Plugin
     log: (line) => void lines.push(line),
     onStep: (step) => void steps.push(step),
   });
-  const reply = (outcome: PluginJobReply['outcome']): PluginJobReply => ({ outcome, stderr: lines.join('\n'), steps });
+  const reply = (outcome: PluginJobReply['outcome']): PluginJobReply => ({
+    outcome,
+    stderr: lines.join('\n'),
+    steps,
+  });
   try {
     return reply({ output: runPlugin(plugin, environmentOf(request), () => request.config, context) });
   } catch (error) {

@@ -74,7 +74,9 @@ function setupIptables({ network, containerId }: Masquerade, family: 4 | 6, ips:
     ['POSTROUTING', ['-s', `${formatAddress(cidr.address)}/${bits(family)}`, ...comment, '-j', chain]],
   ]);
   const table = readTable(family, 'nat');
-  const missing = wanted.filter(([into, words], index) => !hasRule(table, into, words) && isFirst(wanted, index));
+  const missing = wanted.filter(
+    ([into, words], index) => !hasRule(table, into, words) && isFirst(wanted, index),
+  );
   if (missing.length === 0) return;
   const declared = table.chains.has(chain) ? [] : [`:${chain} - [0:0]`];
   restoreTable(family, 'nat', [...declared, ...missing.map(([into, words]) => ruleLine('-A', into, words))]);

@@ -1,4 +1,10 @@
-import { type Invoke, type InvokeOptions, PluginError, type PluginReply, type PluginRequest } from '../cni/invoke/invoke.ts';
+import {
+  type Invoke,
+  type InvokeOptions,
+  PluginError,
+  type PluginReply,
+  type PluginRequest,
+} from '../cni/invoke/invoke.ts';
 import { passedOver } from './context.ts';
 import type { Registry } from './registry.ts';
 
@@ -33,7 +39,10 @@ export class SelectingInvoke implements Invoke {
       return await executables.invoke(request, options);
     } catch (error) {
       if (!(error instanceof PluginError) || error.provider !== '') throw error;
-      throw new PluginError(passedOver(request.type, unknown, error.message), { code: error.code, cause: error });
+      throw new PluginError(passedOver(request.type, unknown, error.message), {
+        code: error.code,
+        cause: error,
+      });
     }
   }
 }

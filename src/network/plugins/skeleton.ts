@@ -6,7 +6,7 @@ import { statSync } from 'node:fs';
 import { ThreadPoisonedError } from '../../kernel/threads/job.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json.ts';
-import { CniCode, CniError, type Result } from '../cni/types.ts';
+import { CniCode, CniError, type Result, type Verb } from '../cni/types.ts';
 import { fromResult, toResult } from '../cni/versions/convert.ts';
 import {
   CURRENT_VERSION,
@@ -22,45 +22,53 @@ import type { Plugin, PluginArgs, PluginContext } from './plugin.ts';
 /** The CNI_ variables. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-type Handler = (plugin: Plugin, args: PluginArgs, context: PluginContext) => Result | undefined;
-
 interface VerbRules {
   /** Variables that must be set and not empty. */
   readonly required: readonly string[];
   /** The first configuration version that knows the verb. */
   readonly since: string;
-  readonly run: Handler;
 }
+
+type PluginVerb = Exclude<Verb, 'VERSION'>;
 
 const attachmentVariables = ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME', 'CNI_PATH'];
 
-const verbs: ReadonlyMap<string, VerbRules> = new Map(Object.entries<VerbRules>({
-  ADD: {
-    required: attachmentVariables,
-    since: VERSION_WHEN_EMPTY,
-    run: (plugin, args, context) => plugin.add(args, context),
-  },
-  DEL: {
-    required: attachmentVariables.filter((name) => name !== 'CNI_NETNS'),
-    since: VERSION_WHEN_EMPTY,
-    run: (plugin, args, context) => void plugin.del(args, context),
-  },
-  CHECK: {
-    required: attachmentVariables,
-    since: '0.4.0',
-    run: (plugin, args, context) => void plugin.check(args, context),
-  },
-  GC: {
-    required: ['CNI_PATH'],
-    since: '1.1.0',
-    run: (plugin, args, context) => void plugin.gc?.(args, context),
-  },
-  STATUS: {
-    required: ['CNI_PATH'],
-    since: '1.1.0',
-    run: (plugin, args, context) => void plugin.status?.(args, context),
-  },
-}));
+const verbs: Readonly<Record<PluginVerb, VerbRules>> = {
+  ADD: { required: attachmentVariables, since: VERSION_WHEN_EMPTY },
+  DEL: { required: attachmentVariables.filter((name) => name !== 'CNI_NETNS'), since: VERSION_WHEN_EMPTY },
+  CHECK: { required: attachmentVariables, since: '0.4.0' },
+  GC: { required: ['CNI_PATH'], since: '1.1.0' },
+  STATUS: { required: ['CNI_PATH'], since: '1.1.0' },
+};
+
+function isPluginVerb(command: string): command is PluginVerb {
+  return Object.hasOwn(verbs, command);
+}
+
+/** Calls the plugin's function for a verb; that it has none for GC or STATUS is success. */
+export function callVerb(
+  plugin: Plugin,
+  verb: PluginVerb,
+  args: PluginArgs,
+  context: PluginContext,
+): Result | undefined {
+  switch (verb) {
+    case 'ADD':
+      return plugin.add(args, context);
+    case 'DEL':
+      plugin.del(args, context);
+      return undefined;
+    case 'CHECK':
+      plugin.check(args, context);
+      return undefined;
+    case 'GC':
+      plugin.gc?.(args, context);
+      return undefined;
+    case 'STATUS':
+      plugin.status?.(args, context);
+      return undefined;
+  }
+}
 
 /**
  * Runs one plugin for one call of the protocol. readConfig is asked for the parsed stdin once the environment is known to be
@@ -73,16 +81,17 @@ export function runPlugin(
   context: PluginContext,
 ): JsonObject | undefined {
   const command = checkEnvironment(environment);
-  if (command === 'VERSION') return { cniVersion: CURRENT_VERSION, supportedVersions: [...SUPPORTED_VERSIONS] };
-  const rules = verbs.get(command);
-  if (rules === undefined) {
+  if (command === 'VERSION')
+    return { cniVersion: CURRENT_VERSION, supportedVersions: [...SUPPORTED_VERSIONS] };
+  if (!isPluginVerb(command)) {
     throw new CniError(CniCode.InvalidEnvironment, `unknown CNI_COMMAND: ${command}`);
   }
   const config = checkConfig(readConfig());
-  const version = checkVersion(config, command, rules);
+  const version = checkVersion(config, command);
   const args = pluginArgs(environment, config, version);
-  if (command === 'ADD' || command === 'DEL') refuseOwnNamespace(args.netns, environment['CNI_NETNS_OVERRIDE']);
-  const result = asCniError(() => rules.run(plugin, args, context));
+  if (command === 'ADD' || command === 'DEL')
+    refuseOwnNamespace(args.netns, environment['CNI_NETNS_OVERRIDE']);
+  const result = asCniError(() => callVerb(plugin, command, args, context));
   return result === undefined ? undefined : fromResult(result, version);
 }
 
@@ -98,7 +107,7 @@ export function asCniError<T>(run: () => T): T {
 
 function checkEnvironment(environment: Environment): string {
   const command = environment['CNI_COMMAND'] ?? '';
-  const required = verbs.get(command)?.required ?? [];
+  const required = isPluginVerb(command) ? verbs[command].required : [];
   for (const name of required) {
     const value = environment[name] ?? '';
     if (value !== '') checks[name]?.(value);
@@ -151,10 +160,13 @@ function checkConfig(config: unknown): JsonObject {
   return config;
 }
 
-function checkVersion(config: JsonObject, command: string, rules: VerbRules): string {
+function checkVersion(config: JsonObject, command: PluginVerb): string {
   const given = key(config, 'cniVersion') ?? '';
   if (typeof given !== 'string') {
-    throw new CniError(CniCode.DecodeFailure, 'decoding version from network config: cniVersion must be a string');
+    throw new CniError(
+      CniCode.DecodeFailure,
+      'decoding version from network config: cniVersion must be a string',
+    );
   }
   const version = given === '' ? VERSION_WHEN_EMPTY : given;
   try {
@@ -162,7 +174,7 @@ function checkVersion(config: JsonObject, command: string, rules: VerbRules): st
   } catch (error) {
     throw new CniError(CniCode.DecodeFailure, messageOf(error));
   }
-  if (!isAtLeast(version, rules.since)) {
+  if (!isAtLeast(version, verbs[command].since)) {
     throw new CniError(CniCode.IncompatibleVersion, `config version does not allow ${command}`);
   }
   if (!isSupported(version)) {

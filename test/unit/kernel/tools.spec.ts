@@ -20,8 +20,14 @@ describe('iptables text', () => {
     assert.deepEqual([...table.chains], ['PREROUTING', 'CNI-DN-x']);
     assert.equal(table.rules.length, 2);
     assert.ok(table.rules[1]?.words.includes('dnat name: "net" id: "cid"'));
-    assert.equal(hasRule(table, 'PREROUTING', ['-m', 'addrtype', '--dst-type', 'LOCAL', '-j', 'CNI-HOSTPORT-DNAT']), true);
-    assert.equal(hasRule(table, 'OUTPUT', ['-m', 'addrtype', '--dst-type', 'LOCAL', '-j', 'CNI-HOSTPORT-DNAT']), false);
+    assert.equal(
+      hasRule(table, 'PREROUTING', ['-m', 'addrtype', '--dst-type', 'LOCAL', '-j', 'CNI-HOSTPORT-DNAT']),
+      true,
+    );
+    assert.equal(
+      hasRule(table, 'OUTPUT', ['-m', 'addrtype', '--dst-type', 'LOCAL', '-j', 'CNI-HOSTPORT-DNAT']),
+      false,
+    );
   });
 
   it('gives every word back that was written', () => {
@@ -34,7 +40,9 @@ describe('iptables text', () => {
   });
 
   it('takes no line break', () => {
-    assert.throws(() => ruleLine('-A', 'X', ['-s', '1.2.3.4\n-A INPUT -j DROP']), { code: 'INVALID_ARGUMENT' });
+    assert.throws(() => ruleLine('-A', 'X', ['-s', '1.2.3.4\n-A INPUT -j DROP']), {
+      code: 'INVALID_ARGUMENT',
+    });
   });
 });
 
@@ -47,7 +55,9 @@ describe('nft text', () => {
 
   it('is read into rules', () => {
     const rule = { family: 'ip', table: 't', chain: 'c', handle: 7, comment: 'abc', expr: [{ drop: null }] };
-    const text = JSON.stringify({ nftables: [{ metainfo: {} }, { table: {} }, { rule }, { rule: { ...rule, comment: undefined } }] });
+    const text = JSON.stringify({
+      nftables: [{ metainfo: {} }, { table: {} }, { rule }, { rule: { ...rule, comment: undefined } }],
+    });
     assert.deepEqual(parseNftRules(text), [
       { chain: 'c', handle: 7, comment: 'abc', expr: [{ drop: null }] },
       { chain: 'c', handle: 7, comment: '', expr: [{ drop: null }] },
@@ -65,7 +75,10 @@ describe('nft text', () => {
 
 describe('tools', () => {
   it('say when they are not installed', () => {
-    assert.throws(() => runTool('berth-no-such-tool', []), { code: 'NOT_FOUND', message: 'berth-no-such-tool is not installed' });
+    assert.throws(() => runTool('berth-no-such-tool', []), {
+      code: 'NOT_FOUND',
+      message: 'berth-no-such-tool is not installed',
+    });
   });
 
   it('give status, output and errors', () => {

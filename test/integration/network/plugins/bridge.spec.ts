@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import type { JsonObject } from '../../../../src/lib/json.ts';
 import type { Hints } from '../../../../src/network/cni/invoke/invoke.ts';
 import { CniError, type Result, type Verb } from '../../../../src/network/cni/types.ts';
@@ -71,6 +71,7 @@ describe('bridge plugin on the real kernel', () => {
   const veths = (): string[] =>
     host.ip('link').flatMap(({ ifname }) => (String(ifname).startsWith('veth') ? [String(ifname)] : []));
   const port = (): Record<string, unknown> => host.link(veths()[0] ?? '') ?? assert.fail('no port');
+  const isUp = (): boolean => (pod.link('eth0')?.['flags'] as string[]).includes('UP');
   const slaveData = (): Record<string, unknown> =>
     (port()['linkinfo'] as { info_slave_data: Record<string, unknown> }).info_slave_data;
 
@@ -92,10 +93,7 @@ describe('bridge plugin on the real kernel', () => {
       unknown
     >[];
     assert.equal(info?.['broadcast'], '10.99.0.255');
-    assert.deepEqual(
-      [port()['master'], port()['operstate'], pod.link('eth0')?.['operstate']],
-      ['br-test', 'UP', 'UP'],
-    );
+    assert.deepEqual([port()['master'], port()['operstate'], isUp()], ['br-test', 'UP', true]);
     assert.equal(host.sysctl('net/ipv4/ip_forward'), '1');
     assert.equal(host.sysctl('net/ipv6/conf/br-test/accept_ra'), '0');
     assert.equal(host.sysctl(`net/ipv6/conf/${veths()[0] ?? ''}/accept_ra`), '0');
@@ -150,14 +148,14 @@ describe('bridge plugin on the real kernel', () => {
   it('serves a network without addresses', () => {
     const result = add({ ipam: {} });
     assert.deepEqual([result.ips, result.routes, calls], [[], [], []]);
-    assert.equal(pod.link('eth0')?.['operstate'], 'UP');
+    assert.ok(isUp());
     del({ ipam: {} });
     assert.deepEqual([veths(), calls], [[], []]);
   });
 
   it('leaves the container interface down when told to', () => {
     add({ ipam: {}, disableContainerInterface: true });
-    assert.equal(pod.link('eth0')?.['operstate'], 'DOWN');
+    assert.ok(!isUp());
   });
 
   it('sets hairpin mode, isolation, MTU and hardware address', () => {
@@ -342,17 +340,15 @@ describe('bridge plugin on the real kernel', () => {
   });
 
   it('leaves no descriptor open', () => {
-    const descriptors = (): number =>
-      execFileSync('ls', [`/proc/${process.pid}/fd`], { encoding: 'utf8' }).split('\n').length;
-    add();
-    del();
+    const descriptors = (): number => readdirSync('/proc/self/fd').length;
+    const rounds = 20;
     const before = descriptors();
-    for (let round = 0; round < 3; round++) {
-      const result = add();
-      check(result);
-      del();
+    for (let round = 0; round < rounds; round++) {
+      check(add({ ipam: {} }), { ipam: {} });
+      del({ ipam: {} });
       assert.throws(() => add({}, { netns: '/etc/hostname' }));
     }
-    assert.equal(descriptors(), before);
+    // Node itself opens and closes some; a leak would leave one for each round at least.
+    assert.ok(descriptors() - before < rounds / 2, `${before} before, ${descriptors()} after`);
   });
 });

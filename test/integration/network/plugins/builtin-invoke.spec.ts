@@ -6,11 +6,16 @@ import type { JsonObject } from '../../../../src/lib/json.ts';
 import { ExecInvoke } from '../../../../src/network/cni/invoke/exec-invoke.ts';
 import type { PluginRequest } from '../../../../src/network/cni/invoke/invoke.ts';
 import type { Step } from '../../../../src/network/cni/types.ts';
-import { BuiltinInvoke, DelegatedExecutables, pluginJobsModule } from '../../../../src/network/plugins/builtin-invoke.ts';
+import {
+  BuiltinInvoke,
+  DelegatedExecutables,
+  pluginJobsModule,
+} from '../../../../src/network/plugins/builtin-invoke.ts';
 import { Cleanup } from '../../../helpers/cleanup.ts';
 import { Scratch } from '../../../helpers/fixture.ts';
 
-const env = 'FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n';
+const env =
+  'FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n';
 
 describe('built-in plugins on worker threads', () => {
   let cleanup: Cleanup;
@@ -21,7 +26,12 @@ describe('built-in plugins on worker threads', () => {
     cleanup = new Cleanup();
     directory = cleanup.use(await Scratch.create()).path;
     const delegated = new DelegatedExecutables(new ExecInvoke());
-    const pool = new ThreadPool({ name: 'plugins', size: 2, modules: [pluginJobsModule], serve: delegated.serve });
+    const pool = new ThreadPool({
+      name: 'plugins',
+      size: 2,
+      modules: [pluginJobsModule],
+      serve: delegated.serve,
+    });
     cleanup.defer(() => pool.stop());
     invoke = new BuiltinInvoke(pool, delegated);
   });
@@ -30,11 +40,19 @@ describe('built-in plugins on worker threads', () => {
 
   function request(type: string, config: JsonObject, more: Partial<PluginRequest> = {}): PluginRequest {
     const whole = { cniVersion: '1.1.0', name: 'net', type, ...config };
-    const call = { verb: 'ADD', containerId: 'c1', netns: '/run/netns/none', ifName: 'eth0', args: '' } as const;
+    const call = {
+      verb: 'ADD',
+      containerId: 'c1',
+      netns: '/run/netns/none',
+      ifName: 'eth0',
+      args: '',
+    } as const;
     return { ...call, type, path: [directory], config: whole, ...more };
   }
 
-  const hostLocal = (): JsonObject => ({ ipam: { type: 'host-local', subnet: '10.7.0.0/24', dataDir: directory } });
+  const hostLocal = (): JsonObject => ({
+    ipam: { type: 'host-local', subnet: '10.7.0.0/24', dataDir: directory },
+  });
 
   function flannel(): JsonObject {
     writeFileSync(join(directory, 'subnet.env'), env);
@@ -67,7 +85,9 @@ describe('built-in plugins on worker threads', () => {
       message: 'no IP ranges specified',
       provider: 'built-in',
     });
-    await assert.rejects(invoke.invoke(request('host-local', hostLocal(), { ifName: 'a/b' }), { signal }), { code: 4 });
+    await assert.rejects(invoke.invoke(request('host-local', hostLocal(), { ifName: 'a/b' }), { signal }), {
+      code: 4,
+    });
   });
 
   it('keep the addresses of hints and of each other', async () => {
@@ -84,7 +104,9 @@ describe('built-in plugins on worker threads', () => {
   });
 
   it('delegate to executables through the main thread, reporting the step, its process and its secrets masked', async () => {
-    script('cat > "$CNI_PATH/stdin"; echo warned >&2; echo \'{"cniVersion":"1.1.0","ips":[{"address":"10.244.1.9/24"}]}\'');
+    script(
+      'cat > "$CNI_PATH/stdin"; echo warned >&2; echo \'{"cniVersion":"1.1.0","ips":[{"address":"10.244.1.9/24"}]}\'',
+    );
     const steps: Step[] = [];
     const pids: (number | undefined)[] = [];
     const config = { ...flannel(), delegate: { type: 'scripted', password: 'secret' } };
@@ -107,9 +129,15 @@ describe('built-in plugins on worker threads', () => {
   it("give a delegated executable's error its code, and name what is missing", async () => {
     const { signal } = new AbortController();
     script('echo \'{"code":11,"msg":"later","details":"busy"}\'; exit 1');
-    await assert.rejects(invoke.invoke(request('flannel', flannel()), { signal }), { code: 11, message: /later/ });
+    await assert.rejects(invoke.invoke(request('flannel', flannel()), { signal }), {
+      code: 11,
+      message: /later/,
+    });
     const missing = { ...flannel(), delegate: { type: 'nosuch' } };
-    await assert.rejects(invoke.invoke(request('flannel', missing), { signal }), /failed to find plugin "nosuch" in path/);
+    await assert.rejects(
+      invoke.invoke(request('flannel', missing), { signal }),
+      /failed to find plugin "nosuch" in path/,
+    );
   });
 
   it('end with the abort reason once the delegated executable is killed, and the next call works', async () => {

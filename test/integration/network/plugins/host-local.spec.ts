@@ -25,10 +25,22 @@ describe('host-local beside the reference plugin', () => {
   function config(network: string, ipam: JsonObject = {}, more: JsonObject = {}): JsonObject {
     const ranges = [[{ subnet: '10.7.0.0/28' }], [{ subnet: 'fd07::/120', rangeStart: 'fd07::10' }]];
     const routes = [{ dst: '0.0.0.0/0' }, { dst: '10.1.0.0/16', gw: '10.7.0.9' }];
-    return { cniVersion: '1.0.0', name: network, type: 'bridge', ipam: { type: 'host-local', dataDir, ranges, routes, ...ipam }, ...more };
+    return {
+      cniVersion: '1.0.0',
+      name: network,
+      type: 'bridge',
+      ipam: { type: 'host-local', dataDir, ranges, routes, ...ipam },
+      ...more,
+    };
   }
 
-  const call = (network: string, verb: 'ADD' | 'DEL' | 'CHECK', containerId: string, ipam?: JsonObject, args = '') => ({
+  const call = (
+    network: string,
+    verb: 'ADD' | 'DEL' | 'CHECK',
+    containerId: string,
+    ipam?: JsonObject,
+    args = '',
+  ) => ({
     verb,
     type: 'host-local',
     netns: '/run/netns/none',
@@ -39,7 +51,9 @@ describe('host-local beside the reference plugin', () => {
 
   function files(network: string): Record<string, string> {
     const directory = join(dataDir, network);
-    return Object.fromEntries(readdirSync(directory).map((name) => [name, readFileSync(join(directory, name), 'latin1')]));
+    return Object.fromEntries(
+      readdirSync(directory).map((name) => [name, readFileSync(join(directory, name), 'latin1')]),
+    );
   }
 
   it('gives the same results and keeps the same files, call by call', async () => {
@@ -80,7 +94,11 @@ describe('host-local beside the reference plugin', () => {
       const id = what === 'a duplicate' ? 'a' : 'z';
       const ours = await callPlugin(node, 'berth', call('ours', 'ADD', id, ipam, args));
       const theirs = await callPlugin(node, 'reference', call('theirs', 'ADD', id, ipam, args));
-      assert.deepEqual([ours.exitCode, ours.output?.['msg']], [theirs.exitCode, theirs.output?.['msg']], what);
+      assert.deepEqual(
+        [ours.exitCode, ours.output?.['msg']],
+        [theirs.exitCode, theirs.output?.['msg']],
+        what,
+      );
       assert.deepEqual(files('ours'), files('theirs'), what);
     }
   });
@@ -91,7 +109,11 @@ describe('host-local beside the reference plugin', () => {
       await callWell(node, first, call('net', 'ADD', 'a'));
       await callWell(node, second, call('net', 'CHECK', 'a'));
       await callWell(node, second, call('net', 'DEL', 'a'));
-      assert.deepEqual(Object.keys(files('net')).sort(), ['last_reserved_ip.0', 'last_reserved_ip.1', 'lock']);
+      assert.deepEqual(Object.keys(files('net')).sort(), [
+        'last_reserved_ip.0',
+        'last_reserved_ip.1',
+        'lock',
+      ]);
       const check = await callPlugin(node, first, call('net', 'CHECK', 'a'));
       assert.equal(check.output?.['msg'], 'host-local: Failed to find address added by container a');
     });
@@ -109,7 +131,9 @@ describe('host-local beside the reference plugin', () => {
       Array.from({ length: 50 }, (_, index): Promise<unknown> => {
         const provider: Provider | undefined = ([undefined, 'reference', 'berth'] as const)[index % 3];
         if (provider === undefined) return inProcess(index);
-        return callWell(node, provider, call('net', 'ADD', `p${index}`, ipam)).then((output) => addressOf(output));
+        return callWell(node, provider, call('net', 'ADD', `p${index}`, ipam)).then((output) =>
+          addressOf(output),
+        );
       }),
     );
     assert.equal(new Set(answers).size, 50);
@@ -134,9 +158,19 @@ describe('host-local beside the reference plugin', () => {
     const times = { full: [] as number[], empty: [] as number[] };
     addDirectly(full, 'warm', ipam);
     for (let index = 0; index < 200; index += 1) {
-      times.full.push(timed(() => addDirectly(full, `a${index}`, ipam), () => delDirectly(full, `a${index}`, ipam)));
+      times.full.push(
+        timed(
+          () => addDirectly(full, `a${index}`, ipam),
+          () => delDirectly(full, `a${index}`, ipam),
+        ),
+      );
       const elsewhere = { ...ipam, dataDir: emptyDir };
-      times.empty.push(timed(() => addDirectly(empty, `a${index}`, elsewhere), () => delDirectly(empty, `a${index}`, elsewhere)));
+      times.empty.push(
+        timed(
+          () => addDirectly(empty, `a${index}`, elsewhere),
+          () => delDirectly(empty, `a${index}`, elsewhere),
+        ),
+      );
     }
     const ratio = median(times.full) / median(times.empty);
     assert.ok(ratio < 3, `${median(times.full)} ms against ${median(times.empty)} ms`);
@@ -144,7 +178,15 @@ describe('host-local beside the reference plugin', () => {
 
   function args(containerId: string, ipam: JsonObject) {
     const path: string[] = [];
-    return { containerId, netns: '/n', ifName: 'eth0', args: '', path, config: config('net', ipam), prevResult: undefined };
+    return {
+      containerId,
+      netns: '/n',
+      ifName: 'eth0',
+      args: '',
+      path,
+      config: config('net', ipam),
+      prevResult: undefined,
+    };
   }
 
   const context = { hints: {}, delegate: () => undefined, log: () => undefined };
@@ -160,7 +202,7 @@ describe('host-local beside the reference plugin', () => {
 
 function addressOf(output: JsonObject | undefined): string {
   const [first] = (output?.['ips'] ?? []) as JsonObject[];
-  return String(first?.['address']);
+  return first?.['address'] as string;
 }
 
 function timed(...steps: (() => unknown)[]): number {

@@ -21,7 +21,10 @@ describe('masquerading', () => {
 
   async function rules(backend: 'iptables' | 'nftables'): Promise<string> {
     if (backend === 'nftables') return node.run('nft', 'list', 'ruleset');
-    const both = await Promise.all([node.run('iptables-save', '-t', 'nat'), node.run('ip6tables-save', '-t', 'nat')]);
+    const both = await Promise.all([
+      node.run('iptables-save', '-t', 'nat'),
+      node.run('ip6tables-save', '-t', 'nat'),
+    ]);
     return both.join('\n').replaceAll(/^#.*\n/gm, '');
   }
 
@@ -58,7 +61,9 @@ describe('masquerading', () => {
     const masquerades = lines.filter((line) => line.includes('masquerade comment'));
     assert.ok(masquerades.every((line) => comment.test(line)));
     assert.deepEqual(
-      lines.filter((line) => line !== '' && line !== '}').map((line) => line.replace(/ comment "[0-9a-f-]{33}.*$/, '')),
+      lines
+        .filter((line) => line !== '' && line !== '}')
+        .map((line) => line.replace(/ comment "[0-9a-f-]{33}.*$/, '')),
       [
         'table inet cni_plugins_masquerade {',
         'comment "Masquerading for plugins from github.com/containernetworking/plugins"',

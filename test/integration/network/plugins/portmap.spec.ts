@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import type { JsonObject } from '../../../../src/lib/json.ts';
 import { Cleanup } from '../../../helpers/cleanup.ts';
 import { TestNode } from '../../../helpers/node.ts';
-import { callPlugin, callWell, otherOf, type PluginCall, type Provider, providers } from '../../../helpers/plugin-process.ts';
+import {
+  callPlugin,
+  callWell,
+  otherOf,
+  type PluginCall,
+  type Provider,
+  providers,
+} from '../../../helpers/plugin-process.ts';
 
 const netns = '/run/netns/none';
 
@@ -38,8 +45,14 @@ function call(verb: PluginCall['verb'], containerId: string, conf: JsonObject): 
 
 /** The nat tables of iptables without comments and counters. */
 async function iptablesState(node: TestNode): Promise<string[]> {
-  const texts = await Promise.all([node.run('iptables-save', '-t', 'nat'), node.run('ip6tables-save', '-t', 'nat')]);
-  return texts.join('\n').split('\n').filter((line) => !line.startsWith('#'));
+  const texts = await Promise.all([
+    node.run('iptables-save', '-t', 'nat'),
+    node.run('ip6tables-save', '-t', 'nat'),
+  ]);
+  return texts
+    .join('\n')
+    .split('\n')
+    .filter((line) => !line.startsWith('#'));
 }
 
 describe('portmap', () => {
@@ -57,10 +70,17 @@ describe('portmap', () => {
     defaults: {},
     'snat off': { snat: false },
     'another mark': { markMasqBit: 5 },
-    'conditions of iptables': { conditionsV4: ['!', '-d', '192.0.2.0/24'], conditionsV6: ['!', '-d', '2001:db8::/64'] },
+    'conditions of iptables': {
+      conditionsV4: ['!', '-d', '192.0.2.0/24'],
+      conditionsV6: ['!', '-d', '2001:db8::/64'],
+    },
     'more ports than one rule takes': {
       runtimeConfig: {
-        portMappings: Array.from({ length: 20 }, (_, index) => ({ hostPort: 8000 + index, containerPort: 80, protocol: 'tcp' })),
+        portMappings: Array.from({ length: 20 }, (_, index) => ({
+          hostPort: 8000 + index,
+          containerPort: 80,
+          protocol: 'tcp',
+        })),
       },
     },
   };
@@ -81,9 +101,17 @@ describe('portmap', () => {
 
   it('marks whatever comes through a host port with masqAll, which the release of Debian 12 does not know', async () => {
     await callWell(node, 'berth', call('ADD', 'c1', config('5', { masqAll: true })));
-    const rules = (await iptablesState(node)).filter((line) => line.startsWith('-A CNI-DN-') && line.includes(' 8080'));
-    assert.equal(rules.filter((line) => / -p tcp -m tcp --dport 8080 -j CNI-HOSTPORT-SETMARK$/.test(line)).length, 2);
-    assert.equal(rules.some((line) => line.includes(' -s ')), false);
+    const rules = (await iptablesState(node)).filter(
+      (line) => line.startsWith('-A CNI-DN-') && line.includes(' 8080'),
+    );
+    assert.equal(
+      rules.filter((line) => / -p tcp -m tcp --dport 8080 -j CNI-HOSTPORT-SETMARK$/.test(line)).length,
+      2,
+    );
+    assert.equal(
+      rules.some((line) => line.includes(' -s ')),
+      false,
+    );
   });
 
   it('uses a chain for marking that someone else provides', async () => {
@@ -113,7 +141,11 @@ describe('portmap', () => {
 
   const backends: Record<string, (node: TestNode) => Promise<string>> = {
     iptables: async (on) => (await iptablesState(on)).filter((line) => /CNI-DN-|"c\d"/.test(line)).join('\n'),
-    nftables: async (on) => (await on.run('nft', 'list', 'ruleset')).split('\n').filter((line) => /comment "c\d"/.test(line)).join('\n'),
+    nftables: async (on) =>
+      (await on.run('nft', 'list', 'ruleset'))
+        .split('\n')
+        .filter((line) => /comment "c\d"/.test(line))
+        .join('\n'),
   };
   for (const [backend, rulesOf] of Object.entries(backends)) {
     describe(`with ${backend}`, () => {
@@ -126,13 +158,18 @@ describe('portmap', () => {
         assert.notEqual(once, '');
         assert.equal((await add('c1', '5')).exitCode, 0);
         assert.equal(await rulesOf(node), once);
-        for (let time = 0; time < 2; time += 1) await callWell(node, 'berth', call('DEL', 'c1', config('5', { backend })));
+        for (let time = 0; time < 2; time += 1)
+          await callWell(node, 'berth', call('DEL', 'c1', config('5', { backend })));
         assert.equal(await rulesOf(node), '');
       });
 
       it('removes the rules on DEL without mappings, previous result or backend', async () => {
         await add('c1', '5');
-        await callWell(node, 'berth', call('DEL', 'c1', { cniVersion: '1.0.0', name: 'net', type: 'portmap' }));
+        await callWell(
+          node,
+          'berth',
+          call('DEL', 'c1', { cniVersion: '1.0.0', name: 'net', type: 'portmap' }),
+        );
         assert.equal(await rulesOf(node), '');
       });
 
@@ -157,7 +194,8 @@ describe('portmap', () => {
         await add('c1', '5');
         const check = call('CHECK', 'c1', config('5', { backend }));
         await callWell(node, 'berth', check);
-        if (backend === 'nftables') await node.run('nft', 'flush', 'chain', 'ip', 'cni_hostport', 'hostports');
+        if (backend === 'nftables')
+          await node.run('nft', 'flush', 'chain', 'ip', 'cni_hostport', 'hostports');
         else await node.run('iptables', '-t', 'nat', '-F', 'CNI-HOSTPORT-DNAT');
         assert.equal((await callPlugin(node, 'berth', check)).exitCode, 1);
       });
@@ -166,7 +204,9 @@ describe('portmap', () => {
 
   it('writes the nftables rules that the reference plugin writes', async () => {
     await callWell(node, 'berth', call('ADD', 'c1', config('5', { backend: 'nftables' })));
-    const table = (await node.run('nft', 'list', 'table', 'ip', 'cni_hostport')).split('\n').map((line) => line.trim());
+    const table = (await node.run('nft', 'list', 'table', 'ip', 'cni_hostport'))
+      .split('\n')
+      .map((line) => line.trim());
     assert.deepEqual(
       table.filter((line) => line !== '' && line !== '}'),
       [
@@ -208,8 +248,12 @@ describe('portmap', () => {
 
   it('changes nothing when the rules are refused', async () => {
     const before = await iptablesState(node);
-    const { output } = await callPlugin(node, 'berth', call('ADD', 'c1', config('5', { conditionsV6: ['-m', 'nosuchmatch'] })));
-    assert.match(String(output?.['msg']), /ip6tables-restore refused the rules/);
+    const { output } = await callPlugin(
+      node,
+      'berth',
+      call('ADD', 'c1', config('5', { conditionsV6: ['-m', 'nosuchmatch'] })),
+    );
+    assert.match(output?.['msg'] as string, /ip6tables-restore refused the rules/);
     const left = (await iptablesState(node)).filter((line) => line.includes('CNI-DN-'));
     assert.deepEqual(left, []);
     assert.ok(before.length > 0);
@@ -244,7 +288,16 @@ describe('portmap on the wire', () => {
     it(`forgets known flows to a UDP host port on ${verb}, and no others`, async () => {
       if (verb === 'DEL') await callWell(node, 'berth', call('ADD', 'c1', config('5')));
       for (const port of ['53', '54']) {
-        const to = ['--orig-src', '10.9.9.9', '--orig-dst', '10.88.0.1', '--orig-port-src', '4000', '--orig-port-dst', port];
+        const to = [
+          '--orig-src',
+          '10.9.9.9',
+          '--orig-dst',
+          '10.88.0.1',
+          '--orig-port-src',
+          '4000',
+          '--orig-port-dst',
+          port,
+        ];
         await node.run('conntrack', '-I', '-p', 'udp', '-t', '60', ...to);
       }
       await callWell(node, 'berth', call(verb, 'c1', config('5')));

@@ -52,10 +52,27 @@ describe('addresses', () => {
   });
 
   it('refuses what Go refuses', () => {
-    for (const text of ['', '10.0.0', '10.0.0.256', '010.0.0.1', 'fe80::1%eth0', 'x', '1::2::3', '10.0.0.1/8']) {
+    for (const text of [
+      '',
+      '10.0.0',
+      '10.0.0.256',
+      '010.0.0.1',
+      'fe80::1%eth0',
+      'x',
+      '1::2::3',
+      '10.0.0.1/8',
+    ]) {
       assert.equal(parseAddress(text), undefined, text);
     }
-    for (const text of ['10.0.0.1', '10.0.0.1/33', '10.0.0.1/08', '::/129', '/24', '10.0.0.0/-1', '10.0.0.0/8/8']) {
+    for (const text of [
+      '10.0.0.1',
+      '10.0.0.1/33',
+      '10.0.0.1/08',
+      '::/129',
+      '/24',
+      '10.0.0.0/-1',
+      '10.0.0.0/8/8',
+    ]) {
       assert.equal(parseCidr(text), undefined, text);
     }
   });

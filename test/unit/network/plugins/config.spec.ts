@@ -28,10 +28,21 @@ describe('plugin configuration', () => {
   });
 
   it('names the key that holds a wrong type', () => {
-    assert.throws(() => stringAt({ name: 5 }, 'name'), { code: 6, message: 'invalid name: must be a string' });
-    assert.throws(() => booleanAt({ snat: 'yes' }, 'snat'), { code: 6, message: 'invalid snat: must be true or false' });
-    assert.throws(() => integerAt({ mtu: 1.5 }, 'mtu'), { code: 6, message: 'invalid mtu: must be an integer' });
-    assert.throws(() => arrayAt({ ips: {} }, 'ips', 'args.cni.ips'), { message: 'invalid args.cni.ips: must be an array' });
+    assert.throws(() => stringAt({ name: 5 }, 'name'), {
+      code: 6,
+      message: 'invalid name: must be a string',
+    });
+    assert.throws(() => booleanAt({ snat: 'yes' }, 'snat'), {
+      code: 6,
+      message: 'invalid snat: must be true or false',
+    });
+    assert.throws(() => integerAt({ mtu: 1.5 }, 'mtu'), {
+      code: 6,
+      message: 'invalid mtu: must be an integer',
+    });
+    assert.throws(() => arrayAt({ ips: {} }, 'ips', 'args.cni.ips'), {
+      message: 'invalid args.cni.ips: must be an array',
+    });
     assert.throws(() => stringsAt({ ips: ['a', 1] }, 'ips'), { message: 'invalid ips[1]: must be a string' });
   });
 
@@ -46,11 +57,17 @@ describe('plugin configuration', () => {
   it('reads CNI_ARGS as the reference library does', () => {
     assert.deepEqual(cniArgs('', ['IP']), {});
     assert.equal(cniArgs('IgnoreUnknown=1;K8S_POD_NAME=x;IP=10.0.0.1', ['IP'])['IP'], '10.0.0.1');
-    assert.throws(() => cniArgs('FOO=bar;IP=1.2.3.4', ['IP']), { code: 999, message: 'ARGS: unknown args ["FOO=bar"]' });
+    assert.throws(() => cniArgs('FOO=bar;IP=1.2.3.4', ['IP']), {
+      code: 999,
+      message: 'ARGS: unknown args ["FOO=bar"]',
+    });
     assert.throws(() => cniArgs('IgnoreUnknown=0;FOO=bar', ['IP']), /unknown args/);
     assert.throws(() => cniArgs('IP', ['IP']), { message: 'ARGS: invalid pair "IP"' });
     assert.throws(() => cniArgs('IP=a=b', ['IP']), { message: 'ARGS: invalid pair "IP=a=b"' });
-    assert.throws(() => cniArgs('IgnoreUnknown=maybe;X=1', []), /boolean unmarshal error: invalid input maybe/);
+    assert.throws(
+      () => cniArgs('IgnoreUnknown=maybe;X=1', []),
+      /boolean unmarshal error: invalid input maybe/,
+    );
   });
 
   it('reads valid attachments under either name, and knows none from an empty list', () => {

@@ -5,7 +5,10 @@ import { createContext, type ExecutableReply, type Place } from '../../../../src
 import type { Plugin } from '../../../../src/network/plugins/plugin.ts';
 import { type Call, fakePlugin, pluginArgs, someResult } from './fake-plugin.ts';
 
-function place(plugins: readonly Plugin[], executable: ExecutableReply): Place & { steps: Step[]; requests: PluginRequest[] } {
+function place(
+  plugins: readonly Plugin[],
+  executable: ExecutableReply,
+): Place & { steps: Step[]; requests: PluginRequest[] } {
   const steps: Step[] = [];
   const requests: PluginRequest[] = [];
   return {
@@ -45,7 +48,11 @@ describe('delegation', () => {
   it('runs the executable when the built-in does not understand a key', () => {
     const calls: Call[] = [];
     const output = { cniVersion: '1.0.0', ips: [{ address: '10.9.0.2/24' }] };
-    const where = place([fakePlugin('ipam', calls)], { outcome: { output }, provider: '/opt/ipam', stderr: 'hm' });
+    const where = place([fakePlugin('ipam', calls)], {
+      outcome: { output },
+      provider: '/opt/ipam',
+      stderr: 'hm',
+    });
     const result = createContext('bridge', where).delegate('ipam', 'ADD', pluginArgs({ strange: true }));
     assert.deepEqual(result?.ips, output.ips);
     assert.equal(calls.length, 0);
@@ -58,7 +65,8 @@ describe('delegation', () => {
     const where = place([fakePlugin('ipam', [])], notFound);
     assert.throws(() => createContext('bridge', where).delegate('ipam', 'ADD', pluginArgs({ strange: 1 })), {
       name: 'CniError',
-      message: /^built-in plugin "ipam" does not understand key "strange", and its executable is missing: failed to find/,
+      message:
+        /^built-in plugin "ipam" does not understand key "strange", and its executable is missing: failed to find/,
     });
     assert.match(where.steps[0]?.error ?? '', /strange/);
   });
@@ -68,12 +76,19 @@ describe('delegation', () => {
       throw new CniError(11, 'try again');
     });
     const where = place([failing], notFound);
-    assert.throws(() => createContext('bridge', where).delegate('ipam', 'DEL', pluginArgs({})), { code: 11, message: 'try again' });
+    assert.throws(() => createContext('bridge', where).delegate('ipam', 'DEL', pluginArgs({})), {
+      code: 11,
+      message: 'try again',
+    });
     assert.deepEqual([where.steps[0]?.code, where.steps[0]?.error], [11, 'try again']);
   });
 
   it('blames an executable for a result that is none', () => {
-    const where = place([], { outcome: { output: { ips: [{ address: 7 }] } }, provider: '/opt/ipam', stderr: '' });
+    const where = place([], {
+      outcome: { output: { ips: [{ address: 7 }] } },
+      provider: '/opt/ipam',
+      stderr: '',
+    });
     assert.throws(() => createContext('bridge', where).delegate('ipam', 'ADD', pluginArgs({})), CniError);
     assert.equal(where.steps[0]?.provider, '/opt/ipam');
   });

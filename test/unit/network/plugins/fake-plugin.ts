@@ -19,10 +19,12 @@ export const someResult: Result = {
 
 /** A plugin that records its calls, and fails with what `fail` throws. */
 export function fakePlugin(type: string, calls: Call[], fail: () => void = () => undefined): Plugin {
-  const record = (verb: Verb) => (args: PluginArgs): void => {
-    calls.push({ verb, type, args });
-    fail();
-  };
+  const record =
+    (verb: Verb) =>
+    (args: PluginArgs): void => {
+      calls.push({ verb, type, args });
+      fail();
+    };
   return {
     type,
     unknownKey: (config: JsonObject) => ('strange' in config ? 'strange' : undefined),

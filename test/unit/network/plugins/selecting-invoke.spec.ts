@@ -13,11 +13,18 @@ function failing(error: Error): Invoke {
   return { invoke: () => Promise.reject(error) };
 }
 
-function request(config: PluginRequest['config'], verb: PluginRequest['verb'] = 'ADD', type = 'fake'): PluginRequest {
+function request(
+  config: PluginRequest['config'],
+  verb: PluginRequest['verb'] = 'ADD',
+  type = 'fake',
+): PluginRequest {
   return { verb, type, containerId: 'c', netns: '/n', ifName: 'eth0', args: '', path: ['/opt'], config };
 }
 
-function choose(builtin: 'auto' | 'never', executables = serving('/opt/fake')): (request: PluginRequest) => Promise<string> {
+function choose(
+  builtin: 'auto' | 'never',
+  executables = serving('/opt/fake'),
+): (request: PluginRequest) => Promise<string> {
   const registry = new Map([['fake', fakePlugin('fake', [])]]);
   const invoke = new SelectingInvoke({ builtin, registry, builtins: serving('built-in'), executables });
   const { signal } = new AbortController();

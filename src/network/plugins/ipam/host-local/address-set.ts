@@ -50,7 +50,8 @@ export class AddressSet {
     while (value <= to.value) {
       const at = value >> CHUNK_BITS;
       const chunk = chunks.get(at);
-      const bit = chunk === undefined ? Number(value & CHUNK_MASK) : firstClear(chunk, Number(value & CHUNK_MASK));
+      const bit =
+        chunk === undefined ? Number(value & CHUNK_MASK) : firstClear(chunk, Number(value & CHUNK_MASK));
       if (bit < CHUNK_SIZE) {
         const found = (at << CHUNK_BITS) | BigInt(bit);
         return found <= to.value ? { family: from.family, value: found } : undefined;

@@ -29,7 +29,11 @@ export function stretches(set: RangeSet, last: Address | undefined): Stretch[] {
   const whole = (each: Range): Stretch => ({ range: each, from: each.start, to: each.end });
   if (last === undefined || range === undefined) return set.map(whole);
   const others = [...set.slice(at + 1), ...set.slice(0, at)].map(whole);
-  return [{ range, from: offset(last, 1n), to: range.end }, ...others, { range, from: range.start, to: last }];
+  return [
+    { range, from: offset(last, 1n), to: range.end },
+    ...others,
+    { range, from: range.start, to: last },
+  ];
 }
 
 /** The first address along the stretches that is free, is no gateway and is not withheld. */
@@ -58,7 +62,9 @@ export function allocate(
   claim: Claim,
 ): ResultIp {
   const { range, address } =
-    requested === undefined ? takeNext(reservations, set, index, claim) : takeRequested(reservations, set, index, requested, claim);
+    requested === undefined
+      ? takeNext(reservations, set, index, claim)
+      : takeRequested(reservations, set, index, requested, claim);
   return {
     address: formatCidr({ address, prefix: range.subnet.prefix }),
     gateway: formatAddress(range.gateway),
@@ -72,7 +78,9 @@ interface Taken {
 
 function takeNext(reservations: Reservations, set: RangeSet, index: number, claim: Claim): Taken {
   const { containerId, ifName, withheld } = claim;
-  const held = reservations.of(containerId, ifName).find(({ address }) => address !== undefined && rangeOf(set, address));
+  const held = reservations
+    .of(containerId, ifName)
+    .find(({ address }) => address !== undefined && rangeOf(set, address));
   if (held !== undefined) {
     throw failure(`${held.name} has been allocated to ${containerId}, duplicate allocation is not allowed`);
   }
@@ -85,12 +93,19 @@ function takeNext(reservations: Reservations, set: RangeSet, index: number, clai
   }
 }
 
-function takeRequested(reservations: Reservations, set: RangeSet, index: number, address: Address, claim: Claim): Taken {
+function takeRequested(
+  reservations: Reservations,
+  set: RangeSet,
+  index: number,
+  address: Address,
+  claim: Claim,
+): Taken {
   const text = formatAddress(address);
   const range = rangeOf(set, address);
   if (range === undefined) throw failure(`${text} not in range set ${setText(set)}`);
   if (sameAddress(address, range.gateway)) throw failure(`requested ip ${text} is subnet's gateway`);
-  const isFree = !claim.withheld.has(text) && reservations.reserve(address, claim.containerId, claim.ifName, index);
+  const isFree =
+    !claim.withheld.has(text) && reservations.reserve(address, claim.containerId, claim.ifName, index);
   if (!isFree) throw failure(`requested IP address ${text} is not available in range set ${setText(set)}`);
   return { range, address };
 }

@@ -31,7 +31,14 @@ export interface HostLocalConf {
 const DEFAULT_DATA_DIR = '/var/lib/cni/networks';
 
 const rangeKeys: KnownKeys = { subnet: true, rangeStart: true, rangeEnd: true, gateway: true };
-const ipamKeys: KnownKeys = { type: true, ...rangeKeys, ranges: rangeKeys, routes: true, dataDir: true, resolvConf: true };
+const ipamKeys: KnownKeys = {
+  type: true,
+  ...rangeKeys,
+  ranges: rangeKeys,
+  routes: true,
+  dataDir: true,
+  resolvConf: true,
+};
 
 /** Only the ipam object is ours: the rest of the configuration belongs to the plugin that delegates. */
 export function unknownKey(config: JsonObject): string | undefined {
@@ -77,7 +84,9 @@ function requestedAddresses(config: JsonObject, runtime: JsonObject, args: strin
   return [
     ...(ip === '' ? [] : [requestedAddress(ip, 'CNI_ARGS IP')]),
     ...(stringsAt(cni, 'ips', 'args.cni.ips') ?? []).map((text) => requestedAddress(text, 'args.cni.ips')),
-    ...(stringsAt(runtime, 'ips', 'runtimeConfig.ips') ?? []).map((text) => requestedAddress(text, 'runtimeConfig.ips')),
+    ...(stringsAt(runtime, 'ips', 'runtimeConfig.ips') ?? []).map((text) =>
+      requestedAddress(text, 'runtimeConfig.ips'),
+    ),
   ];
 }
 

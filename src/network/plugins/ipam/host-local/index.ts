@@ -51,11 +51,13 @@ function allocateAll(
   const ips: ResultIp[] = [];
   try {
     for (const [index, set] of sets.entries()) {
-      const [text, address] = [...wanted].find(([, each]) => set.some((range) => rangeContains(range, each))) ?? [];
+      const [text, address] =
+        [...wanted].find(([, each]) => set.some((range) => rangeContains(range, each))) ?? [];
       if (text !== undefined) wanted.delete(text);
       ips.push(allocateOne(reservations, set, index, address, claim));
     }
-    if (wanted.size > 0) throw failure(`failed to allocate all requested IPs: ${[...wanted.keys()].join(' ')}`);
+    if (wanted.size > 0)
+      throw failure(`failed to allocate all requested IPs: ${[...wanted.keys()].join(' ')}`);
     return ips;
   } catch (error) {
     giveBack(reservations, ips);
@@ -124,7 +126,9 @@ function gc(directories: Directories, args: PluginArgs, context: PluginContext):
   if (valid === undefined) return;
   using reservations = directories.open(networkDirectory(args.config), false);
   if (reservations === undefined) return;
-  const owners = new Set(valid.flatMap(({ containerId, ifName }) => [`${containerId}\r\n${ifName}`, containerId]));
+  const owners = new Set(
+    valid.flatMap(({ containerId, ifName }) => [`${containerId}\r\n${ifName}`, containerId]),
+  );
   for (const reservation of [...reservations.index.all()]) {
     const { name, address, owner, mtimeMs } = reservation;
     const isStale = owner === '' ? Date.now() - mtimeMs > OWNERLESS_AFTER_MS : !owners.has(owner);

@@ -105,7 +105,8 @@ function decodeAddress(object: JsonObject, name: string, path: string): Address 
 function canonicalSet(decoded: readonly DecodedRange[]): RangeSet {
   if (decoded.length === 0) throw new Error('empty range set');
   const set = decoded.map(canonicalRange);
-  if (set.some((range) => range.start.family !== set[0]?.start.family)) throw new Error('mixed address families');
+  if (set.some((range) => range.start.family !== set[0]?.start.family))
+    throw new Error('mixed address families');
   for (const [index, range] of set.entries()) {
     const other = set.slice(index + 1).find((later) => overlap(range, later));
     if (other !== undefined) throw new Error(`subnets ${rangeText(range)} and ${rangeText(other)} overlap`);
@@ -124,9 +125,11 @@ function canonicalRange({ subnet, start, end, gateway }: DecodedRange): Range {
     const wanted = `For a subnet mask of length ${subnet.prefix} the network address is ${formatAddress(network)}`;
     throw new Error(`Network has host bits set. ${wanted}`);
   }
-  if (start !== undefined && !(inNetwork(start, subnet) && isAtMost(start, end))) throw outside('RangeStart', start, subnet);
+  if (start !== undefined && !(inNetwork(start, subnet) && isAtMost(start, end)))
+    throw outside('RangeStart', start, subnet);
   const first = start ?? offset(network, 1n);
-  if (end !== undefined && !(inNetwork(end, subnet) && isAtMost(first, end))) throw outside('RangeEnd', end, subnet);
+  if (end !== undefined && !(inNetwork(end, subnet) && isAtMost(first, end)))
+    throw outside('RangeEnd', end, subnet);
   const last = end ?? offset(lastOf(subnet), network.family === 4 ? -1n : 0n);
   return { subnet, start: first, end: last, gateway: gateway ?? offset(network, 1n) };
 }

@@ -9,7 +9,9 @@
 import {
   closeSync,
   existsSync,
+  constants,
   fstatSync,
+  ftruncateSync,
   linkSync,
   mkdirSync,
   openSync,
@@ -17,7 +19,6 @@ import {
   statSync,
   unlinkSync,
   utimesSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { isErrno } from '../../../../lib/errors.ts';
@@ -118,7 +119,7 @@ export class Reservations implements Disposable {
       unlinkSync(unnamed);
     }
     this.index.add({ name, address, owner, ino, mtimeMs });
-    writeFileSync(`${this.path}/${LAST_RESERVED}${set}`, name, { mode: 0o600 });
+    overwrite(`${this.path}/${LAST_RESERVED}${set}`, name);
     return true;
   }
 
@@ -156,6 +157,17 @@ function writeOwner(path: string, owner: string): { ino: number; mtimeMs: number
   } catch (error) {
     unlinkSync(path);
     throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Not truncated before it is written: ext4 brings such a file to disk when it is closed, which takes longer than all the rest. */
+function overwrite(path: string, text: string): void {
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+  try {
+    writeSync(fd, text, 0);
+    ftruncateSync(fd, text.length);
   } finally {
     closeSync(fd);
   }

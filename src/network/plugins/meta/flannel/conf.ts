@@ -1,6 +1,15 @@
 import { isJsonObject, type JsonObject } from '../../../../lib/json.ts';
 import type { PluginConf } from '../../../cni/types.ts';
-import { arrayAt, failure, firstUnknownKey, type KnownKeys, key, objectAt, protocolKeys, stringAt } from '../../config.ts';
+import {
+  arrayAt,
+  failure,
+  firstUnknownKey,
+  type KnownKeys,
+  key,
+  objectAt,
+  protocolKeys,
+  stringAt,
+} from '../../config.ts';
 import type { SubnetEnv } from './subnet-env.ts';
 
 export interface FlannelConf {
@@ -50,7 +59,11 @@ export function parseConf(config: JsonObject): FlannelConf {
 }
 
 /** The configuration that the delegate gets: the given one, completed by what flanneld says of this node. */
-export function renderDelegate(config: JsonObject, { delegate, ipam }: FlannelConf, env: SubnetEnv): PluginConf {
+export function renderDelegate(
+  config: JsonObject,
+  { delegate, ipam }: FlannelConf,
+  env: SubnetEnv,
+): PluginConf {
   const type = stringAt(delegate, 'type') ?? 'bridge';
   const runtimeConfig = key(config, 'runtimeConfig');
   const cniVersion = stringAt(config, 'cniVersion') ?? '';

@@ -33,22 +33,32 @@ function del(args: PluginArgs, context: PluginContext): void {
   const dataDir = dataDirOf(args.config);
   const scratch = readScratch(dataDir, args.containerId);
   if (scratch.state === 'absent') return;
-  const delegate = scratch.state === 'good' ? scratch.conf : renderAnew(args, dataDir, scratch.problem, context);
+  const delegate =
+    scratch.state === 'good' ? scratch.conf : renderAnew(args, dataDir, scratch.problem, context);
   if (delegate === undefined) return;
   const config = withPrevious(delegate, args.config);
   context.delegate(delegate.type, 'DEL', { ...args, config });
   removeScratch(dataDir, args.containerId);
 }
 
-function renderAnew(args: PluginArgs, dataDir: string, problem: string, context: PluginContext): PluginConf | undefined {
+function renderAnew(
+  args: PluginArgs,
+  dataDir: string,
+  problem: string,
+  context: PluginContext,
+): PluginConf | undefined {
   const path = quarantineScratch(dataDir, args.containerId);
-  context.log(`failed to read the scratch file of container "${args.containerId}": ${problem}; it is kept as ${path}`);
+  context.log(
+    `failed to read the scratch file of container "${args.containerId}": ${problem}; it is kept as ${path}`,
+  );
   try {
     const delegate = render(args.config, parseConf(args.config));
     writeScratch(dataDir, args.containerId, delegate);
     return delegate;
   } catch (error) {
-    context.log(`failed to render its configuration anew, its address may be left reserved: ${messageOf(error)}`);
+    context.log(
+      `failed to render its configuration anew, its address may be left reserved: ${messageOf(error)}`,
+    );
     return undefined;
   }
 }

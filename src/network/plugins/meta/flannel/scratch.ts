@@ -2,7 +2,16 @@
  * The rendered configuration of each attachment's delegate, kept for its DEL: by then the subnet may be another one.
  * The file is the reference plugin's: `<dataDir>/<container id>`, the object as JSON.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { isErrno, messageOf } from '../../../../lib/errors.ts';
 import { isJsonObject } from '../../../../lib/json.ts';
 import type { PluginConf } from '../../../cni/types.ts';
@@ -45,7 +54,8 @@ export function readScratch(dataDir: string, containerId: string): Scratch {
   try {
     const value: unknown = JSON.parse(readFileSync(`${dataDir}/${containerId}`, 'utf8'));
     const type = isJsonObject(value) ? value['type'] : undefined;
-    if (!isJsonObject(value) || typeof type !== 'string') return { state: 'unreadable', problem: 'not a plugin configuration' };
+    if (!isJsonObject(value) || typeof type !== 'string')
+      return { state: 'unreadable', problem: 'not a plugin configuration' };
     return { state: 'good', conf: { ...value, type } };
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return { state: 'absent' };

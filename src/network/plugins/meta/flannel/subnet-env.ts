@@ -35,7 +35,11 @@ export function parseSubnetEnv(text: string, path: string): SubnetEnv {
     if (equals < 0) throw new Error(`${path} line ${index + 1}: no "=" in ${JSON.stringify(line)}`);
     values.set(line.slice(0, equals).trim(), line.slice(equals + 1).trim());
   }
-  const many = (name: string): string[] => (values.get(name) ?? '').split(',').filter((part) => part !== '').map((part) => network(part, name));
+  const many = (name: string): string[] =>
+    (values.get(name) ?? '')
+      .split(',')
+      .filter((part) => part !== '')
+      .map((part) => network(part, name));
   const networks = [...many('FLANNEL_NETWORK'), ...many('FLANNEL_IPV6_NETWORK')];
   const subnets = [...many('FLANNEL_SUBNET').slice(0, 1), ...many('FLANNEL_IPV6_SUBNET').slice(0, 1)];
   const mtu = values.get('FLANNEL_MTU');
@@ -58,6 +62,8 @@ export function loadSubnetEnv(path: string): SubnetEnv {
     return parseSubnetEnv(readFileSync(path, 'utf8'), path);
   } catch (error) {
     const cause = messageOf(error);
-    throw failure(`failed to load flannel 'subnet.env' file: ${cause}. Check the flannel pod log for this node.`);
+    throw failure(
+      `failed to load flannel 'subnet.env' file: ${cause}. Check the flannel pod log for this node.`,
+    );
   }
 }

@@ -89,7 +89,8 @@ function parseBackend(name: string | undefined): Backend | undefined {
 /** Conditions become part of a rule as they are; what would end the rule may not be in them. */
 function conditionsAt(config: JsonObject, name: string): string[] {
   const conditions = stringsAt(config, name) ?? [];
-  if (conditions.some((condition) => /[\n\r;]/.test(condition))) throw badValue(name, 'line break or semicolon');
+  if (conditions.some((condition) => /[\n\r;]/.test(condition)))
+    throw badValue(name, 'line break or semicolon');
   return conditions;
 }
 
@@ -97,7 +98,9 @@ function conditionsAt(config: JsonObject, name: string): string[] {
 export function parseMappings(config: JsonObject): Mapping[] {
   const runtime = objectAt(config, 'runtimeConfig') ?? {};
   const path = 'runtimeConfig.portMappings';
-  return (arrayAt(runtime, 'portMappings', path) ?? []).map((item, index) => parseMapping(item, `${path}[${index}]`));
+  return (arrayAt(runtime, 'portMappings', path) ?? []).map((item, index) =>
+    parseMapping(item, `${path}[${index}]`),
+  );
 }
 
 const MAX_PORT = 65_535;
@@ -106,7 +109,8 @@ function parseMapping(item: Json, path: string): Mapping {
   if (!isJsonObject(item)) throw wrongType(path, 'an object');
   const containerPort = integerAt(item, 'containerPort', `${path}.containerPort`) ?? 0;
   const hostPort = integerAt(item, 'hostPort', `${path}.hostPort`) ?? 0;
-  if (containerPort <= 0 || containerPort > MAX_PORT) throw failure(`Invalid container port number: ${containerPort}`);
+  if (containerPort <= 0 || containerPort > MAX_PORT)
+    throw failure(`Invalid container port number: ${containerPort}`);
   if (hostPort <= 0 || hostPort > MAX_PORT) throw failure(`Invalid host port number: ${hostPort}`);
   const protocol = (stringAt(item, 'protocol', `${path}.protocol`) ?? '').toLowerCase() || 'tcp';
   if (!['tcp', 'udp', 'sctp', 'dccp', 'udplite'].includes(protocol)) {
@@ -137,7 +141,9 @@ export function chooseBackend(conf: PortmapConf, detect: () => Backend): Backend
   ];
   if (wrong.length === 0) return backend;
   const other = backend === 'iptables' ? 'nftables' : 'iptables';
-  throw failure(`${backend} backend was requested but configuration contains ${other}-specific options [${wrong.join(' ')}]`);
+  throw failure(
+    `${backend} backend was requested but configuration contains ${other}-specific options [${wrong.join(' ')}]`,
+  );
 }
 
 /** Conditions of iptables begin with a hyphen or an exclamation mark, those of nftables never do. */

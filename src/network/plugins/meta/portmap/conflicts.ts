@@ -17,7 +17,9 @@ type HostPort = Pick<Mapping, 'protocol' | 'hostIp' | 'hostPort'>;
 
 /** `tcp/8080`, `tcp/127.0.0.1/8080`. */
 function portText({ protocol, hostIp, hostPort }: HostPort): string {
-  return hostIp === undefined ? `${protocol}/${hostPort}` : `${protocol}/${formatAddress(hostIp)}/${hostPort}`;
+  return hostIp === undefined
+    ? `${protocol}/${hostPort}`
+    : `${protocol}/${formatAddress(hostIp)}/${hostPort}`;
 }
 
 /** True when a packet could be meant for either. */
@@ -35,18 +37,27 @@ export function refuseConflicts(
   live: readonly LiveMapping[],
   self: { readonly containerId: string; readonly address: Address },
 ): void {
-  const others = live.filter(({ containerId, target }) => containerId !== self.containerId && !sameAddress(target, self.address));
+  const others = live.filter(
+    ({ containerId, target }) => containerId !== self.containerId && !sameAddress(target, self.address),
+  );
   for (const mapping of wanted) {
     const other = others.find((each) => collide(mapping, each));
     if (other === undefined) continue;
     const target = formatAddress(other.target);
-    throw failure(`host port ${portText(mapping)} is already mapped to container "${other.containerId}" (${target})`);
+    throw failure(
+      `host port ${portText(mapping)} is already mapped to container "${other.containerId}" (${target})`,
+    );
   }
 }
 
 /** Containers whose rules lead to our address: leftovers, to be removed with the same transaction. */
-export function staleOwners(live: readonly LiveMapping[], self: { readonly containerId: string; readonly address: Address }): string[] {
-  const stale = live.filter(({ containerId, target }) => containerId !== self.containerId && sameAddress(target, self.address));
+export function staleOwners(
+  live: readonly LiveMapping[],
+  self: { readonly containerId: string; readonly address: Address },
+): string[] {
+  const stale = live.filter(
+    ({ containerId, target }) => containerId !== self.containerId && sameAddress(target, self.address),
+  );
   return [...new Set(stale.map(({ containerId }) => containerId))];
 }
 

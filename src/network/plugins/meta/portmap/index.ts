@@ -8,7 +8,15 @@ import { formatAddress } from '../../address.ts';
 import { failure, stringAt } from '../../config.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import type { Forwarding, PortmapBackend } from './backend.ts';
-import { type Backend, chooseBackend, containerAddresses, type Mapping, parseConf, parseMappings, unknownKey } from './conf.ts';
+import {
+  type Backend,
+  chooseBackend,
+  containerAddresses,
+  type Mapping,
+  parseConf,
+  parseMappings,
+  unknownKey,
+} from './conf.ts';
 import { refuseWithheld } from './conflicts.ts';
 import { iptablesBackend } from './iptables-backend.ts';
 import { enableLocalnetRouting } from './localnet.ts';
@@ -17,7 +25,10 @@ import { nftablesBackend } from './nftables-backend.ts';
 
 export const portmap: Plugin = { type: 'portmap', unknownKey, add, del, check };
 
-const backends: Readonly<Record<Backend, PortmapBackend>> = { iptables: iptablesBackend, nftables: nftablesBackend };
+const backends: Readonly<Record<Backend, PortmapBackend>> = {
+  iptables: iptablesBackend,
+  nftables: nftablesBackend,
+};
 
 /** iptables where it can be used, else nftables; as the reference plugin decides. */
 function detectBackend(): Backend {
@@ -66,7 +77,9 @@ function flushUdp(mappings: () => readonly Mapping[], context: PluginContext): v
   try {
     const udp = mappings().filter(({ protocol }) => protocol === 'udp');
     for (const family of [4, 6] as const) {
-      const ports = udp.filter((mapping) => (mapping.family ?? family) === family).map(({ hostPort }) => hostPort);
+      const ports = udp
+        .filter((mapping) => (mapping.family ?? family) === family)
+        .map(({ hostPort }) => hostPort);
       if (ports.length > 0) deleteUdpEntries(family, ports);
     }
   } catch (error) {

@@ -34,8 +34,14 @@ function forward({ conf, containerId, addresses }: Forwarding): void {
     const self = { containerId, address: cidr.address };
     refuseConflicts(mappingsOf(conf, cidr.address.family), live, self);
     const own = chainName('DN-', conf.network, containerId);
-    const stale = [own, ...staleChains(table, staleOwners(live, self))].flatMap((chain) => removalOf(table, chain));
-    restoreTable(cidr.address.family, 'nat', [...stale, ...sharedLines(conf, table), ...ownLines(conf, containerId, cidr)]);
+    const stale = [own, ...staleChains(table, staleOwners(live, self))].flatMap((chain) =>
+      removalOf(table, chain),
+    );
+    restoreTable(cidr.address.family, 'nat', [
+      ...stale,
+      ...sharedLines(conf, table),
+      ...ownLines(conf, containerId, cidr),
+    ]);
   }
 }
 
@@ -49,8 +55,12 @@ function sharedLines(conf: PortmapConf, table: SavedTable): string[] {
   const chains = masquerading ? [SET_MARK, MASQ, DNAT] : [DNAT];
   return [
     ...chains.filter((chain) => !table.chains.has(chain)).map((chain) => `:${chain} - [0:0]`),
-    ...rules.filter(([chain, words]) => !hasRule(table, chain, words)).map(([chain, words]) => ruleLine('-A', chain, words)),
-    ...(masquerading && !hasRule(table, 'POSTROUTING', toMasq) ? [ruleLine('-I', 'POSTROUTING', toMasq)] : []),
+    ...rules
+      .filter(([chain, words]) => !hasRule(table, chain, words))
+      .map(([chain, words]) => ruleLine('-A', chain, words)),
+    ...(masquerading && !hasRule(table, 'POSTROUTING', toMasq)
+      ? [ruleLine('-I', 'POSTROUTING', toMasq)]
+      : []),
   ];
 }
 
@@ -66,7 +76,10 @@ function markRules(bit: number): Rule[] {
 
 function ownLines(conf: PortmapConf, containerId: string, cidr: Cidr): string[] {
   const chain = chainName('DN-', conf.network, containerId);
-  const rules = [...containerRules(conf, cidr).map((words): Rule => [chain, words]), ...entryRules(conf, containerId, cidr)];
+  const rules = [
+    ...containerRules(conf, cidr).map((words): Rule => [chain, words]),
+    ...entryRules(conf, containerId, cidr),
+  ];
   return [`:${chain} - [0:0]`, ...rules.map(([into, words]) => ruleLine('-A', into, words))];
 }
 
@@ -76,16 +89,31 @@ function entryRules(conf: PortmapConf, containerId: string, { address }: Cidr): 
   const chain = chainName('DN-', conf.network, containerId);
   const protocols = [...new Set(conf.mappings.map(({ protocol }) => protocol))].sort();
   return protocols.flatMap((protocol) => {
-    const ports = conf.mappings.filter((mapping) => mapping.protocol === protocol).map(({ hostPort }) => String(hostPort));
+    const ports = conf.mappings
+      .filter((mapping) => mapping.protocol === protocol)
+      .map(({ hostPort }) => String(hostPort));
     return chunks(ports, PORTS_PER_RULE).map((some): Rule => {
-      const match = ['-p', protocol, '-m', 'comment', '--comment', comment, '-m', 'multiport', '--dports', some.join(',')];
+      const match = [
+        '-p',
+        protocol,
+        '-m',
+        'comment',
+        '--comment',
+        comment,
+        '-m',
+        'multiport',
+        '--dports',
+        some.join(','),
+      ];
       return [DNAT, [...match, ...conf.conditions[address.family], '-j', chain]];
     });
   });
 }
 
 function chunks<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size));
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
 }
 
 function containerRules(conf: PortmapConf, cidr: Cidr): string[][] {
@@ -93,7 +121,11 @@ function containerRules(conf: PortmapConf, cidr: Cidr): string[][] {
 }
 
 /** Marks first: a packet that has been translated leaves the chain. */
-function mappingRules(conf: PortmapConf, cidr: Cidr, { protocol, hostPort, containerPort, hostIp }: Mapping): string[][] {
+function mappingRules(
+  conf: PortmapConf,
+  cidr: Cidr,
+  { protocol, hostPort, containerPort, hostIp }: Mapping,
+): string[][] {
   const { family } = cidr.address;
   const to = hostIp === undefined ? [] : ['-d', `${formatAddress(hostIp)}/${bits(family)}`];
   const match = [...to, '-p', protocol, '-m', protocol, '--dport', String(hostPort)];
@@ -114,7 +146,15 @@ function liveMappings(table: SavedTable): LiveMapping[] {
     const owner = owners.get(chain);
     if (target === undefined || owner === undefined) return [];
     const hostIp = parseAddress(valueOf(words, '-d').split('/', 1)[0] ?? '');
-    return [{ containerId: owner, protocol: valueOf(words, '-p'), hostPort: Number(valueOf(words, '--dport')), hostIp, target }];
+    return [
+      {
+        containerId: owner,
+        protocol: valueOf(words, '-p'),
+        hostPort: Number(valueOf(words, '--dport')),
+        hostIp,
+        target,
+      },
+    ];
   });
 }
 
@@ -160,7 +200,9 @@ function check({ conf, containerId, addresses }: Forwarding): void {
     const table = readTable(cidr.address.family, 'nat');
     if (!table.chains.has(chain)) throw failure(`${what}: chain ${chain} not found in iptables table nat`);
     const missing = [
-      ...containerRules(conf, cidr).map((words): Rule => [chain, words]).filter(([into, words]) => !hasRule(table, into, words)),
+      ...containerRules(conf, cidr)
+        .map((words): Rule => [chain, words])
+        .filter(([into, words]) => !hasRule(table, into, words)),
       ...entryRules(conf, containerId, cidr).filter((rule) => !hasEntry(table, rule)),
     ];
     for (const [into, words] of missing) {

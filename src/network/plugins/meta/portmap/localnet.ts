@@ -28,7 +28,12 @@ function linkTowards(address: string): string | undefined {
   const destination = encodeAttributes({ destination: parseIp(address) }, { destination: [1, 'bytes'] });
   const payload = Buffer.concat([header, destination]);
   try {
-    const [message] = socket.request({ type: Rtm.GETROUTE, flags: 0, payload, subject: `route to ${address}` });
+    const [message] = socket.request({
+      type: Rtm.GETROUTE,
+      flags: 0,
+      payload,
+      subject: `route to ${address}`,
+    });
     return message === undefined ? undefined : findLink(socket, parseRoute(message).index)?.name;
   } catch (error) {
     if (isErrno(error, 'ENETUNREACH', 'EHOSTUNREACH', 'EACCES', 'EINVAL')) return undefined;

@@ -24,7 +24,8 @@ export function withNamespaceLock<T>(run: () => T): T {
 function acquire(fd: number): void {
   const deadline = performance.now() + TIMEOUT_MS;
   while (!tryLock(fd)) {
-    if (performance.now() > deadline) throw failure(`the host ports were locked by another plugin for ${TIMEOUT_MS} ms`);
+    if (performance.now() > deadline)
+      throw failure(`the host ports were locked by another plugin for ${TIMEOUT_MS} ms`);
     sleepSync(PAUSE_MS);
   }
 }

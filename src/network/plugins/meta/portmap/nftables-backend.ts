@@ -49,7 +49,10 @@ function isReplaced(rule: NftRule, wanted: readonly Mapping[], { address }: Cidr
   return isOfAddress || liveMapping(rule).some((own) => wanted.some((mapping) => collide(mapping, own)));
 }
 
-function deletion(family: ChainFamily, rule: { readonly chain: string; readonly handle: number | bigint }): string {
+function deletion(
+  family: ChainFamily,
+  rule: { readonly chain: string; readonly handle: number | bigint },
+): string {
   return `delete rule ${family} ${TABLE} ${rule.chain} handle ${rule.handle}`;
 }
 
@@ -71,7 +74,9 @@ function tableLines(conf: PortmapConf, cidr: Cidr): string[] {
     `add rule ${at} ${ALL} jump ${HOST_IP_HOST_PORTS}`,
     `add rule ${at} ${ALL} jump ${HOST_PORTS}`,
     ...hooked,
-    ...(conf.snat ? [`add chain ${at} ${MASQUERADING} { type nat hook postrouting priority ${SNAT_PRIORITY} ; }`] : []),
+    ...(conf.snat
+      ? [`add chain ${at} ${MASQUERADING} { type nat hook postrouting priority ${SNAT_PRIORITY} ; }`]
+      : []),
   ];
 }
 
@@ -79,8 +84,12 @@ function containerLines(conf: PortmapConf, containerId: string, cidr: Cidr): str
   const comment = `comment ${nftComment(containerId)}`;
   const at = `${familyOf(cidr)} ${TABLE}`;
   return [
-    ...mappingsOf(conf, cidr.address.family).map((mapping) => `add rule ${at} ${HOST_PORTS} ${dnat(cidr, mapping)} ${comment}`),
-    ...masquerades(conf, cidr).map((match) => `add rule ${at} ${MASQUERADING} ${match} masquerade ${comment}`),
+    ...mappingsOf(conf, cidr.address.family).map(
+      (mapping) => `add rule ${at} ${HOST_PORTS} ${dnat(cidr, mapping)} ${comment}`,
+    ),
+    ...masquerades(conf, cidr).map(
+      (match) => `add rule ${at} ${MASQUERADING} ${match} masquerade ${comment}`,
+    ),
   ];
 }
 
@@ -104,9 +113,13 @@ function masquerades(conf: PortmapConf, cidr: Cidr): string[] {
 
 /** A mapping out of a rule, whichever release wrote it; none when the rule is no mapping. */
 function liveMapping({ comment, expr }: NftRule): LiveMapping[] {
-  const matches = expr.flatMap((item) => (isJsonObject(item) && isJsonObject(item['match']) ? [item['match']] : []));
+  const matches = expr.flatMap((item) =>
+    isJsonObject(item) && isJsonObject(item['match']) ? [item['match']] : [],
+  );
   const dport = matches.find((match) => payloadOf(match)['field'] === 'dport');
-  const target = expr.flatMap((item) => (isJsonObject(item) && isJsonObject(item['dnat']) ? [textOf(item['dnat']['addr'])] : []));
+  const target = expr.flatMap((item) =>
+    isJsonObject(item) && isJsonObject(item['dnat']) ? [textOf(item['dnat']['addr'])] : [],
+  );
   const address = parseAddress(target[0] ?? '');
   if (dport === undefined || address === undefined) return [];
   const daddr = matches.find((match) => payloadOf(match)['field'] === 'daddr');
@@ -148,7 +161,9 @@ function check({ conf, containerId, addresses }: Forwarding): void {
       [HOST_PORTS, mappingsOf(conf, cidr.address.family).length],
       [MASQUERADING, masquerades(conf, cidr).length],
     ] as const;
-    const missing = wanted.find(([chain, count]) => own.filter((rule) => rule.chain === chain).length < count);
+    const missing = wanted.find(
+      ([chain, count]) => own.filter((rule) => rule.chain === chain).length < count,
+    );
     if (missing !== undefined) throw failure(`missing hostport rules in "${missing[0]}" chain`);
   }
 }

@@ -32,16 +32,26 @@ describe('subnet.env', () => {
   });
 
   it('names what is missing', () => {
-    assert.throws(() => parseSubnetEnv('FLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_NETWORK=10.244.0.0/16\n', '/s'), {
-      message: '/s is missing FLANNEL_MTU, FLANNEL_IPMASQ',
-    });
+    assert.throws(
+      () => parseSubnetEnv('FLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_NETWORK=10.244.0.0/16\n', '/s'),
+      {
+        message: '/s is missing FLANNEL_MTU, FLANNEL_IPMASQ',
+      },
+    );
     assert.throws(() => parseSubnetEnv('', '/s'), /is missing FLANNEL_NETWORK, .*FLANNEL_SUBNET/);
   });
 
   it('says where a line is malformed', () => {
-    assert.throws(() => parseSubnetEnv(`${env}garbage\n`, '/s'), { message: '/s line 5: no "=" in "garbage"' });
-    assert.throws(() => parseSubnetEnv(env.replace('1450', 'big'), '/s'), { message: 'FLANNEL_MTU: not a number: big' });
-    assert.throws(() => parseSubnetEnv(env.replace('.1.1/24', ''), '/s'), /FLANNEL_SUBNET: invalid CIDR address: 10.244/);
+    assert.throws(() => parseSubnetEnv(`${env}garbage\n`, '/s'), {
+      message: '/s line 5: no "=" in "garbage"',
+    });
+    assert.throws(() => parseSubnetEnv(env.replace('1450', 'big'), '/s'), {
+      message: 'FLANNEL_MTU: not a number: big',
+    });
+    assert.throws(
+      () => parseSubnetEnv(env.replace('.1.1/24', ''), '/s'),
+      /FLANNEL_SUBNET: invalid CIDR address: 10.244/,
+    );
   });
 });
 
@@ -116,12 +126,16 @@ describe('flannel', () => {
       message: "'delegate' dictionary must not have 'name' field, it'll be set by flannel",
     });
     assert.throws(() => flannel.add(args({ delegate: { ipam: {} } }), context), /must not have 'ipam' field/);
-    assert.throws(() => flannel.add(args({ delegate: { type: 5 } }), context), /must have \(string\) 'type' field/);
+    assert.throws(
+      () => flannel.add(args({ delegate: { type: 5 } }), context),
+      /must have \(string\) 'type' field/,
+    );
     assert.equal(calls.length, 0);
   });
 
   it("says what to look at while subnet.env is missing: code 999 on ADD, 50 in STATUS, then the delegate's own", () => {
-    const text = /^failed to load flannel 'subnet\.env' file: .*no such file.*Check the flannel pod log for this node\.$/;
+    const text =
+      /^failed to load flannel 'subnet\.env' file: .*no such file.*Check the flannel pod log for this node\.$/;
     assert.throws(() => flannel.add(args(), fakeContext(calls)), { code: 999, message: text });
     assert.throws(() => flannel.status?.(args(), fakeContext(calls)), { code: 50, message: text });
     writeEnv();

@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { type Address, formatAddress, offset, parseAddress } from '../../../../../src/network/plugins/address.ts';
+import {
+  type Address,
+  formatAddress,
+  offset,
+  parseAddress,
+} from '../../../../../src/network/plugins/address.ts';
 import { AddressSet } from '../../../../../src/network/plugins/ipam/host-local/address-set.ts';
 import { firstFree, stretches } from '../../../../../src/network/plugins/ipam/host-local/allocate.ts';
-import { parseRangeSet, type RangeSet, rangeContains } from '../../../../../src/network/plugins/ipam/host-local/ranges.ts';
+import {
+  parseRangeSet,
+  type RangeSet,
+  rangeContains,
+} from '../../../../../src/network/plugins/ipam/host-local/ranges.ts';
 
 function address(text: string): Address {
   const parsed = parseAddress(text);
@@ -12,7 +21,11 @@ function address(text: string): Address {
 }
 
 function set(...subnets: string[]): RangeSet {
-  return parseRangeSet(subnets.map((subnet) => ({ subnet })), 'set', 0);
+  return parseRangeSet(
+    subnets.map((subnet) => ({ subnet })),
+    'set',
+    0,
+  );
 }
 
 function takenOf(texts: readonly string[]): AddressSet {
@@ -21,17 +34,29 @@ function takenOf(texts: readonly string[]): AddressSet {
   return taken;
 }
 
-function next(ranges: RangeSet, taken: readonly string[], last?: string, withheld: readonly string[] = []): string | undefined {
+function next(
+  ranges: RangeSet,
+  taken: readonly string[],
+  last?: string,
+  withheld: readonly string[] = [],
+): string | undefined {
   const along = stretches(ranges, last === undefined ? undefined : address(last));
   const free = firstFree(along, takenOf(taken), new Set(withheld));
   return free === undefined ? undefined : formatAddress(free.address);
 }
 
 /** The walk of the reference plugin, one address after the other. */
-function slowNext(ranges: RangeSet, taken: ReadonlySet<string>, last: Address | undefined): string | undefined {
+function slowNext(
+  ranges: RangeSet,
+  taken: ReadonlySet<string>,
+  last: Address | undefined,
+): string | undefined {
   const order = ranges.flatMap((range) => {
     const count = Number(range.end.value - range.start.value) + 1;
-    return Array.from({ length: count }, (_, index) => ({ range, text: formatAddress(offset(range.start, BigInt(index))) }));
+    return Array.from({ length: count }, (_, index) => ({
+      range,
+      text: formatAddress(offset(range.start, BigInt(index))),
+    }));
   });
   const at = last === undefined ? -1 : order.findIndex(({ text }) => text === formatAddress(last));
   const walk = [...order.slice(at + 1), ...order.slice(0, at + 1)];
@@ -53,7 +78,10 @@ describe('host-local allocation order', () => {
     assert.equal(next(ranges, ['10.0.0.6'], '10.0.0.5'), '10.0.0.2');
     assert.equal(next(ranges, ['10.0.0.2'], '10.0.0.128'), '10.0.0.3');
     assert.equal(next(ranges, ['10.0.0.2', '10.0.0.4', '10.0.0.5', '10.0.0.6'], '10.0.0.3'), '10.0.0.3');
-    assert.equal(next(ranges, ['10.0.0.2', '10.0.0.3', '10.0.0.4', '10.0.0.5', '10.0.0.6'], '10.0.0.3'), undefined);
+    assert.equal(
+      next(ranges, ['10.0.0.2', '10.0.0.3', '10.0.0.4', '10.0.0.5', '10.0.0.6'], '10.0.0.3'),
+      undefined,
+    );
   });
 
   it('walks the ranges of a set in turn', () => {
@@ -70,11 +98,14 @@ describe('host-local allocation order', () => {
 
   it('finds what a walk over every address finds', () => {
     const ranges = set('10.0.0.0/28', '10.0.3.248/29');
-    const inside = fc.integer({ min: 0, max: 40 }).map((index) => (index < 16 ? `10.0.0.${index}` : `10.0.3.${231 + index - 16}`));
+    const inside = fc
+      .integer({ min: 0, max: 40 })
+      .map((index) => (index < 16 ? `10.0.0.${index}` : `10.0.3.${231 + index - 16}`));
     fc.assert(
       fc.property(fc.array(inside), fc.option(inside, { nil: undefined }), (taken, lastText) => {
         const last = lastText === undefined ? undefined : address(lastText);
-        const known = last !== undefined && ranges.some((range) => rangeContains(range, last)) ? last : undefined;
+        const known =
+          last !== undefined && ranges.some((range) => rangeContains(range, last)) ? last : undefined;
         assert.equal(next(ranges, taken, lastText), slowNext(ranges, new Set(taken), known));
       }),
     );
@@ -100,7 +131,8 @@ describe('address set', () => {
           }
         }
         let wanted: bigint | undefined = base + from;
-        while (wanted !== undefined && plain.has(wanted)) wanted = wanted < base + 3000n ? wanted + 1n : undefined;
+        while (wanted !== undefined && plain.has(wanted))
+          wanted = wanted < base + 3000n ? wanted + 1n : undefined;
         const to: Address = { family: 4, value: base + 3000n };
         assert.equal(fast.firstAbsent({ family: 4, value: base + from }, to)?.value, wanted);
       }),

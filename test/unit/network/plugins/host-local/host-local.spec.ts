@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JsonObject } from '../../../../../src/lib/json.ts';
@@ -21,14 +32,19 @@ describe('host-local', () => {
 
   afterEach(() => rmSync(dataDir, { recursive: true }));
 
-  function args(containerId: string, ipam: JsonObject = { subnet: '10.0.0.0/29' }, more: Partial<PluginArgs> = {}): PluginArgs {
+  function args(
+    containerId: string,
+    ipam: JsonObject = { subnet: '10.0.0.0/29' },
+    more: Partial<PluginArgs> = {},
+  ): PluginArgs {
     return pluginArgs({ ipam: { dataDir, ...ipam } }, { containerId, ...more });
   }
 
   const addressesOf = (result: Result): string[] => result.ips.map(({ address }) => address);
   const add = (id: string, ipam?: JsonObject, more?: Partial<PluginArgs>): string[] =>
     addressesOf(plugin.add(args(id, ipam, more), context));
-  const del = (id: string, more?: Partial<PluginArgs>): void => plugin.del(args(id, undefined, more), context);
+  const del = (id: string, more?: Partial<PluginArgs>): void =>
+    plugin.del(args(id, undefined, more), context);
   const file = (name: string): string => join(dataDir, 'net', name);
   const names = (): string[] => readdirSync(join(dataDir, 'net')).sort();
 
@@ -44,7 +60,11 @@ describe('host-local', () => {
   it('gives one address of each set, with gateway, routes and dns', () => {
     const resolvConf = join(dataDir, 'resolv.conf');
     writeFileSync(resolvConf, 'nameserver 10.9.9.9\n');
-    const ipam = { ranges: [[{ subnet: '10.0.0.0/29' }], [{ subnet: 'fd00::/64' }]], routes: [{ dst: '0.0.0.0/0', gw: '10.0.0.3' }], resolvConf };
+    const ipam = {
+      ranges: [[{ subnet: '10.0.0.0/29' }], [{ subnet: 'fd00::/64' }]],
+      routes: [{ dst: '0.0.0.0/0', gw: '10.0.0.3' }],
+      resolvConf,
+    };
     assert.deepEqual(plugin.add(args('c1', ipam), context), {
       cniVersion: '1.1.0',
       interfaces: [],
@@ -69,7 +89,8 @@ describe('host-local', () => {
 
   it('refuses a second address for the same attachment, but not for another interface', () => {
     add('c1');
-    const message = 'failed to allocate for range 0: 10.0.0.2 has been allocated to c1, duplicate allocation is not allowed';
+    const message =
+      'failed to allocate for range 0: 10.0.0.2 has been allocated to c1, duplicate allocation is not allowed';
     assert.throws(() => add('c1'), { code: 999, message });
     assert.deepEqual(add('c1', undefined, { ifName: 'eth1' }), ['10.0.0.3/29']);
     del('c1');
@@ -80,20 +101,30 @@ describe('host-local', () => {
   it('says when a set is exhausted, and gives back what it took from the sets before', () => {
     const ipam = { ranges: [[{ subnet: '10.1.0.0/24' }], [{ subnet: '10.0.0.0/30' }]] };
     add('c1', ipam);
-    const message = 'failed to allocate for range 1: no IP addresses available in range set: 10.0.0.1-10.0.0.2';
+    const message =
+      'failed to allocate for range 1: no IP addresses available in range set: 10.0.0.1-10.0.0.2';
     assert.throws(() => add('c2', ipam), { message });
-    assert.deepEqual(names().filter((name) => name.startsWith('10.')), ['10.0.0.2', '10.1.0.2']);
+    assert.deepEqual(
+      names().filter((name) => name.startsWith('10.')),
+      ['10.0.0.2', '10.1.0.2'],
+    );
   });
 
   it('gives requested addresses, or says why not', () => {
     const ask = (ip: string): Partial<PluginArgs> => ({ args: `IP=${ip}` });
     assert.deepEqual(add('c1', undefined, ask('10.0.0.5')), ['10.0.0.5/29']);
-    const taken = 'failed to allocate for range 0: requested IP address 10.0.0.5 is not available in range set 10.0.0.1-10.0.0.6';
+    const taken =
+      'failed to allocate for range 0: requested IP address 10.0.0.5 is not available in range set 10.0.0.1-10.0.0.6';
     assert.throws(() => add('c2', undefined, ask('10.0.0.5')), { message: taken });
     const gateway = "failed to allocate for range 0: requested ip 10.0.0.1 is subnet's gateway";
     assert.throws(() => add('c2', undefined, ask('10.0.0.1')), { message: gateway });
-    assert.throws(() => add('c2', undefined, ask('10.9.9.9')), { message: 'failed to allocate all requested IPs: 10.9.9.9' });
-    assert.deepEqual(names().filter((name) => name.startsWith('10.')), ['10.0.0.5']);
+    assert.throws(() => add('c2', undefined, ask('10.9.9.9')), {
+      message: 'failed to allocate all requested IPs: 10.9.9.9',
+    });
+    assert.deepEqual(
+      names().filter((name) => name.startsWith('10.')),
+      ['10.0.0.5'],
+    );
   });
 
   it('hands out no withheld address, asked for or not', () => {
@@ -131,7 +162,9 @@ describe('host-local', () => {
     assert.deepEqual(add('c2'), ['10.0.0.4/29']);
     del('c3');
     assert.equal(existsSync(file('10.0.0.3')), true);
-    del('c3', { prevResult: { ...someResult, ips: [{ address: '10.0.0.3/29' }, { address: '10.0.0.4/29' }] } });
+    del('c3', {
+      prevResult: { ...someResult, ips: [{ address: '10.0.0.3/29' }, { address: '10.0.0.4/29' }] },
+    });
     assert.equal(existsSync(file('10.0.0.3')), false);
     assert.equal(existsSync(file('10.0.0.4')), true);
   });
@@ -164,11 +197,15 @@ describe('host-local', () => {
     writeFileSync(file('10.0.0.6'), '');
     const old = new Date(Date.now() - 120_000);
     utimesSync(file('10.0.0.6'), old, old);
-    const gc = (attachments: JsonObject): void => plugin.gc?.(pluginArgs({ ipam: { dataDir }, ...attachments }), context);
+    const gc = (attachments: JsonObject): void =>
+      plugin.gc?.(pluginArgs({ ipam: { dataDir }, ...attachments }), context);
     gc({});
     assert.equal(names().filter((name) => name.startsWith('10.')).length, 5);
     gc({ 'cni.dev/valid-attachments': [{ containerID: 'c2', ifname: 'eth0' }] });
-    assert.deepEqual(names().filter((name) => name.startsWith('10.')), ['10.0.0.3', '10.0.0.5']);
+    assert.deepEqual(
+      names().filter((name) => name.startsWith('10.')),
+      ['10.0.0.3', '10.0.0.5'],
+    );
     assert.match(context.lines.join('\n'), /released 10\.0\.0\.2/);
   });
 });

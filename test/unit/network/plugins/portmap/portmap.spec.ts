@@ -9,7 +9,12 @@ import {
   parseConf,
   parseMappings,
 } from '../../../../../src/network/plugins/meta/portmap/conf.ts';
-import { type LiveMapping, refuseConflicts, refuseWithheld, staleOwners } from '../../../../../src/network/plugins/meta/portmap/conflicts.ts';
+import {
+  type LiveMapping,
+  refuseConflicts,
+  refuseWithheld,
+  staleOwners,
+} from '../../../../../src/network/plugins/meta/portmap/conflicts.ts';
 import { portmap } from '../../../../../src/network/plugins/meta/portmap/index.ts';
 import { fakeContext, pluginArgs, someResult } from '../fake-plugin.ts';
 
@@ -27,22 +32,42 @@ const web = { hostPort: 8080, containerPort: 80, protocol: 'tcp' };
 
 describe('portmap configuration', () => {
   it("reads mappings in the runtime's spelling, and in containerd's", () => {
-    const [mapping] = parseMappings(mapped({ HostPort: 8080, ContainerPort: 80, Protocol: 'TCP', HostIP: '' }));
-    assert.deepEqual(mapping, { protocol: 'tcp', hostPort: 8080, containerPort: 80, hostIp: undefined, family: undefined });
+    const [mapping] = parseMappings(
+      mapped({ HostPort: 8080, ContainerPort: 80, Protocol: 'TCP', HostIP: '' }),
+    );
+    assert.deepEqual(mapping, {
+      protocol: 'tcp',
+      hostPort: 8080,
+      containerPort: 80,
+      hostIp: undefined,
+      family: undefined,
+    });
   });
 
   it('confines a mapping to the family of its host address', () => {
     const conf = parseConf(mapped(web, { ...web, hostIP: '0.0.0.0' }, { ...web, hostIP: '::1' }));
-    assert.deepEqual(mappingsOf(conf, 4).map(({ hostIp }) => hostIp), [undefined, undefined]);
+    assert.deepEqual(
+      mappingsOf(conf, 4).map(({ hostIp }) => hostIp),
+      [undefined, undefined],
+    );
     assert.equal(mappingsOf(conf, 6).length, 2);
     assert.equal(conf.mappings[1]?.hostIp, undefined);
   });
 
   it('refuses ports and protocols that are none', () => {
-    assert.throws(() => parseMappings(mapped({ ...web, containerPort: 0 })), { message: 'Invalid container port number: 0' });
-    assert.throws(() => parseMappings(mapped({ ...web, hostPort: -1 })), { message: 'Invalid host port number: -1' });
-    assert.throws(() => parseMappings(mapped({ ...web, hostPort: 65_536 })), { message: 'Invalid host port number: 65536' });
-    assert.throws(() => parseMappings(mapped({ ...web, protocol: 'tcp; drop' })), /protocol: unknown protocol/);
+    assert.throws(() => parseMappings(mapped({ ...web, containerPort: 0 })), {
+      message: 'Invalid container port number: 0',
+    });
+    assert.throws(() => parseMappings(mapped({ ...web, hostPort: -1 })), {
+      message: 'Invalid host port number: -1',
+    });
+    assert.throws(() => parseMappings(mapped({ ...web, hostPort: 65_536 })), {
+      message: 'Invalid host port number: 65536',
+    });
+    assert.throws(
+      () => parseMappings(mapped({ ...web, protocol: 'tcp; drop' })),
+      /protocol: unknown protocol/,
+    );
     assert.throws(() => parseMappings(mapped({ ...web, hostIP: 'x' })), /hostIP: invalid IP address: x/);
   });
 
@@ -58,19 +83,36 @@ describe('portmap configuration', () => {
   it('asks for the backend only when none is configured, and refuses options of the other', () => {
     const never = (): never => assert.fail('asked');
     assert.equal(chooseBackend(parseConf({ backend: 'nftables' }), never), 'nftables');
-    assert.equal(chooseBackend(parseConf({}), () => 'nftables'), 'nftables');
-    assert.throws(() => chooseBackend(parseConf({ backend: 'nftables', externalSetMarkChain: 'X', conditionsV4: ['-s', 'x'] }), never), {
-      message: 'nftables backend was requested but configuration contains iptables-specific options [externalSetMarkChain conditionsV4]',
-    });
+    assert.equal(
+      chooseBackend(parseConf({}), () => 'nftables'),
+      'nftables',
+    );
+    assert.throws(
+      () =>
+        chooseBackend(
+          parseConf({ backend: 'nftables', externalSetMarkChain: 'X', conditionsV4: ['-s', 'x'] }),
+          never,
+        ),
+      {
+        message:
+          'nftables backend was requested but configuration contains iptables-specific options [externalSetMarkChain conditionsV4]',
+      },
+    );
     assert.throws(() => chooseBackend(parseConf({ conditionsV6: ['ip6 saddr ::1'] }), () => 'iptables'), {
-      message: 'iptables backend was requested but configuration contains nftables-specific options [conditionsV6]',
+      message:
+        'iptables backend was requested but configuration contains nftables-specific options [conditionsV6]',
     });
   });
 
   it('finds the first address of each family on the interface in the sandbox', () => {
     const result = {
       ...someResult,
-      interfaces: [{ name: 'cni0' }, { name: 'eth0', sandbox: '/n' }, { name: 'net1', sandbox: '/n' }, { name: 'eth0' }],
+      interfaces: [
+        { name: 'cni0' },
+        { name: 'eth0', sandbox: '/n' },
+        { name: 'net1', sandbox: '/n' },
+        { name: 'eth0' },
+      ],
       ips: [
         { interface: 0, address: '10.1.0.1/16' },
         { interface: 2, address: '10.2.0.2/16' },
@@ -94,7 +136,9 @@ describe('portmap configuration', () => {
     const context = fakeContext([]);
     const none = { ...mapped(), externalSetMarkChain: 'X', backend: 'nftables' };
     assert.equal(portmap.add(pluginArgs(none, { prevResult: someResult }), context), someResult);
-    assert.throws(() => portmap.add(pluginArgs(none), context), { message: 'must be called as chained plugin' });
+    assert.throws(() => portmap.add(pluginArgs(none), context), {
+      message: 'must be called as chained plugin',
+    });
     assert.throws(() => portmap.check(pluginArgs(none), context), { message: 'Required prevResult missing' });
   });
 });
@@ -102,7 +146,13 @@ describe('portmap configuration', () => {
 describe('host ports', () => {
   const live: LiveMapping[] = [
     { containerId: 'a', protocol: 'tcp', hostPort: 8080, hostIp: undefined, target: address('10.1.0.5') },
-    { containerId: 'b', protocol: 'tcp', hostPort: 9090, hostIp: address('127.0.0.1'), target: address('10.1.0.6') },
+    {
+      containerId: 'b',
+      protocol: 'tcp',
+      hostPort: 9090,
+      hostIp: address('127.0.0.1'),
+      target: address('10.1.0.6'),
+    },
   ];
   const self = { containerId: 'c', address: address('10.1.0.7') };
   const wants = (...mappings: JsonObject[]) => parseMappings(mapped(...mappings));
@@ -113,7 +163,10 @@ describe('host ports', () => {
       message: 'host port tcp/8080 is already mapped to container "a" (10.1.0.5)',
     });
     const bound = { ...web, hostPort: 9090, hostIP: '127.0.0.1' };
-    assert.throws(() => refuseConflicts(wants(bound), live, self), /^CniError: host port tcp\/127\.0\.0\.1\/9090 .* "b"/);
+    assert.throws(
+      () => refuseConflicts(wants(bound), live, self),
+      /^CniError: host port tcp\/127\.0\.0\.1\/9090 .* "b"/,
+    );
     assert.throws(() => refuseConflicts(wants({ ...bound, hostIP: '' }), live, self), /"b"/);
   });
 
@@ -132,7 +185,10 @@ describe('host ports', () => {
   });
 
   it('are refused while a debt withholds them', () => {
-    assert.throws(() => refuseWithheld(wants(web), ['udp/8080', 'tcp/8080']), /^CniError: host port tcp\/8080 is withheld/);
+    assert.throws(
+      () => refuseWithheld(wants(web), ['udp/8080', 'tcp/8080']),
+      /^CniError: host port tcp\/8080 is withheld/,
+    );
     assert.throws(() => refuseWithheld(wants({ ...web, hostIP: '::1' }), ['tcp/::1/8080']), /withheld/);
     refuseWithheld(wants({ ...web, hostIP: '10.0.0.1' }), ['tcp/127.0.0.1/8080', 'udp/8080']);
   });

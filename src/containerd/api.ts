@@ -1,0 +1,10 @@
+import type { ProtoGrpcType } from '../gen/containerd.ts';
+import { loadService } from '../lib/proto.ts';
+
+/** containerd's packages, as proto/containerd has them: services with their methods, messages with their codecs. */
+export type ContainerdApi = ProtoGrpcType['containerd'];
+
+/** Loads proto/containerd. */
+export function loadContainerd(): ContainerdApi {
+  return (loadService('containerd/containerd.proto') as unknown as ProtoGrpcType).containerd;
+}

@@ -1,0 +1,88 @@
+import type { ImageFsInfoRequest } from '../gen/runtime/v1/ImageFsInfoRequest.ts';
+import type { ImageFsInfoResponse__Output } from '../gen/runtime/v1/ImageFsInfoResponse.ts';
+import type { ImageStatusRequest } from '../gen/runtime/v1/ImageStatusRequest.ts';
+import type { ImageStatusResponse__Output } from '../gen/runtime/v1/ImageStatusResponse.ts';
+import type { ListImagesRequest } from '../gen/runtime/v1/ListImagesRequest.ts';
+import type { ListImagesResponse__Output } from '../gen/runtime/v1/ListImagesResponse.ts';
+import type { PullImageRequest } from '../gen/runtime/v1/PullImageRequest.ts';
+import type { PullImageResponse__Output } from '../gen/runtime/v1/PullImageResponse.ts';
+import type { RemoveImageRequest } from '../gen/runtime/v1/RemoveImageRequest.ts';
+import type { RemoveImageResponse__Output } from '../gen/runtime/v1/RemoveImageResponse.ts';
+import { BerthError } from '../lib/errors.ts';
+import { loadCri } from '../lib/proto.ts';
+import type { CallOptions, Connection, Method } from './connection.ts';
+
+/**
+ * The CRI's images, in the CRI's own messages. Errors keep the code and the text of whoever serves them; UNAVAILABLE when
+ * nobody does.
+ */
+export interface ImageService {
+  pullImage(request: PullImageRequest, options?: CallOptions): Promise<PullImageResponse__Output>;
+  listImages(request: ListImagesRequest, options?: CallOptions): Promise<ListImagesResponse__Output>;
+  imageStatus(request: ImageStatusRequest, options?: CallOptions): Promise<ImageStatusResponse__Output>;
+  removeImage(request: RemoveImageRequest, options?: CallOptions): Promise<RemoveImageResponse__Output>;
+  imageFsInfo(request: ImageFsInfoRequest, options?: CallOptions): Promise<ImageFsInfoResponse__Output>;
+}
+
+/** The ImageService that containerd's CRI plugin serves on containerd's own socket. */
+export class ContainerdImageService implements ImageService {
+  readonly #connection: Connection;
+  readonly #rpc = loadCri().ImageService.service;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  pullImage(request: PullImageRequest, options?: CallOptions): Promise<PullImageResponse__Output> {
+    return this.#call(this.#rpc.PullImage, request, options);
+  }
+
+  listImages(request: ListImagesRequest, options?: CallOptions): Promise<ListImagesResponse__Output> {
+    return this.#call(this.#rpc.ListImages, request, options);
+  }
+
+  imageStatus(request: ImageStatusRequest, options?: CallOptions): Promise<ImageStatusResponse__Output> {
+    return this.#call(this.#rpc.ImageStatus, request, options);
+  }
+
+  removeImage(request: RemoveImageRequest, options?: CallOptions): Promise<RemoveImageResponse__Output> {
+    return this.#call(this.#rpc.RemoveImage, request, options);
+  }
+
+  /** Before 2.0 containerd tells of the images' filesystem only; containers are on the same. */
+  async imageFsInfo(
+    request: ImageFsInfoRequest,
+    options?: CallOptions,
+  ): Promise<ImageFsInfoResponse__Output> {
+    const answer = await this.#call(this.#rpc.ImageFsInfo, request, options);
+    if (answer.containerFilesystems.length > 0) return answer;
+    return { ...answer, containerFilesystems: answer.imageFilesystems };
+  }
+
+  async #call<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    options?: CallOptions,
+  ): Promise<Response> {
+    try {
+      return await this.#connection.unary(method, request, options);
+    } catch (error) {
+      throw explained(error, this.#connection.address);
+    }
+  }
+}
+
+/** Says what is the matter when it is the plugin and not the image. */
+function explained(error: unknown, address: string): unknown {
+  if (!(error instanceof BerthError)) return error;
+  if (error.code === 'UNIMPLEMENTED' && /unknown service/.test(error.message)) {
+    const text = `containerd at "${address}" serves no images: its CRI plugin is disabled or failed to load`;
+    return new BerthError('UNAVAILABLE', text, { cause: error });
+  }
+  // Before 2.0 this is an error without a code.
+  if (error.code === 'UNKNOWN' && /server is not initialized yet/.test(error.message)) {
+    const text = `containerd at "${address}" is still starting: ${error.message}`;
+    return new BerthError('UNAVAILABLE', text, { cause: error });
+  }
+  return error;
+}

@@ -1,0 +1,10 @@
+// Original file: proto/containerd/runc-options.proto
+
+
+export interface ProcessDetails {
+  'execId'?: (string);
+}
+
+export interface ProcessDetails__Output {
+  'execId': (string);
+}

@@ -1,0 +1,10 @@
+// Original file: proto/containerd/containers.proto
+
+
+export interface DeleteContainerRequest {
+  'id'?: (string);
+}
+
+export interface DeleteContainerRequest__Output {
+  'id': (string);
+}

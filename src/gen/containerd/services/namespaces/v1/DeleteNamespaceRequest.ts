@@ -1,0 +1,10 @@
+// Original file: proto/containerd/namespaces.proto
+
+
+export interface DeleteNamespaceRequest {
+  'name'?: (string);
+}
+
+export interface DeleteNamespaceRequest__Output {
+  'name': (string);
+}

@@ -1,0 +1,10 @@
+// Original file: proto/containerd/namespaces.proto
+
+
+export interface GetNamespaceRequest {
+  'name'?: (string);
+}
+
+export interface GetNamespaceRequest__Output {
+  'name': (string);
+}

@@ -1,0 +1,10 @@
+// Original file: proto/containerd/tasks.proto
+
+
+export interface ResumeTaskRequest {
+  'containerId'?: (string);
+}
+
+export interface ResumeTaskRequest__Output {
+  'containerId': (string);
+}

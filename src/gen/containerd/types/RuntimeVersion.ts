@@ -1,0 +1,12 @@
+// Original file: proto/containerd/types.proto
+
+
+export interface RuntimeVersion {
+  'version'?: (string);
+  'revision'?: (string);
+}
+
+export interface RuntimeVersion__Output {
+  'version': (string);
+  'revision': (string);
+}

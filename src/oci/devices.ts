@@ -1,0 +1,54 @@
+import { realpath } from 'node:fs/promises';
+import type { Device__Output } from '../gen/runtime/v1/Device.ts';
+import { invalid, isErrno, messageOf } from '../lib/errors.ts';
+import { absolutePath } from './fields.ts';
+import { devicesAt, hostDevices } from './host-devices.ts';
+import { type SpecInput, securityOf, withLinuxPart } from './input.ts';
+import type { LinuxDevice, LinuxDeviceRule, RuntimeSpec } from './types.ts';
+
+const ALL_ALLOWED: LinuxDeviceRule = { allow: true, access: 'rwm' };
+
+/** The devices that are asked for, and leave to use them. A privileged container has all of the node's. */
+export async function withDevices(spec: RuntimeSpec, { config }: SpecInput): Promise<RuntimeSpec> {
+  const asked = await Promise.all(config.devices.map(askedDevices));
+  if (securityOf(config).privileged) {
+    const devices = byPath([...(await hostDevices()), ...asked.flatMap(({ devices }) => devices)]);
+    return withLinuxPart(spec, { devices, resources: { ...spec.linux.resources, devices: [ALL_ALLOWED] } });
+  }
+  return asked.reduce((draft, { devices, access }) => addDevices(draft, devices, access), spec);
+}
+
+/** The draft with some more devices, each in place of one at the same path, and with leave to use them. */
+export function addDevices(spec: RuntimeSpec, devices: readonly LinuxDevice[], access: string): RuntimeSpec {
+  if (devices.length === 0) return spec;
+  const { resources } = spec.linux;
+  const rules = devices.map(({ type, major, minor }) => ({ allow: true, type, major, minor, access }));
+  return withLinuxPart(spec, {
+    devices: byPath([...(spec.linux.devices ?? []), ...devices]),
+    resources: { ...resources, devices: [...resources.devices, ...rules] },
+  });
+}
+
+/** One device for each path, the last one. */
+function byPath(devices: readonly LinuxDevice[]): LinuxDevice[] {
+  return [...new Map(devices.map((device) => [device.path, device])).values()];
+}
+
+async function askedDevices(
+  { hostPath, containerPath, permissions }: Device__Output,
+  i: number,
+): Promise<{ devices: LinuxDevice[]; access: string }> {
+  const field = `config.devices[${i}]`;
+  if (!/^[rwm]{1,3}$/.test(permissions))
+    throw invalid(`${field}.permissions`, `${JSON.stringify(permissions)} is not made of r, w and m`);
+  const from = absolutePath(`${field}.host_path`, hostPath);
+  const to = containerPath === '' ? from : absolutePath(`${field}.container_path`, containerPath);
+  try {
+    const devices = await devicesAt(await realpath(from), to);
+    if (devices.length === 0) throw new Error('not a device node');
+    return { devices, access: permissions };
+  } catch (error) {
+    const problem = isErrno(error, 'ENOENT') ? 'no such file or directory' : messageOf(error);
+    throw invalid(`${field}.host_path`, `cannot use the device ${JSON.stringify(hostPath)}: ${problem}`);
+  }
+}

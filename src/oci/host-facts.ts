@@ -1,0 +1,91 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { type CgroupMode, cgroupMode } from '../kernel/cgroups.ts';
+import { capabilitiesOf } from './capability-names.ts';
+
+/** What the machine and our own process allow; found out once at start, so that specs are made without looking again. */
+export interface HostFacts {
+  readonly cgroups: CgroupMode | undefined;
+  /** Whether a cgroup can limit swap. */
+  readonly swapLimit: boolean;
+  /** Whether a cgroup can limit huge pages. */
+  readonly hugepageLimit: boolean;
+  /** Capabilities that we have, and so can give away. */
+  readonly capabilities: readonly string[];
+  /** Our own oom_score_adj when we may not ask for a lower one; undefined when any can be had. */
+  readonly leastOomScoreAdj: number | undefined;
+  readonly seccomp: boolean;
+  readonly selinux: boolean;
+  readonly apparmor: ApparmorFacts | undefined;
+  readonly hostname: string;
+  /** As process.arch: `x64`, `arm64`. */
+  readonly architecture: string;
+}
+
+/** AppArmor, where the kernel has it. */
+export interface ApparmorFacts {
+  /** Whether a profile of this name is loaded. */
+  readonly isLoaded: (profile: string) => boolean;
+  /** The profile of RuntimeDefault, undefined when none was loaded. */
+  readonly defaultProfile: string | undefined;
+}
+
+export interface HostFactsOptions {
+  /** `[runtime] restrict_oom_score_adj`; `auto`: restricted without CAP_SYS_RESOURCE. */
+  readonly restrictOomScoreAdj?: 'auto' | 'always' | 'never';
+  /** AppArmor profile for RuntimeDefault. */
+  readonly apparmorDefault?: string;
+}
+
+/** Looks at /proc and /sys. */
+export function detectHostFacts(options: HostFactsOptions = {}): HostFacts {
+  const cgroups = cgroupMode();
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const capabilities = capabilitiesOf(/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0');
+  return {
+    cgroups,
+    swapLimit: cgroups === 'v2' ? unifiedHasSwap() : existsSync('/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes'),
+    hugepageLimit: cgroups === 'v2' ? unifiedHasHugetlb() : existsSync('/sys/fs/cgroup/hugetlb'),
+    capabilities,
+    leastOomScoreAdj: isRestricted(options.restrictOomScoreAdj ?? 'auto', capabilities) ? ownOomScoreAdj() : undefined,
+    seccomp: /^Seccomp:/m.test(status),
+    selinux: existsSync('/sys/fs/selinux/enforce'),
+    apparmor: apparmorFacts(options.apparmorDefault),
+    hostname: hostname(),
+    architecture: process.arch,
+  };
+}
+
+// Lowering oom_score_adj takes CAP_SYS_RESOURCE; see proc_pid_oom_score_adj(5).
+function isRestricted(option: 'auto' | 'always' | 'never', capabilities: readonly string[]): boolean {
+  return option === 'auto' ? !capabilities.includes('CAP_SYS_RESOURCE') : option === 'always';
+}
+
+function ownOomScoreAdj(): number {
+  return Number(readFileSync('/proc/self/oom_score_adj', 'utf8').trim());
+}
+
+/** The root of the hierarchy has no memory.swap.max: then a cgroup below it tells. */
+function unifiedHasSwap(): boolean {
+  const root = '/sys/fs/cgroup';
+  const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';
+  const directories = [join(root, own), ...readdirSync(root).map((name) => join(root, name))];
+  return directories.some((directory) => existsSync(join(directory, 'memory.swap.max')));
+}
+
+function unifiedHasHugetlb(): boolean {
+  return readFileSync('/sys/fs/cgroup/cgroup.controllers', 'utf8').trim().split(' ').includes('hugetlb');
+}
+
+const PROFILES = '/sys/kernel/security/apparmor/profiles';
+
+function apparmorFacts(defaultProfile: string | undefined): ApparmorFacts | undefined {
+  if (!existsSync(PROFILES)) return undefined;
+  // Profiles come and go while we run.
+  const isLoaded = (profile: string): boolean =>
+    readFileSync(PROFILES, 'utf8')
+      .split('\n')
+      .some((line) => line.startsWith(`${profile} (`));
+  return { isLoaded, defaultProfile };
+}

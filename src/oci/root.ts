@@ -1,0 +1,61 @@
+import { containerCgroup } from '../kernel/cgroups.ts';
+import { invalid } from '../lib/errors.ts';
+import { absolutePath } from './fields.ts';
+import { SECURITY, type SpecInput, securityOf, withLinuxPart } from './input.ts';
+import type { RuntimeSpec, SpecMount } from './types.ts';
+
+/** Cgroup of containers whose sandbox names no parent: containerd's. */
+const DEFAULT_PARENT = '/k8s.io';
+
+/** A slice for the systemd driver, a path for cgroupfs. */
+export function withCgroup(spec: RuntimeSpec, { id, sandbox }: SpecInput): RuntimeSpec {
+  const parent = sandbox.config.linux?.cgroupParent ?? '';
+  return withLinuxPart(spec, { cgroupsPath: containerCgroup(parent === '' ? DEFAULT_PARENT : parent, id) });
+}
+
+/**
+ * What the container may see and change of the root file system, /proc and /sys. Masked and read-only paths come from kubelet
+ * alone. A privileged container has none of them and writes to /sys and its cgroups; its sandbox must be privileged, too.
+ */
+export function withRoot(spec: RuntimeSpec, { config, sandbox }: SpecInput): RuntimeSpec {
+  const security = securityOf(config);
+  const root = security.readonlyRootfs ? { ...spec.root, readonly: true } : spec.root;
+  if (!security.privileged) {
+    return withLinuxPart(
+      { ...spec, root },
+      {
+        ...paths('maskedPaths', 'masked_paths', security.maskedPaths),
+        ...paths('readonlyPaths', 'readonly_paths', security.readonlyPaths),
+      },
+    );
+  }
+  if (sandbox.config.linux?.securityContext?.privileged !== true)
+    throw invalid(`${SECURITY}.privileged`, 'no privileged container allowed in sandbox');
+  return { ...spec, root, mounts: spec.mounts.map(writable) };
+}
+
+function paths(key: 'maskedPaths' | 'readonlyPaths', field: string, asked: readonly string[]): Partial<RuntimeSpec['linux']> {
+  if (asked.length === 0) return {};
+  return { [key]: asked.map((path, i) => absolutePath(`${SECURITY}.${field}[${i}]`, path)) };
+}
+
+function writable(mount: SpecMount): SpecMount {
+  if (mount.type !== 'sysfs' && mount.type !== 'cgroup') return mount;
+  return { ...mount, options: mount.options.map((option) => (option === 'ro' ? 'rw' : option)) };
+}
+
+/**
+ * In a user namespace a new sysfs can be mounted only together with a network namespace that belongs to it. With the node's
+ * network the container gets the node's /sys, read-only.
+ */
+export function withSysfsOfNode(spec: RuntimeSpec, { sandbox, runtime }: SpecInput): RuntimeSpec {
+  if (sandbox.namespaces.user === undefined || sandbox.namespaces.network !== undefined) return spec;
+  const access = runtime.recursiveReadOnly ? 'rro' : 'ro';
+  const bind: SpecMount = {
+    destination: '/sys',
+    type: 'bind',
+    source: '/sys',
+    options: ['rbind', 'rslave', 'nosuid', 'noexec', 'nodev', access],
+  };
+  return { ...spec, mounts: spec.mounts.map((mount) => (mount.type === 'sysfs' ? bind : mount)) };
+}

@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises';
+import { BerthError, invalid, messageOf } from '../lib/errors.ts';
+import { isJsonObject } from '../lib/json.ts';
+import { decodeJson } from './exact-json.ts';
+import { SECURITY, type SpecInput, securityOf, withLinuxPart } from './input.ts';
+import { askedProfile } from './security-profile.ts';
+import { seccompFromTemplate } from './seccomp-template.ts';
+import type { LinuxSeccomp, RuntimeSpec } from './types.ts';
+
+/**
+ * The seccomp filter. None for a privileged container, nor when nothing is asked for, as containerd has it. Follows
+ * withCapabilities, whose result RuntimeDefault depends on.
+ */
+export async function withSeccomp(spec: RuntimeSpec, { config, host, seccomp }: SpecInput): Promise<RuntimeSpec> {
+  const security = securityOf(config);
+  const profile = askedProfile({
+    profile: security.seccomp,
+    profileField: `${SECURITY}.seccomp`,
+    path: security.seccompProfilePath,
+    pathField: `${SECURITY}.seccomp_profile_path`,
+  });
+  if (profile === undefined || profile.type === 'Unconfined' || security.privileged) return spec;
+  if (!host.seccomp) throw new BerthError('FAILED_PRECONDITION', 'seccomp is not supported by this kernel');
+  const filter =
+    profile.type === 'Localhost'
+      ? await readProfile(profile.ref)
+      : seccompFromTemplate(seccomp, spec.process.capabilities.bounding, host.architecture);
+  return withLinuxPart(spec, { seccomp: filter });
+}
+
+const FIELD = `${SECURITY}.seccomp.localhost_ref`;
+const MOST_BYTES = 4 * 1024 * 1024;
+
+/** A profile on this node, which is a runtime spec's `seccomp` object. kubelet gives the full path. */
+async function readProfile(path: string): Promise<LinuxSeccomp> {
+  if (!path.startsWith('/')) throw invalid(FIELD, `${JSON.stringify(path)} is not an absolute path`);
+  try {
+    const text = await readFile(path, 'utf8');
+    if (text.length > MOST_BYTES) throw new Error(`it has more than ${MOST_BYTES} bytes`);
+    return checkProfile(decodeJson(text));
+  } catch (error) {
+    throw invalid(FIELD, `cannot use the profile "${path}": ${messageOf(error)}`);
+  }
+}
+
+/** Keys that the specification does not have are the runtime's to ignore; only the frame is looked at. */
+function checkProfile(profile: unknown): LinuxSeccomp {
+  if (!isJsonObject(profile)) throw new Error('it is not a JSON object');
+  const { defaultAction, syscalls } = profile;
+  if (typeof defaultAction !== 'string') throw new Error('defaultAction is missing');
+  if (syscalls !== undefined && syscalls !== null && !Array.isArray(syscalls)) throw new Error('syscalls is not a list');
+  return { ...profile, defaultAction } as unknown as LinuxSeccomp;
+}

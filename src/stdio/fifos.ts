@@ -1,0 +1,97 @@
+import { closeSync, constants, lstatSync, mkdirSync, openSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { mkfifo } from '../kernel/libc.ts';
+import { invalid, isErrno, wrap } from '../lib/errors.ts';
+
+/** The FIFOs of one container or exec, as containerd's tasks take them. */
+export interface FifoPaths {
+  readonly directory: string;
+  readonly stdin?: string;
+  readonly stdout: string;
+  /** Absent in terminal mode: a terminal has one output. */
+  readonly stderr?: string;
+}
+
+export interface FifoOptions {
+  readonly stdin: boolean;
+  readonly terminal: boolean;
+}
+
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+/**
+ * Makes `<root>/<id>/{stdin,stdout,stderr}` (0700). FIFOs that are already there stay: a FIFO keeps nothing once all its ends are closed.
+ * Throws INVALID_ARGUMENT for an id that cannot be a file name.
+ */
+export function createFifos(root: string, id: string, options: FifoOptions): FifoPaths {
+  const paths = fifoPaths(root, id, options);
+  try {
+    mkdirSync(paths.directory, { recursive: true, mode: 0o700 });
+    for (const path of [paths.stdin, paths.stdout, paths.stderr]) {
+      if (path !== undefined) makeFifo(path);
+    }
+  } catch (error) {
+    throw wrap(`failed to create FIFOs of "${id}"`, error, 'INTERNAL');
+  }
+  return paths;
+}
+
+/** Where createFifos puts them: recovery finds a running container's FIFOs by this. */
+export function fifoPaths(root: string, id: string, options: FifoOptions): FifoPaths {
+  const directory = fifoDirectory(root, id);
+  return {
+    directory,
+    ...(options.stdin && { stdin: join(directory, 'stdin') }),
+    stdout: join(directory, 'stdout'),
+    ...(!options.terminal && { stderr: join(directory, 'stderr') }),
+  };
+}
+
+/** Removes the directory with its FIFOs; no error when it is absent. */
+export async function removeFifos(root: string, id: string): Promise<void> {
+  await rm(fifoDirectory(root, id), { recursive: true, force: true });
+}
+
+function fifoDirectory(root: string, id: string): string {
+  if (!ID.test(id)) throw invalid('id', `"${id}" cannot be the name of a directory`);
+  return join(root, id);
+}
+
+function makeFifo(path: string): void {
+  try {
+    mkfifo(path, 0o700);
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST') || !lstatSync(path).isFIFO()) throw error;
+  }
+}
+
+/** Both ends of an output FIFO, opened without waiting for anyone. */
+export interface OutputEnds {
+  readonly reader: number;
+  /**
+   * A write end of our own: as long as it is open a writer that closes and comes back does not look like the end of the stream.
+   * Closing it makes the end visible as soon as nobody else writes.
+   */
+  readonly keeper: number;
+}
+
+/** Opens an output FIFO; the shim's own opening, which waits for a reader, then goes on. */
+export function openOutput(path: string): OutputEnds {
+  const reader = openFifo(path, constants.O_RDONLY);
+  try {
+    return { reader, keeper: openFifo(path, constants.O_WRONLY) };
+  } catch (error) {
+    closeSync(reader);
+    throw error;
+  }
+}
+
+/** Opens a stdin FIFO for writing, also when nobody reads it yet; the container meets its end only when this is closed. */
+export function openInput(path: string): number {
+  return openFifo(path, constants.O_RDWR);
+}
+
+function openFifo(path: string, access: number): number {
+  return openSync(path, access | constants.O_NONBLOCK);
+}
