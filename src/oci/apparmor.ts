@@ -27,7 +27,8 @@ export function withApparmor(spec: RuntimeSpec, { config, host }: SpecInput): Ru
     return withProcessPart(spec, { apparmorProfile: asked.ref });
   }
   if (security.privileged) return spec;
-  if (apparmor.defaultProfile !== undefined) return withProcessPart(spec, { apparmorProfile: apparmor.defaultProfile });
+  if (apparmor.defaultProfile !== undefined)
+    return withProcessPart(spec, { apparmorProfile: apparmor.defaultProfile });
   if (asked === undefined) return spec;
   throw new BerthError('FAILED_PRECONDITION', 'no default apparmor profile is loaded on this node');
 }

@@ -12,8 +12,13 @@ import type { RuntimeSpec } from './types.ts';
 export function withCapabilities(spec: RuntimeSpec, { config, host }: SpecInput): RuntimeSpec {
   const { capabilities: asked, privileged } = securityOf(config);
   const defaults = spec.process.capabilities.bounding;
-  const ambient = privileged || asked === null ? [] : names('add_ambient_capabilities', asked.addAmbientCapabilities, host.capabilities);
-  const set = privileged ? host.capabilities : [...new Set([...chosen(asked, defaults, host.capabilities), ...ambient])];
+  const ambient =
+    privileged || asked === null
+      ? []
+      : names('add_ambient_capabilities', asked.addAmbientCapabilities, host.capabilities);
+  const set = privileged
+    ? host.capabilities
+    : [...new Set([...chosen(asked, defaults, host.capabilities), ...ambient])];
   return withProcessPart(spec, {
     capabilities: {
       bounding: set,

@@ -31,6 +31,8 @@ export function decodeJson(text: string): unknown {
     token.startsWith('"') ? token : `"${mark}${token}"`,
   );
   return JSON.parse(marked, (_, entry: unknown) =>
-    typeof entry === 'string' && entry.startsWith(mark) ? exactInteger(BigInt(entry.slice(mark.length))) : entry,
+    typeof entry === 'string' && entry.startsWith(mark)
+      ? exactInteger(BigInt(entry.slice(mark.length)))
+      : entry,
   );
 }

@@ -45,10 +45,13 @@ export function detectHostFacts(options: HostFactsOptions = {}): HostFacts {
   const capabilities = capabilitiesOf(/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0');
   return {
     cgroups,
-    swapLimit: cgroups === 'v2' ? unifiedHasSwap() : existsSync('/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes'),
+    swapLimit:
+      cgroups === 'v2' ? unifiedHasSwap() : existsSync('/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes'),
     hugepageLimit: cgroups === 'v2' ? unifiedHasHugetlb() : existsSync('/sys/fs/cgroup/hugetlb'),
     capabilities,
-    leastOomScoreAdj: isRestricted(options.restrictOomScoreAdj ?? 'auto', capabilities) ? ownOomScoreAdj() : undefined,
+    leastOomScoreAdj: isRestricted(options.restrictOomScoreAdj ?? 'auto', capabilities)
+      ? ownOomScoreAdj()
+      : undefined,
     seccomp: /^Seccomp:/m.test(status),
     selinux: existsSync('/sys/fs/selinux/enforce'),
     apparmor: apparmorFacts(options.apparmorDefault),

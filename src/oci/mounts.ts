@@ -44,6 +44,8 @@ function check(mount: Mount__Output, field: string, { runtime }: SpecInput): Che
   const destination = absolutePath(`${field}.container_path`, mount.containerPath);
   if (destination === '/') throw invalid(`${field}.container_path`, 'must not be the root directory');
   absolutePath(`${field}.host_path`, mount.hostPath);
+  if (!(mount.propagation in PROPAGATION))
+    throw invalid(`${field}.propagation`, `unknown mode ${String(mount.propagation)}`);
   checkRecursiveReadOnly(mount, field);
   if (mount.recursiveReadOnly && !runtime.recursiveReadOnly) {
     // kubelet knows the first word.
@@ -66,7 +68,8 @@ function check(mount: Mount__Output, field: string, { runtime }: SpecInput): Che
 /** Source: KEP-3857. */
 function checkRecursiveReadOnly(mount: Mount__Output, field: string): void {
   if (!mount.recursiveReadOnly) return;
-  if (!mount.readonly) throw invalid(`${field}.recursive_read_only`, 'conflicts with a mount that is not readonly');
+  if (!mount.readonly)
+    throw invalid(`${field}.recursive_read_only`, 'conflicts with a mount that is not readonly');
   if (mount.propagation !== 'PROPAGATION_PRIVATE')
     throw invalid(`${field}.recursive_read_only`, `needs private propagation, got ${mount.propagation}`);
 }

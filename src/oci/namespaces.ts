@@ -11,7 +11,8 @@ export function pidMode(config: ContainerConfig__Output): PidMode {
   const options = securityOf(config).namespaceOptions;
   const mode = options?.pid ?? 'POD';
   const field = `${SECURITY}.namespace_options`;
-  if (!['POD', 'CONTAINER', 'NODE', 'TARGET'].includes(mode)) throw invalid(`${field}.pid`, `unknown mode ${mode}`);
+  if (!['POD', 'CONTAINER', 'NODE', 'TARGET'].includes(mode))
+    throw invalid(`${field}.pid`, `unknown mode ${mode}`);
   if (mode === 'TARGET' && options?.targetId === '')
     throw invalid(`${field}.target_id`, 'must be set when pid is TARGET');
   return mode;

@@ -15,7 +15,9 @@ export async function podMounts(input: SpecInput): Promise<Mount__Output[]> {
   const security = securityOf(config);
   const userns = security.namespaceOptions?.usernsOptions;
   // Without idmapped mounts the files belong to nobody in a user namespace, and can still be read.
-  const mappings = runtime.idmap ? { uids: userns?.uids ?? [], gids: userns?.gids ?? [] } : { uids: [], gids: [] };
+  const mappings = runtime.idmap
+    ? { uids: userns?.uids ?? [], gids: userns?.gids ?? [] }
+    : { uids: [], gids: [] };
   const file = (containerPath: string, hostPath: string): Mount__Output =>
     bind(containerPath, hostPath, security.readonlyRootfs, mappings);
   const wanted = [

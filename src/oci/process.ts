@@ -50,7 +50,8 @@ function environment({ config, image, sandbox, host }: SpecInput): string[] {
   }
   for (const [i, { key, value }] of config.envs.entries()) {
     const field = `config.envs[${i}]`;
-    if (key === '' || key.includes('=')) throw invalid(`${field}.key`, `${JSON.stringify(key)} is not a name`);
+    if (key === '' || key.includes('='))
+      throw invalid(`${field}.key`, `${JSON.stringify(key)} is not a name`);
     set(`${text(`${field}.key`, key)}=${text(`${field}.value`, value)}`);
   }
   return [...variables.values()];

@@ -13,7 +13,9 @@ const FIELD = 'config.linux.resources';
 export function withResources(spec: RuntimeSpec, { config, host }: SpecInput): RuntimeSpec {
   const asked = config.linux?.resources ?? null;
   if (asked === null) return spec;
-  const limited = withLinuxPart(spec, { resources: mergeResources(spec.linux.resources, asked, host, FIELD) });
+  const limited = withLinuxPart(spec, {
+    resources: mergeResources(spec.linux.resources, asked, host, FIELD),
+  });
   return withProcessPart(limited, { oomScoreAdj: oomScoreAdj(asked, host) });
 }
 
@@ -95,7 +97,10 @@ function hugepageLimits(
   const limits = new Map(old.map((limit) => [limit.pageSize, limit]));
   for (const [i, { pageSize, limit }] of asked.entries()) {
     if (!/^\d+(B|KB|MB|GB)$/.test(pageSize))
-      throw invalid(`${field}.hugepage_limits[${i}].page_size`, `${JSON.stringify(pageSize)} is not a page size`);
+      throw invalid(
+        `${field}.hugepage_limits[${i}].page_size`,
+        `${JSON.stringify(pageSize)} is not a page size`,
+      );
     limits.set(pageSize, { pageSize, limit: exactInteger(BigInt(limit)) });
   }
   return host.hugepageLimit && limits.size > 0 ? [...limits.values()] : undefined;
@@ -120,13 +125,15 @@ function unified(
 
 function cpuList(field: string, value: string): string | undefined {
   if (value === '') return undefined;
-  if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(value)) throw invalid(field, `${JSON.stringify(value)} is not a list such as 0-3,7`);
+  if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(value))
+    throw invalid(field, `${JSON.stringify(value)} is not a list such as 0-3,7`);
   return value;
 }
 
 /** Never lower than what we may set. */
 function oomScoreAdj({ oomScoreAdj: asked }: LinuxContainerResources__Output, host: HostFacts): number {
   const score = Number(asked);
-  if (score < -1000 || score > 1000) throw invalid(`${FIELD}.oom_score_adj`, `${asked} is not between -1000 and 1000`);
+  if (score < -1000 || score > 1000)
+    throw invalid(`${FIELD}.oom_score_adj`, `${asked} is not between -1000 and 1000`);
   return Math.max(score, host.leastOomScoreAdj ?? score);
 }

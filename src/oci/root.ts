@@ -34,7 +34,11 @@ export function withRoot(spec: RuntimeSpec, { config, sandbox }: SpecInput): Run
   return { ...spec, root, mounts: spec.mounts.map(writable) };
 }
 
-function paths(key: 'maskedPaths' | 'readonlyPaths', field: string, asked: readonly string[]): Partial<RuntimeSpec['linux']> {
+function paths(
+  key: 'maskedPaths' | 'readonlyPaths',
+  field: string,
+  asked: readonly string[],
+): Partial<RuntimeSpec['linux']> {
   if (asked.length === 0) return {};
   return { [key]: asked.map((path, i) => absolutePath(`${SECURITY}.${field}[${i}]`, path)) };
 }

@@ -17,8 +17,13 @@ export function readInRoot(root: string, path: string, most: number): string | u
   if (fd === undefined) return undefined;
   try {
     const stat = fstatSync(fd);
-    const problem = stat.isFile() ? (stat.size > most ? `is larger than ${most} bytes` : '') : 'is not a regular file';
-    if (problem !== '') throw new BerthError('FAILED_PRECONDITION', `failed to read "${path}" of the image: it ${problem}`);
+    const problem = stat.isFile()
+      ? stat.size > most
+        ? `is larger than ${most} bytes`
+        : ''
+      : 'is not a regular file';
+    if (problem !== '')
+      throw new BerthError('FAILED_PRECONDITION', `failed to read "${path}" of the image: it ${problem}`);
     return readFileSync(fd, 'utf8');
   } finally {
     closeSync(fd);

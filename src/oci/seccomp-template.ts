@@ -27,7 +27,14 @@ const rule = z.strictObject({
   action: z.string().default('SCMP_ACT_ALLOW'),
   errnoRet: z.number().int().optional(),
   args: z
-    .array(z.strictObject({ index: z.number().int(), value: integer, valueTwo: integer.optional(), op: z.string() }))
+    .array(
+      z.strictObject({
+        index: z.number().int(),
+        value: integer,
+        valueTwo: integer.optional(),
+        op: z.string(),
+      }),
+    )
     .optional(),
 });
 

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { BerthError, invalid, messageOf } from '../lib/errors.ts';
 import { isJsonObject } from '../lib/json.ts';
 import { decodeJson } from './exact-json.ts';
@@ -11,7 +11,10 @@ import type { LinuxSeccomp, RuntimeSpec } from './types.ts';
  * The seccomp filter. None for a privileged container, nor when nothing is asked for, as containerd has it. Follows
  * withCapabilities, whose result RuntimeDefault depends on.
  */
-export async function withSeccomp(spec: RuntimeSpec, { config, host, seccomp }: SpecInput): Promise<RuntimeSpec> {
+export async function withSeccomp(
+  spec: RuntimeSpec,
+  { config, host, seccomp }: SpecInput,
+): Promise<RuntimeSpec> {
   const security = securityOf(config);
   const profile = askedProfile({
     profile: security.seccomp,
@@ -35,9 +38,10 @@ const MOST_BYTES = 4 * 1024 * 1024;
 async function readProfile(path: string): Promise<LinuxSeccomp> {
   if (!path.startsWith('/')) throw invalid(FIELD, `${JSON.stringify(path)} is not an absolute path`);
   try {
-    const text = await readFile(path, 'utf8');
-    if (text.length > MOST_BYTES) throw new Error(`it has more than ${MOST_BYTES} bytes`);
-    return checkProfile(decodeJson(text));
+    const file = await stat(path);
+    if (!file.isFile()) throw new Error('it is not a regular file');
+    if (file.size > MOST_BYTES) throw new Error(`it has more than ${MOST_BYTES} bytes`);
+    return checkProfile(decodeJson(await readFile(path, 'utf8')));
   } catch (error) {
     throw invalid(FIELD, `cannot use the profile "${path}": ${messageOf(error)}`);
   }
@@ -48,6 +52,7 @@ function checkProfile(profile: unknown): LinuxSeccomp {
   if (!isJsonObject(profile)) throw new Error('it is not a JSON object');
   const { defaultAction, syscalls } = profile;
   if (typeof defaultAction !== 'string') throw new Error('defaultAction is missing');
-  if (syscalls !== undefined && syscalls !== null && !Array.isArray(syscalls)) throw new Error('syscalls is not a list');
-  return { ...profile, defaultAction } as unknown as LinuxSeccomp;
+  if (syscalls !== undefined && syscalls !== null && !Array.isArray(syscalls))
+    throw new Error('syscalls is not a list');
+  return { ...profile, defaultAction };
 }

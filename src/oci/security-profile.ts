@@ -26,7 +26,8 @@ function fromMessage(field: string, { profileType, localhostRef }: SecurityProfi
   switch (profileType) {
     case 'RuntimeDefault':
     case 'Unconfined':
-      if (localhostRef !== '') throw invalid(`${field}.localhost_ref`, 'must only be set when profile_type is Localhost');
+      if (localhostRef !== '')
+        throw invalid(`${field}.localhost_ref`, 'must only be set when profile_type is Localhost');
       return { type: profileType };
     case 'Localhost':
       return localhost(`${field}.localhost_ref`, localhostRef);

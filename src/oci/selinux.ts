@@ -29,7 +29,8 @@ export function withSelinux(spec: RuntimeSpec, { config, sandbox, host }: SpecIn
 function checkOptions(options: SELinuxOption__Output): void {
   for (const part of ['user', 'role', 'type'] as const) {
     const value = text(`${FIELD}.${part}`, options[part]);
-    if (/[:\s]/.test(value)) throw invalid(`${FIELD}.${part}`, `${JSON.stringify(value)} is not one part of a label`);
+    if (/[:\s]/.test(value))
+      throw invalid(`${FIELD}.${part}`, `${JSON.stringify(value)} is not one part of a label`);
   }
   if (options.level !== '' && !LEVEL.test(options.level))
     throw invalid(`${FIELD}.level`, `the format of ${JSON.stringify(options.level)} is not correct`);

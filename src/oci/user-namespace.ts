@@ -14,7 +14,10 @@ export interface IdMappings {
  * What the userns_options of a sandbox or a container ask for; undefined for the node's user namespace. Exactly one mapping
  * of each kind, and root must be mapped. Throws INVALID_ARGUMENT. Source: KEP-127.
  */
-export function askedUserNamespace(options: UserNamespace__Output | null, field: string): IdMappings | undefined {
+export function askedUserNamespace(
+  options: UserNamespace__Output | null,
+  field: string,
+): IdMappings | undefined {
   if (options === null) return undefined;
   const { mode, uids, gids } = options;
   switch (mode) {
@@ -23,6 +26,8 @@ export function askedUserNamespace(options: UserNamespace__Output | null, field:
       return undefined;
     case 'POD':
       return { uids: [onlyMapping(uids, `${field}.uids`)], gids: [onlyMapping(gids, `${field}.gids`)] };
+    case 'CONTAINER':
+    case 'TARGET':
     default:
       throw invalid(`${field}.mode`, `unsupported user namespace mode ${String(mode)}`);
   }

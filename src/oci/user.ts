@@ -39,8 +39,10 @@ interface Wanted {
 
 function wantedUser(security: LinuxContainerSecurityContext__Output, imageUser: string): Wanted {
   const { runAsUser, runAsUsername, runAsGroup } = security;
-  const group = runAsGroup === null ? undefined : String(userId(`${SECURITY}.run_as_group`, runAsGroup.value));
-  if (runAsUsername !== '') return split(`${SECURITY}.run_as_username`, text(`${SECURITY}.run_as_username`, runAsUsername), group);
+  const group =
+    runAsGroup === null ? undefined : String(userId(`${SECURITY}.run_as_group`, runAsGroup.value));
+  if (runAsUsername !== '')
+    return split(`${SECURITY}.run_as_username`, text(`${SECURITY}.run_as_username`, runAsUsername), group);
   const field = `${SECURITY}.run_as_user`;
   if (runAsUser !== null) return { user: String(userId(field, runAsUser.value)), group, field };
   if (group !== undefined)
@@ -74,7 +76,10 @@ function mergesGroups({ supplementalGroupsPolicy }: LinuxContainerSecurityContex
     case 'Strict':
       return false;
     default:
-      throw invalid(`${SECURITY}.supplemental_groups_policy`, `unknown policy ${String(supplementalGroupsPolicy)}`);
+      throw invalid(
+        `${SECURITY}.supplemental_groups_policy`,
+        `unknown policy ${String(supplementalGroupsPolicy)}`,
+      );
   }
 }
 

@@ -23,6 +23,8 @@ export const LONGEST_LINE = 16 * 1024 * 1024;
 /** Up to this many bytes a loop copies faster than a call to the engine's own copy. */
 const SHORT_COPY = 48;
 
+const MOST_KEPT = 1024 * 1024;
+
 /** Bytes that grow at the end; its memory is kept and used again. */
 export class ByteBuffer {
   bytes: Buffer;
@@ -45,6 +47,12 @@ export class ByteBuffer {
     this.reserve(end - start);
     copy(source, start, end, this.bytes, this.length);
     this.length += end - start;
+  }
+
+  /** Empties it. Memory that only an unusual chunk needed is given back. */
+  clear(): void {
+    this.length = 0;
+    if (this.bytes.length > MOST_KEPT) this.bytes = Buffer.allocUnsafeSlow(MOST_KEPT);
   }
 
   /** What is in it; valid until the next change. */

@@ -34,9 +34,20 @@ export class ExecOutputCollector {
 
   output(): ExecOutput {
     return {
-      stdout: Buffer.concat(this.#chunks.stdout),
-      stderr: Buffer.concat(this.#chunks.stderr),
+      stdout: this.#joined('stdout'),
+      stderr: this.#joined('stderr'),
       droppedBytes: this.#droppedBytes,
     };
+  }
+
+  /** In memory of its own, not a shared pool's, so that it can be moved to another thread. */
+  #joined(stream: OutputStream): Uint8Array {
+    const joined = new Uint8Array(this.#lengths[stream]);
+    let at = 0;
+    for (const chunk of this.#chunks[stream]) {
+      joined.set(chunk, at);
+      at += chunk.length;
+    }
+    return joined;
   }
 }

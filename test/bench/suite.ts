@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Cleanup } from '../helpers/cleanup.ts';
+import type { Cleanup } from '../helpers/cleanup.ts';
 import type { CriClient } from '../helpers/cri-client.ts';
 import { bridgeNetwork, TestDaemon } from '../helpers/daemon.ts';
 import { unmountBelow } from '../helpers/mounts.ts';
@@ -15,7 +15,7 @@ import { concurrently, operations, Samples, sequentially, settle } from './measu
 const binDir = '/usr/lib/cni';
 
 export interface Plan {
-  /** How often all endpoints are gone through. */
+  /** How often all contestants are gone through. */
   readonly rounds: number;
   /** Sandboxes one after the other in each round. */
   readonly perRound: number;
@@ -23,24 +23,25 @@ export interface Plan {
   readonly parallel: number;
 }
 
-/** Who is measured: Berth with built-in plugins and with executables, and Debian's containerd, on the same conflist. */
+export type EndpointName = 'berth' | 'executables' | 'containerd';
+
+export type Name = EndpointName | 'bare';
+
+export type Results = ReadonlyMap<Name, Samples>;
+
+/** Who is measured: Berth with built-in plugins and with executables, Debian's containerd, and the kernel alone. */
 export interface Contestants {
   readonly berth: TestDaemon;
   /** The network namespace that `berth` is in. */
   readonly berthNode: TestNode;
   readonly executables: TestDaemon;
   readonly containerd: Containerd;
+  readonly bare: BareKernel;
 }
 
-export type Endpoint = 'berth' | 'executables' | 'containerd';
-
-export type Name = Endpoint | 'bare';
-
-export type Results = ReadonlyMap<Name, Samples>;
-
 /**
- * Starts them, each in a network namespace of its own: the same link names, subnets and rules, and nobody's links slow
- * another's.
+ * Starts them on the same conflist, each in a network namespace of its own: the same link names, subnets and rules, and nobody's
+ * links slow another's.
  */
 export async function startContestants(cleanup: Cleanup): Promise<Contestants> {
   const node = async (): Promise<TestNode> => cleanup.use(await TestNode.create());
@@ -54,41 +55,40 @@ export async function startContestants(cleanup: Cleanup): Promise<Contestants> {
   const confDir = await scratchDirectory(cleanup);
   await writeFile(join(confDir, '10-test.conflist'), JSON.stringify(bridgeNetwork(confDir)));
   const containerd = cleanup.use(await Containerd.start({ node: await node(), confDir, binDir }));
-  return { berth, berthNode, executables, containerd };
+  const bare = new BareKernel(await node(), await scratchDirectory(cleanup));
+  cleanup.defer(async () => bare[Symbol.dispose]());
+  return { berth, berthNode, executables, containerd, bare };
 }
 
 /** The endpoints as they are now: a daemon that was started again has a new client. */
-export function clients(contestants: Contestants): [Endpoint, CriClient][] {
+export function clients(contestants: Contestants): [EndpointName, CriClient][] {
   return (['berth', 'executables', 'containerd'] as const).map((name) => [name, contestants[name].client]);
 }
 
 /** Goes through all of them in turn, so that a machine that slows down or speeds up does so for each. */
-export async function measureEndpoints(contestants: Contestants, plan: Plan): Promise<Map<Name, Samples>> {
-  const endpoints = clients(contestants).map(([name, client]) => ({ name, client, samples: new Samples() }));
-  for (let round = 0; round < plan.rounds; round += 1) {
-    for (const { client, samples } of endpoints) {
-      await sequentially(client, samples, plan.perRound);
-      await concurrently(client, samples, plan.parallel);
-    }
+export async function measureAll(contestants: Contestants, plan: Plan): Promise<Results> {
+  const rounds: [Name, (samples: Samples) => Promise<void>][] = [
+    ...clients(contestants).map(([name, client]): [Name, (samples: Samples) => Promise<void>] => [
+      name,
+      async (samples) => {
+        await sequentially(client, samples, plan.perRound);
+        await concurrently(client, samples, plan.parallel);
+      },
+    ]),
+    ['bare', (samples) => measureBareKernel(contestants.bare, samples, plan.perRound)],
+  ];
+  const results = new Map(rounds.map(([name]) => [name, new Samples()]));
+  for (let number = 0; number < plan.rounds; number += 1) {
+    for (const [name, round] of rounds) await round(results.get(name) ?? new Samples());
   }
-  return new Map(endpoints.map(({ name, samples }) => [name, samples]));
+  return results;
 }
 
-/** The kernel's own share, in this process, in the same rounds. */
-export async function measureBareKernel(plan: Plan): Promise<Samples> {
-  await using cleanup = new Cleanup();
-  const node = cleanup.use(await TestNode.create());
-  const directory = await scratchDirectory(cleanup);
-  using bare = new BareKernel(node, directory);
-  const samples = new Samples();
-  for (let round = 0; round < plan.rounds; round += 1) {
-    const removals: (() => void)[] = [];
-    for (let i = 0; i < plan.perRound; i += 1)
-      removals.push(await samples.time(operations.run, () => bare.run()));
-    for (const remove of removals) await samples.time(operations.down, remove);
-    await settle();
-  }
-  return samples;
+async function measureBareKernel(bare: BareKernel, samples: Samples, count: number): Promise<void> {
+  const removals: (() => void)[] = [];
+  for (let i = 0; i < count; i += 1) removals.push(await samples.time(operations.run, () => bare.run()));
+  for (const remove of removals) await samples.time(operations.down, remove);
+  await settle();
 }
 
 async function scratchDirectory(cleanup: Cleanup): Promise<string> {

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { BerthError, wrap } from '../../lib/errors.ts';
@@ -20,7 +21,9 @@ export async function applyEdits(
   draft = withHooks(draft, edits.hooks);
   draft = withGroups(draft, edits.additionalGids);
   if (edits.netDevices.length > 0) {
-    const added = Object.fromEntries(edits.netDevices.map(({ hostInterfaceName, name }) => [hostInterfaceName, { name }]));
+    const added = Object.fromEntries(
+      edits.netDevices.map(({ hostInterfaceName, name }) => [hostInterfaceName, { name }]),
+    );
     draft = withLinuxPart(draft, { netDevices: { ...draft.linux.netDevices, ...added } });
   }
   return edits.intelRdt === undefined ? draft : withLinuxPart(draft, { intelRdt: edits.intelRdt });
@@ -53,13 +56,17 @@ async function deviceFor(node: DeviceNode): Promise<LinuxDevice> {
   if (type !== undefined && (major !== 0 || type === 'p')) return { path, type, major, minor };
   const hostPath = node.hostPath ?? path;
   const found = deviceOf(path, await statOf(hostPath));
-  if (found === undefined) throw new BerthError('FAILED_PRECONDITION', `CDI device "${hostPath}" is not a device node`);
+  if (found === undefined)
+    throw new BerthError('FAILED_PRECONDITION', `CDI device "${hostPath}" is not a device node`);
   if (type !== undefined && type !== found.type)
-    throw new BerthError('FAILED_PRECONDITION', `CDI device "${hostPath}" has type ${found.type}, not ${type}`);
+    throw new BerthError(
+      'FAILED_PRECONDITION',
+      `CDI device "${hostPath}" has type ${found.type}, not ${type}`,
+    );
   return { path, type: found.type, major: found.major, minor: found.minor };
 }
 
-async function statOf(hostPath: string): ReturnType<typeof lstat> {
+async function statOf(hostPath: string): Promise<Stats> {
   try {
     return await lstat(hostPath);
   } catch (error) {

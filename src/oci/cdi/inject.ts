@@ -17,7 +17,8 @@ export function cdiDeviceNames({ CDIDevices, annotations }: ContainerConfig__Out
 }
 
 function checked(field: string, name: string): string {
-  if (!isDeviceName(name)) throw invalid(field, `${JSON.stringify(name)} is not of the form vendor/class=device`);
+  if (!isDeviceName(name))
+    throw invalid(field, `${JSON.stringify(name)} is not of the form vendor/class=device`);
   return name;
 }
 

@@ -106,7 +106,9 @@ export async function readCdiSpecs(directories: readonly string[] = CDI_DIRECTOR
           devices.set(device, found);
         }
       } catch (error) {
-        problems.push(`"${file}": ${error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error)}`);
+        problems.push(
+          `"${file}": ${error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error)}`,
+        );
       }
     }
     for (const [device, files] of here) {
@@ -137,7 +139,8 @@ async function readSpec(file: string): Promise<[string, CdiDevice][]> {
   });
 }
 
-const DEVICE_NAME = /^[A-Za-z]([\w.-]*[A-Za-z0-9])?\/[A-Za-z]([\w.-]*[A-Za-z0-9])?=[A-Za-z0-9]([\w.:-]*[A-Za-z0-9])?$/;
+const DEVICE_NAME =
+  /^[A-Za-z]([\w.-]*[A-Za-z0-9])?\/[A-Za-z]([\w.-]*[A-Za-z0-9])?=[A-Za-z0-9]([\w.:-]*[A-Za-z0-9])?$/;
 
 /** True for a full name, `vendor/class=device`. */
 export function isDeviceName(name: string): boolean {

@@ -1,0 +1,210 @@
+import type { ContainerdConfig } from '../../config/schema.ts';
+import type { Containerd } from '../../containerd/containerd.ts';
+import type { ImageService } from '../../containerd/image-service.ts';
+import { readImage } from '../../containerd/image-documents.ts';
+import type { Image } from '../../containerd/images.ts';
+import type { Process } from '../../containerd/tasks.ts';
+import { runcOptionsAny } from '../../containerd/typeurl.ts';
+import { Unpacker } from '../../containerd/unpack.ts';
+import { BerthError, codeOf, wrap } from '../../lib/errors.ts';
+import { Rollback } from '../../lib/rollback.ts';
+import type { RuntimeSpec } from '../../oci/types.ts';
+import type {
+  Engine,
+  EngineEvent,
+  EngineExit,
+  EngineImage,
+  EngineIo,
+  EngineOptions,
+  EngineTask,
+  NewEngineContainer,
+} from './engine.ts';
+import type { RootFs } from './rootfs.ts';
+
+/** What is made before the container object holds it; a Berth that dies in between leaves it no longer than this. */
+const LEASE_MS = 10 * 60 * 1_000;
+const SIGKILL = 9;
+/** containerd's shim puts containers with the same value into one process: a pod's containers share one. */
+const SHIM_GROUP = 'io.containerd.runc.v2.group';
+
+export interface ContainerdEngineOptions {
+  readonly containerd: Containerd;
+  readonly images: ImageService;
+  readonly rootfs: RootFs;
+  readonly snapshotter: string;
+  readonly settings: ContainerdConfig;
+  readonly systemdCgroup: boolean;
+  /** Our instance's uuid: only containers that bear it are ours. */
+  readonly instance: string;
+}
+
+/** containerd as the engine, through its native API in the namespace `k8s.io`. */
+export class ContainerdEngine implements Engine {
+  readonly #options: ContainerdEngineOptions;
+  readonly #containerd: Containerd;
+  readonly #unpacker: Unpacker;
+
+  constructor(options: ContainerdEngineOptions) {
+    this.#options = options;
+    this.#containerd = options.containerd;
+    this.#unpacker = new Unpacker(options.containerd);
+  }
+
+  get state(): Engine['state'] {
+    const { state, address } = this.#containerd.connection;
+    if (state.connected) return { ready: true, message: `containerd ${state.version} at ${address}` };
+    return { ready: false, message: `containerd at ${address} does not answer: ${state.reason}` };
+  }
+
+  async image(reference: string, options: EngineOptions = {}): Promise<EngineImage> {
+    const request = { image: { image: reference }, verbose: false };
+    const { image } = await this.#options.images.imageStatus(request, options);
+    if (image === null) throw new BerthError('NOT_FOUND', `image "${reference}" not found: pull it first`);
+    const names = [image.id, ...image.repoTags, ...image.repoDigests];
+    const record = await this.#firstImage(names, options);
+    const documents = await readImage(this.#containerd.content, record.target, options);
+    return {
+      id: image.id,
+      reference: image.repoDigests[0] ?? image.repoTags[0] ?? image.id,
+      name: record.name,
+      chainId: await this.#unpacker.unpack(documents, this.#options.snapshotter, options),
+      config: documents.config,
+    };
+  }
+
+  async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<RuntimeSpec> {
+    const { id, image, runtimeHandler } = container;
+    const { leases, containers } = this.#containerd;
+    const snapshots = this.#containerd.snapshots(this.#options.snapshotter);
+    await using lease = await leases.hold({ ttlMs: LEASE_MS }, options);
+    const call = { ...options, lease: lease.id };
+    const rollback = new Rollback();
+    try {
+      rollback.add('snapshot', () => gone(snapshots.remove(id)));
+      const mounts = await snapshots.prepare(
+        { key: id, parent: image.chainId, labels: this.#labels(container) },
+        call,
+      );
+      const made = await container.spec(await this.#options.rootfs.accounts(mounts));
+      const spec = { ...made, annotations: { ...made.annotations, [SHIM_GROUP]: container.sandboxId } };
+      await containers.create(
+        {
+          id,
+          labels: this.#labels(container),
+          image: image.name,
+          runtime: this.#runtime(runtimeHandler),
+          spec,
+          snapshotter: this.#options.snapshotter,
+          snapshotKey: id,
+        },
+        call,
+      );
+      return spec;
+    } catch (error) {
+      const failures = await rollback.run();
+      const left = failures.map((failure) => `${failure.name} is left: ${failure.message}`).join('; ');
+      throw left === '' ? error : wrap(left, error);
+    }
+  }
+
+  async start(id: string, io: EngineIo, options: EngineOptions = {}): Promise<number> {
+    const { tasks } = this.#containerd;
+    const rootfs = await this.#containerd.snapshots(this.#options.snapshotter).mounts(id, options);
+    await tasks.create({ containerId: id, rootfs, io }, options);
+    try {
+      return await tasks.start({ containerId: id }, options);
+    } catch (error) {
+      await this.#endTask(id);
+      throw error;
+    }
+  }
+
+  async kill(id: string, signal: number, options: EngineOptions & { all?: boolean } = {}): Promise<void> {
+    await gone(this.#containerd.tasks.kill({ containerId: id }, signal, options));
+  }
+
+  async deleteTask(id: string, options: EngineOptions = {}): Promise<EngineExit | undefined> {
+    const exit = await gone(this.#containerd.tasks.delete({ containerId: id }, options));
+    return exit === undefined ? undefined : { exitCode: exit.exitStatus, at: exit.exitedAt };
+  }
+
+  async delete(id: string, options: EngineOptions = {}): Promise<void> {
+    await this.#endTask(id);
+    await gone(this.#containerd.containers.delete(id, options));
+    await gone(this.#containerd.snapshots(this.#options.snapshotter).remove(id, options));
+  }
+
+  async tasks(options: EngineOptions = {}): Promise<EngineTask[]> {
+    return (await this.#containerd.tasks.list(options)).map(toTask);
+  }
+
+  async *events(signal: AbortSignal): AsyncGenerator<EngineEvent, void, undefined> {
+    for await (const notice of this.#containerd.events.subscribe({ signal })) {
+      if (notice.kind === 'subscribed') {
+        yield notice;
+        continue;
+      }
+      const { event } = notice;
+      if (event.kind === 'oom') yield { kind: 'oom', id: event.containerId };
+      if (event.kind === 'exit' && event.execId === '') {
+        yield {
+          kind: 'exit',
+          id: event.containerId,
+          exit: { exitCode: event.exitStatus, at: event.exitedAt },
+        };
+      }
+    }
+  }
+
+  /** Kills what runs, waits for its end, and forgets it. */
+  async #endTask(id: string): Promise<void> {
+    const { tasks } = this.#containerd;
+    const ended = gone(tasks.wait({ containerId: id }));
+    await gone(tasks.kill({ containerId: id }, SIGKILL, { all: true }));
+    await ended;
+    await gone(tasks.delete({ containerId: id }));
+  }
+
+  /** containerd's CRI names each image by its id as well; what `ctr` imported may have its reference only. */
+  async #firstImage(names: readonly string[], options: EngineOptions): Promise<Image> {
+    for (const name of names) {
+      const image = await gone(this.#containerd.images.get(name, options));
+      if (image !== undefined) return image;
+    }
+    throw new BerthError('NOT_FOUND', `image "${names[0] ?? ''}" has no record in containerd`);
+  }
+
+  #labels({ labels, sandboxId }: NewEngineContainer): Record<string, string> {
+    return { ...labels, 'io.berth.instance': this.#options.instance, 'io.berth.sandbox': sandboxId };
+  }
+
+  #runtime(handler: string): { type: string; options: ReturnType<typeof runcOptionsAny> } {
+    const { settings, containerd, systemdCgroup } = this.#options;
+    const name = handler === '' ? settings.defaultRuntime : handler;
+    const runtime = settings.runtimes.get(name);
+    if (runtime === undefined)
+      throw new BerthError('INVALID_ARGUMENT', `no runtime for "${name}" is configured`);
+    const options = { binaryName: runtime.binary, systemdCgroup };
+    return { type: runtime.type, options: runcOptionsAny(containerd.connection.api, options) };
+  }
+}
+
+/** What is not there any more is as good as ended. */
+async function gone<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (codeOf(error) === 'NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+function toTask({ containerId, pid, status, exitStatus, exitedAt }: Process): EngineTask {
+  const ended = status === 'STOPPED';
+  return {
+    id: containerId,
+    pid,
+    running: status === 'RUNNING' || status === 'PAUSED' || status === 'PAUSING',
+    exit: ended ? { exitCode: exitStatus, at: exitedAt } : undefined,
+  };
+}

@@ -1,0 +1,81 @@
+import type { RuntimeSpec } from '../../oci/types.ts';
+import type { Accounts } from '../../oci/accounts.ts';
+import type { ImageConfig } from '../../oci/image-config.ts';
+
+/** An image as containers need it. */
+export interface EngineImage {
+  /** `sha256:…` of its configuration: the id that the CRI shows. */
+  readonly id: string;
+  /** A reference by which it can be pulled again; the id when it has none. */
+  readonly reference: string;
+  /** The engine's own name of it. */
+  readonly name: string;
+  /** The snapshot of its uppermost layer. */
+  readonly chainId: string;
+  readonly config: ImageConfig;
+}
+
+export interface NewEngineContainer {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly runtimeHandler: string;
+  readonly image: EngineImage;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Makes the spec, once the accounts of the root file system are known. */
+  readonly spec: (accounts: Accounts) => Promise<RuntimeSpec>;
+}
+
+/** Paths of FIFOs; '' for none. */
+export interface EngineIo {
+  readonly stdin: string;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly terminal: boolean;
+}
+
+/** How a process ended. */
+export interface EngineExit {
+  /** 128 + signal when a signal ended it. */
+  readonly exitCode: number;
+  /** Nanoseconds since the epoch. */
+  readonly at: bigint;
+}
+
+export interface EngineTask {
+  readonly id: string;
+  readonly pid: number;
+  readonly running: boolean;
+  readonly exit: EngineExit | undefined;
+}
+
+export type EngineEvent =
+  /** Events before this may have been missed: the time to compare all tasks with our records. */
+  | { readonly kind: 'subscribed' }
+  | { readonly kind: 'exit'; readonly id: string; readonly exit: EngineExit }
+  | { readonly kind: 'oom'; readonly id: string };
+
+export interface EngineOptions {
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * What runs containers. An id names one container of ours; an absent one is success wherever something is ended or
+ * deleted. Throws UNAVAILABLE while the engine is away.
+ */
+export interface Engine {
+  /** Whether it answers, from memory. */
+  readonly state: { readonly ready: boolean; readonly message: string };
+  /** The image that an id or a reference names, unpacked. Throws NOT_FOUND. */
+  image(reference: string, options?: EngineOptions): Promise<EngineImage>;
+  /** Makes root file system and container; nothing runs yet. */
+  create(container: NewEngineContainer, options?: EngineOptions): Promise<RuntimeSpec>;
+  /** Runs its first process, and returns its pid. On failure no task is left. */
+  start(id: string, io: EngineIo, options?: EngineOptions): Promise<number>;
+  kill(id: string, signal: number, options?: EngineOptions & { readonly all?: boolean }): Promise<void>;
+  /** Forgets a task that has ended; undefined when there is none. */
+  deleteTask(id: string, options?: EngineOptions): Promise<EngineExit | undefined>;
+  /** Kills what runs, then deletes task, container and root file system. */
+  delete(id: string, options?: EngineOptions): Promise<void>;
+  tasks(options?: EngineOptions): Promise<EngineTask[]>;
+  events(signal: AbortSignal): AsyncIterable<EngineEvent>;
+}

@@ -1,0 +1,20 @@
+import type { Mount } from '../../containerd/types.ts';
+import type { ThreadPool } from '../../kernel/threads/pool.ts';
+import type { Accounts } from '../../oci/accounts.ts';
+
+/** The jobs module that the pool of RootFs must load. */
+export const rootfsJobsModule = new URL('./rootfs-jobs.js', import.meta.url);
+
+/** Looks into root file systems, off the main thread. */
+export class RootFs {
+  readonly #pool: ThreadPool;
+
+  constructor(pool: ThreadPool) {
+    this.#pool = pool;
+  }
+
+  /** The users and groups of a root file system that is given by how to mount it. */
+  async accounts(mounts: readonly Mount[]): Promise<Accounts> {
+    return (await this.#pool.call('rootfs.accounts', mounts)) as Accounts;
+  }
+}

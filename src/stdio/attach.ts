@@ -1,0 +1,134 @@
+import type { MessagePort } from 'node:worker_threads';
+import { factsToError } from '../kernel/threads/errors.ts';
+import { BerthError } from '../lib/errors.ts';
+import type { FromClient, SlowClient, ToClient } from './protocol.ts';
+
+/** Takes a chunk; the promise says when it has room for more. */
+export type TakeOutput = (chunk: Uint8Array) => Promise<void> | void;
+
+/** What a client brings and takes. A stream that the container has not is silent. */
+export interface AttachStreams {
+  readonly stdout?: TakeOutput;
+  readonly stderr?: TakeOutput;
+  readonly stdin?: AsyncIterable<Uint8Array>;
+}
+
+export interface AttachOptions {
+  /** Detaches: the client is gone. */
+  readonly signal: AbortSignal;
+  /** `drop` when absent: a client that is 16 MiB behind is dropped. `wait` for a streaming exec, which nobody else reads. */
+  readonly slow?: SlowClient;
+}
+
+/** One client of a container's streams. */
+export interface Attachment {
+  /**
+   * Resolves when the container's output has ended and was taken, or, where that ends the session, when the client's stdin
+   * has ended. Rejects with the signal's reason, with what a taker threw, or RESOURCE_EXHAUSTED for a client that is too slow.
+   */
+  readonly ended: Promise<void>;
+}
+
+/** The main thread's side of an attached client. */
+export class AttachSession implements Attachment {
+  readonly ended: Promise<void>;
+  readonly #port: MessagePort;
+  readonly #streams: AttachStreams;
+  /** One chunk after the other, in the order of their arrival. */
+  #taking: Promise<void> = Promise.resolve();
+  #stdinTaken: ((error?: Error) => void) | undefined;
+  #isOver = false;
+  #settle: (error?: Error) => void = () => undefined;
+
+  /** endsWithStdin: the client's last byte of stdin is the end of the session, not of the container's stdin. */
+  constructor(port: MessagePort, streams: AttachStreams, options: { signal: AbortSignal; endsWithStdin: boolean }) {
+    this.#port = port;
+    this.#streams = streams;
+    const over = new Promise<void>((resolve, reject) => {
+      this.#settle = (error) => {
+        this.#isOver = true;
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+    });
+    const { signal } = options;
+    const onAbort = (): void => this.#settle(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    this.ended = over.finally(() => {
+      signal.removeEventListener('abort', onAbort);
+      port.close();
+    });
+    // Its owner may look at it later, or never.
+    this.ended.catch(() => undefined);
+    port.on('message', (message: ToClient) => this.#receive(message));
+    port.on('close', () => {
+      this.#settle(new BerthError('UNAVAILABLE', 'failed to attach: the pump thread ended'));
+    });
+    if (streams.stdin !== undefined) void this.#sendStdin(streams.stdin, over, options.endsWithStdin);
+  }
+
+  #receive(message: ToClient): void {
+    switch (message.kind) {
+      case 'output': {
+        const { stream, bytes } = message;
+        this.#enqueue(async () => {
+          await this.#streams[stream]?.(bytes);
+          this.#post({ kind: 'taken', bytes: bytes.length });
+        });
+        return;
+      }
+      case 'end':
+        this.#enqueue(() => this.#settle());
+        return;
+      case 'failed':
+        this.#settle(factsToError(message.error));
+        return;
+      case 'stdin-taken':
+        this.#stdinTaken?.(message.error === undefined ? undefined : factsToError(message.error));
+        return;
+    }
+  }
+
+  #enqueue(step: () => Promise<void> | void): void {
+    this.#taking = this.#taking.then(async () => {
+      if (!this.#isOver) await step();
+    });
+    this.#taking.catch((error: unknown) => this.#settle(error as Error));
+  }
+
+  /** Sends chunk after chunk, each when the container's FIFO has taken the one before. */
+  async #sendStdin(stdin: AsyncIterable<Uint8Array>, over: Promise<void>, endsSession: boolean): Promise<void> {
+    const chunks = stdin[Symbol.asyncIterator]();
+    const stopped = over.then(
+      () => undefined,
+      () => undefined,
+    );
+    try {
+      for (;;) {
+        const next = await Promise.race([chunks.next(), stopped]);
+        if (next === undefined || next.done === true) break;
+        await Promise.race([this.#sendChunk(next.value), stopped]);
+      }
+      this.#post({ kind: 'stdin-end' });
+      if (endsSession) this.#enqueue(() => this.#settle());
+    } catch (error) {
+      this.#settle(error as Error);
+    } finally {
+      // Not awaited: a source that waits for its next chunk answers only after it.
+      chunks.return?.().catch(() => undefined);
+    }
+  }
+
+  #sendChunk(chunk: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#stdinTaken = (error) => (error === undefined ? resolve() : reject(error));
+      const bytes = new Uint8Array(chunk);
+      this.#post({ kind: 'stdin', bytes }, [bytes.buffer]);
+    });
+  }
+
+  #post(message: FromClient, transfer: ArrayBuffer[] = []): void {
+    if (!this.#isOver) this.#port.postMessage(message, transfer);
+  }
+}
