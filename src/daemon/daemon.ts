@@ -27,7 +27,8 @@ import { SelectingInvoke } from '../network/plugins/selecting-invoke.ts';
 import { PodNetwork } from '../network/pod-network.ts';
 import type { PodDeps } from '../pod/deps.ts';
 import { PodEvents } from '../pod/events.ts';
-import { Creations } from '../pod/sandbox/creations.ts';
+import { Creations } from '../pod/creations.ts';
+import { sameSandbox, type SandboxPlan } from '../pod/sandbox/plan.ts';
 import { recoverSandboxes } from '../pod/sandbox/recover.ts';
 import { sandboxFiles } from '../pod/sandbox/record.ts';
 import { criState } from '../pod/sandbox/sandbox.ts';
@@ -79,7 +80,7 @@ export class Daemon {
       settings: config,
       store,
       files: sandboxFiles(config.storage.root),
-      creations: new Creations(),
+      creations: new Creations<SandboxPlan>(sameSandbox),
       locks: new KeyedLock(),
       namespaces: new Namespaces(pool),
       network,

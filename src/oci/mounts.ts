@@ -45,7 +45,7 @@ function check(mount: Mount__Output, field: string, { runtime }: SpecInput): Che
   if (destination === '/') throw invalid(`${field}.container_path`, 'must not be the root directory');
   absolutePath(`${field}.host_path`, mount.hostPath);
   if (!(mount.propagation in PROPAGATION))
-    throw invalid(`${field}.propagation`, `unknown mode ${String(mount.propagation)}`);
+    throw invalid(`${field}.propagation`, `unknown mode ${mount.propagation}`);
   checkRecursiveReadOnly(mount, field);
   if (mount.recursiveReadOnly && !runtime.recursiveReadOnly) {
     // kubelet knows the first word.

@@ -29,7 +29,7 @@ export function askedUserNamespace(
     case 'CONTAINER':
     case 'TARGET':
     default:
-      throw invalid(`${field}.mode`, `unsupported user namespace mode ${String(mode)}`);
+      throw invalid(`${field}.mode`, `unsupported user namespace mode ${mode}`);
   }
 }
 

@@ -3,22 +3,25 @@ import type { Namespaces } from '../kernel/namespaces.ts';
 import type { KeyedLock } from '../lib/keyed-lock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { PodNetwork } from '../network/pod-network.ts';
+import type { ContainerDeps } from './container/deps.ts';
 import type { PodEvents } from './events.ts';
-import type { Creations } from './sandbox/creations.ts';
+import type { Creations } from './creations.ts';
+import type { SandboxPlan } from './sandbox/plan.ts';
 import type { SandboxFiles } from './sandbox/record.ts';
 import type { SandboxStore } from './sandbox/store.ts';
 
 /** What the operations on pods work with. The composition root builds it once. */
 export interface PodDeps {
-  readonly settings: Pick<Config, 'storage' | 'cni' | 'containerd' | 'sandbox'>;
+  readonly settings: Pick<Config, 'storage' | 'cni' | 'containerd' | 'sandbox' | 'runtime'>;
   readonly store: SandboxStore;
   readonly files: SandboxFiles;
-  readonly creations: Creations;
+  readonly creations: Creations<SandboxPlan>;
   /** One operation at a time on a sandbox, by id. */
   readonly locks: KeyedLock;
   readonly namespaces: Namespaces;
   readonly network: PodNetwork;
   readonly events: PodEvents;
+  readonly containers: ContainerDeps;
   /** First eight digits of the instance's uuid: names under netns_dir begin `berth-<instance>-`. */
   readonly instance: string;
   readonly bootId: string;

@@ -9,9 +9,10 @@ export type PodEventType =
   | 'CONTAINER_STOPPED_EVENT'
   | 'CONTAINER_DELETED_EVENT';
 
-/** Something that happened to a sandbox; for the CRI a sandbox event bears the sandbox's id as container id. */
+/** Something that happened to a container or a sandbox; for the CRI a sandbox event bears the sandbox's id as container id. */
 export interface PodEvent {
   readonly type: PodEventType;
+  readonly containerId: string;
   readonly sandbox: Sandbox;
   /** The sandbox's state at that moment: it may be gone when the event is read. */
   readonly state: SandboxState;
@@ -67,8 +68,8 @@ export class PodEvents {
     this.#log = log;
   }
 
-  publish(type: PodEventType, sandbox: Sandbox): void {
-    const event = { type, sandbox, state: sandbox.state, createdAt: nowNanos() };
+  publish(type: PodEventType, sandbox: Sandbox, containerId: string = sandbox.id): void {
+    const event = { type, containerId, sandbox, state: sandbox.state, createdAt: nowNanos() };
     for (const subscription of this.#subscriptions) subscription.push(event);
   }
 

@@ -41,7 +41,11 @@ export class AttachSession implements Attachment {
   #settle: (error?: Error) => void = () => undefined;
 
   /** endsWithStdin: the client's last byte of stdin is the end of the session, not of the container's stdin. */
-  constructor(port: MessagePort, streams: AttachStreams, options: { signal: AbortSignal; endsWithStdin: boolean }) {
+  constructor(
+    port: MessagePort,
+    streams: AttachStreams,
+    options: { signal: AbortSignal; endsWithStdin: boolean },
+  ) {
     this.#port = port;
     this.#streams = streams;
     const over = new Promise<void>((resolve, reject) => {
@@ -98,7 +102,11 @@ export class AttachSession implements Attachment {
   }
 
   /** Sends chunk after chunk, each when the container's FIFO has taken the one before. */
-  async #sendStdin(stdin: AsyncIterable<Uint8Array>, over: Promise<void>, endsSession: boolean): Promise<void> {
+  async #sendStdin(
+    stdin: AsyncIterable<Uint8Array>,
+    over: Promise<void>,
+    endsSession: boolean,
+  ): Promise<void> {
     const chunks = stdin[Symbol.asyncIterator]();
     const stopped = over.then(
       () => undefined,

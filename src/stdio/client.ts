@@ -26,12 +26,7 @@ export class Client {
   #blocking = false;
   #closed = false;
 
-  constructor(
-    port: MessagePort,
-    wishes: ClientWishes,
-    stdin: FifoSink | undefined,
-    events: ClientEvents,
-  ) {
+  constructor(port: MessagePort, wishes: ClientWishes, stdin: FifoSink | undefined, events: ClientEvents) {
     this.#port = port;
     this.#wishes = wishes;
     this.#events = events;

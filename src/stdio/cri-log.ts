@@ -167,8 +167,8 @@ export class CriLogEncoder {
     this.#time = nanos;
     const fraction = Number(nanos % SECOND);
     const second = new Date(Number(nanos / SECOND) * MILLIS_PER_SECOND).toISOString();
-    this.#header.latin1Write(second, 0, FRACTION);
-    this.#header.latin1Write(String(fraction).padStart(9, '0'), FRACTION);
+    this.#header.write(second, 0, FRACTION, 'latin1');
+    this.#header.write(String(fraction).padStart(9, '0'), FRACTION, 'latin1');
   }
 
   /** One nanosecond on: in place, since this happens for every record. */
@@ -184,6 +184,6 @@ export class CriLogEncoder {
       header[at] = ZERO;
     }
     const second = new Date(Number(this.#time / SECOND) * MILLIS_PER_SECOND).toISOString();
-    header.latin1Write(second, 0, FRACTION);
+    header.write(second, 0, FRACTION, 'latin1');
   }
 }

@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import { Socket } from 'node:net';
+import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { openOutput } from './fifos.ts';
 
 export interface SourceEvents {
@@ -27,7 +27,7 @@ export class FifoSource {
       this.#ended = true;
       events.end(error);
     };
-    this.#socket = new Socket({
+    const options: SocketConstructorOpts & ConnectOpts = {
       fd: reader,
       readable: true,
       writable: false,
@@ -38,7 +38,8 @@ export class FifoSource {
           return true;
         },
       },
-    });
+    };
+    this.#socket = new Socket(options);
     this.#socket.on('end', () => end());
     this.#socket.on('error', end);
     this.#socket.on('close', () => end());

@@ -44,7 +44,6 @@ export interface Drained {
 export interface ClientWishes {
   readonly stdout: boolean;
   readonly stderr: boolean;
-  readonly stdin: boolean;
   readonly slow: SlowClient;
 }
 

@@ -78,7 +78,9 @@ function post(message: FromPumpThread, transfer: Transferable[] = []): void {
 
 function transferable(value: Drained | undefined): ArrayBuffer[] {
   const { output } = value ?? {};
-  return output === undefined ? [] : [output.stdout, output.stderr].map(({ buffer }) => buffer as ArrayBuffer);
+  return output === undefined
+    ? []
+    : [output.stdout, output.stderr].map(({ buffer }) => buffer as ArrayBuffer);
 }
 
 function main(): void {

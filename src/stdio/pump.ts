@@ -62,7 +62,8 @@ export class Pump {
     this.#finished = new Promise((resolve) => {
       this.#resolveFinished = resolve;
     });
-    this.#collector = spec.collectBytes === undefined ? undefined : new ExecOutputCollector(spec.collectBytes);
+    this.#collector =
+      spec.collectBytes === undefined ? undefined : new ExecOutputCollector(spec.collectBytes);
     this.#log =
       spec.logPath === undefined
         ? undefined

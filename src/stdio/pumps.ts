@@ -1,5 +1,5 @@
 import { MessageChannel, type Transferable, Worker } from 'node:worker_threads';
-import { errorToFacts, factsToError } from '../kernel/threads/errors.ts';
+import { factsToError } from '../kernel/threads/errors.ts';
 import { BerthError, messageOf } from '../lib/errors.ts';
 import { type Attachment, type AttachOptions, AttachSession, type AttachStreams } from './attach.ts';
 import type {
@@ -77,14 +77,11 @@ export class Pumps {
    * NOT_FOUND for an id that is not pumped.
    */
   async attach(id: string, streams: AttachStreams, options: AttachOptions): Promise<Attachment> {
-    const spec = this.#specs.get(id);
-    const { stdout, stderr } = streams;
-    const stdin = spec?.stdin === undefined ? undefined : streams.stdin;
+    const { stdin, ...outputs } = streams;
     const { port1, port2 } = new MessageChannel();
     const wishes = {
-      stdout: stdout !== undefined,
-      stderr: stderr !== undefined,
-      stdin: stdin !== undefined,
+      stdout: outputs.stdout !== undefined,
+      stderr: outputs.stderr !== undefined,
       slow: options.slow ?? 'drop',
     };
     try {
@@ -93,23 +90,92 @@ export class Pumps {
       port1.close();
       throw error;
     }
-    const endsWithStdin = spec?.stdinOnce !== true || spec.terminal;
-    return new AttachSession(
-      port1,
-      { ...streams, ...(stdin === undefined && { stdin: undefined }) },
-      { signal: options.signal, endsWithStdin },
-    );
+    const spec = this.#specs.get(id);
+    const hasStdin = stdin !== undefined && spec?.stdin !== undefined;
+    return new AttachSession(port1, hasStdin ? streams : outputs, {
+      signal: options.signal,
+      endsWithStdin: spec?.stdinOnce !== true || spec.terminal,
+    });
   }
 
   /** The daemon ends: every pump is stopped as stop() does, then the thread. The containers go on. */
   async stopAll(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#restart);
-    if (this.#worker === undefined) return;
-    await this.#call({ kind: 'stop-all' });
     this.#specs.clear();
     const worker = this.#worker;
+    if (worker === undefined) return;
+    try {
+      await this.#call({ kind: 'stop-all' });
+    } finally {
+      this.#worker = undefined;
+      await worker.terminate();
+    }
+  }
+
+  #call(request: PumpRequest, transfer: Transferable[] = []): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#stopped && request.kind !== 'stop-all') {
+        reject(new BerthError('UNAVAILABLE', `failed to ${request.kind} output: the daemon is stopping`));
+        return;
+      }
+      const worker = (this.#worker ??= this.#startThread());
+      this.#post(worker, request, { resolve, reject }, transfer);
+    });
+  }
+
+  #post(worker: Worker, request: PumpRequest, waiting: Waiting, transfer: Transferable[] = []): void {
+    this.#serial += 1;
+    this.#waiting.set(this.#serial, waiting);
+    // Only a caller that waits keeps the process alive.
+    worker.ref();
+    worker.postMessage({ serial: this.#serial, request } satisfies ToPumpThread, transfer);
+  }
+
+  /** A thread with all pumps that a thread before it had. */
+  #startThread(): Worker {
+    clearTimeout(this.#restart);
+    const worker = new Worker(new URL('./pump-thread.js', import.meta.url), { name: 'pumps' });
+    let failure: unknown;
+    worker.on('message', (message: FromPumpThread) => this.#receive(worker, message));
+    worker.on('error', (error) => {
+      failure = error;
+    });
+    worker.on('exit', () => {
+      if (this.#worker === worker) this.#died(failure);
+    });
+    for (const spec of this.#specs.values()) {
+      const reject = (error: Error): void => {
+        this.#options.onReport({ id: spec.id, kind: 'restart-failed', error: messageOf(error) });
+      };
+      const request = { kind: 'start', spec: { ...spec, running: true } } as const;
+      this.#post(worker, request, { resolve: () => undefined, reject });
+    }
+    return worker;
+  }
+
+  #receive(worker: Worker, message: FromPumpThread): void {
+    if (message.kind === 'report') {
+      this.#options.onReport(message.report);
+      return;
+    }
+    const waiting = this.#waiting.get(message.serial);
+    this.#waiting.delete(message.serial);
+    if (this.#waiting.size === 0) worker.unref();
+    if (message.kind === 'done') waiting?.resolve(message.value);
+    else waiting?.reject(factsToError(message.error));
+  }
+
+  #died(failure: unknown): void {
     this.#worker = undefined;
-    await worker.terminate();
+    const cause = failure === undefined ? 'it exited' : messageOf(failure);
+    const error = new BerthError('UNAVAILABLE', `pump thread failed: ${cause}`, { cause: failure });
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+    this.#options.onThreadDied(error);
+    if (this.#stopped || this.#specs.size === 0) return;
+    this.#restart = setTimeout(() => {
+      this.#worker ??= this.#startThread();
+    }, RESTART_MS);
   }
 }

@@ -25,22 +25,22 @@ export function resultTable(results: Results): string {
 export function budgetTable(rows: readonly Budget[]): string {
   const cells = rows.map((row) => [
     row.what,
-    `${number(row.measured)} ${row.unit}`,
-    `≤ ${limit(row)}`,
+    figure(row.measured, row.unit),
+    `≤ ${figure(row.limit, row.unit)}`,
     isMet(row) ? 'met' : 'NOT MET',
   ]);
   return columns([['budget', 'measured', 'limit', ''], ...cells]);
 }
 
-/** A limit below 1 is said as the fraction that it was written as. */
-function limit({ limit: value, unit }: Budget): string {
-  return value < 1 ? `1/${Math.round(1 / value)} ×` : `${value} ${unit}`;
+/** With its unit; a ratio below 1 as the fraction that budgets are written in. */
+function figure(value: number, unit: Budget['unit']): string {
+  return unit === '×' && value < 1 ? `1/${number(1 / value)} ×` : `${number(value)} ${unit}`;
 }
 
 /** A figure with as many digits as it deserves; a dash for what was not measured. */
 export function number(value: number): string {
   if (Number.isNaN(value)) return '–';
-  return value.toFixed(value < 1 ? 3 : value < 10 ? 2 : value < 100 ? 1 : 0);
+  return value.toPrecision(value < 100 ? 3 : 4);
 }
 
 /** Cells in columns, the first left-aligned and the others right-aligned. */

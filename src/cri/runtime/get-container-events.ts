@@ -8,7 +8,7 @@ export const getContainerEvents: ServerStream<GetEventsRequest__Output, Containe
   async function* (deps, _request, call) {
     for await (const event of deps.pods.events.subscribe(call.signal)) {
       yield {
-        containerId: event.sandbox.id,
+        containerId: event.containerId,
         containerEventType: event.type,
         createdAt: event.createdAt.toString(),
         podSandboxStatus: statusOf(event.sandbox, event.state),

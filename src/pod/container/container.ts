@@ -27,8 +27,23 @@ export function criContainerState({ phase }: ContainerState): CriContainerState 
   }
 }
 
+/** A container in memory. */
 export class Container extends Recorded<ContainerRecord, ContainerState> {
+  /** Told by the kernel, before or after the exit: decides the exit's reason. */
+  oomKilled = false;
+  #ended: () => void = () => undefined;
+  /** Resolves when its process has ended and that is recorded. */
+  readonly ended = new Promise<void>((resolve) => {
+    this.#ended = resolve;
+  });
+
   constructor(record: ContainerRecord, files: ContainerFiles, state: ContainerState = newContainerState) {
     super(record, files, state);
+    if (state.phase === 'exited') this.#ended();
+  }
+
+  override async update(change: Partial<ContainerState>): Promise<void> {
+    await super.update(change);
+    if (this.state.phase === 'exited') this.#ended();
   }
 }

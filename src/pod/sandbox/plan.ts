@@ -3,6 +3,7 @@
  * is refused leaves nothing.
  */
 import { isIP } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { DNSConfig__Output } from '../../gen/runtime/v1/DNSConfig.ts';
 import type { NamespaceOption__Output } from '../../gen/runtime/v1/NamespaceOption.ts';
 import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.ts';
@@ -160,4 +161,12 @@ function checkHostname(hostname: string): void {
   if (hostname.length > HOSTNAME_MAX)
     throw invalid('config.hostname', `is longer than ${HOSTNAME_MAX} characters`);
   if (!HOSTNAME.test(hostname)) throw invalid('config.hostname', 'must be letters, digits, "." and "-"');
+}
+
+/** True when both ask for the same sandbox; the order of map entries does not matter. */
+export function sameSandbox(
+  a: Pick<SandboxPlan, 'config' | 'runtimeHandler'>,
+  b: Pick<SandboxPlan, 'config' | 'runtimeHandler'>,
+): boolean {
+  return a.runtimeHandler === b.runtimeHandler && isDeepStrictEqual(a.config, b.config);
 }

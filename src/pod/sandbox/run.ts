@@ -6,9 +6,8 @@ import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
 import type { AttachmentRecord } from '../../network/attachment.ts';
 import type { PodDeps } from '../deps.ts';
-import { samePlan } from './creations.ts';
 import { writePodFiles } from './files.ts';
-import type { SandboxPlan } from './plan.ts';
+import { sameSandbox, type SandboxPlan } from './plan.ts';
 import type { SandboxRecord } from './record.ts';
 import { removeSandbox } from './remove.ts';
 import { Sandbox } from './sandbox.ts';
@@ -30,7 +29,7 @@ export async function runSandbox(deps: PodDeps, plan: SandboxPlan, options: RunO
     const old = deps.store.byName(plan.reservedName);
     if (old !== undefined) {
       const asked = { config: old.record.config, runtimeHandler: old.record.runtimeHandler };
-      if (old.state.phase === 'ready' && samePlan(asked, plan)) return old.id;
+      if (old.state.phase === 'ready' && sameSandbox(asked, plan)) return old.id;
       await removeSandbox(deps, old.id, options.remainingMs);
     }
     return create(deps, plan, options);

@@ -1,5 +1,5 @@
 import { BerthError } from '../../lib/errors.ts';
-import { resolveId } from '../../lib/id.ts';
+import { NamedStore } from '../named-store.ts';
 import type { Sandbox } from './sandbox.ts';
 
 /** A sandbox whose creation failed: its story, kept for an hour. */
@@ -13,37 +13,9 @@ const FAILED_KEPT_MS = 3_600_000;
 /** A crash-looping pod may fail many times an hour; the newest stories are the ones that matter. */
 const FAILED_KEPT_MOST = 200;
 
-/** The sandboxes in memory. Every CRI list and status is answered from here, and waits for nothing. */
-export class SandboxStore {
-  readonly #byId = new Map<string, Sandbox>();
-  readonly #byName = new Map<string, Sandbox>();
+/** The sandboxes, and the stories of those that failed. */
+export class SandboxStore extends NamedStore<Sandbox> {
   #failed: FailedSandbox[] = [];
-
-  add(sandbox: Sandbox): void {
-    this.#byId.set(sandbox.id, sandbox);
-    this.#byName.set(sandbox.record.reservedName, sandbox);
-  }
-
-  remove(sandbox: Sandbox): void {
-    this.#byId.delete(sandbox.id);
-    this.#byName.delete(sandbox.record.reservedName);
-  }
-
-  /** In order of creation. */
-  all(): Sandbox[] {
-    return [...this.#byId.values()];
-  }
-
-  /** The sandbox with this id or unique prefix, or undefined. Throws INVALID_ARGUMENT for an ambiguous prefix. */
-  find(given: string): Sandbox | undefined {
-    const id = resolveId(given, this.#byId);
-    return id === undefined ? undefined : this.#byId.get(id);
-  }
-
-  /** The sandbox that holds this reserved name. */
-  byName(reservedName: string): Sandbox | undefined {
-    return this.#byName.get(reservedName);
-  }
 
   /** As find, but throws NOT_FOUND. */
   get(given: string): Sandbox {

@@ -333,10 +333,13 @@ describe('bridge plugin on the real kernel', () => {
     assert.throws(() => check(result), { message: 'CHECK refused' });
   });
 
-  it('asks IPAM for its status', () => {
+  it('hands STATUS and GC to IPAM', () => {
     failing = 'STATUS';
     assert.throws(() => bridge.status?.(args(), context()), { message: 'STATUS refused' });
     bridge.status?.(args({ ipam: {} }), context());
+    failing = 'GC';
+    assert.throws(() => bridge.gc?.(args(), context()), { message: 'GC refused' });
+    bridge.gc?.(args({ ipam: {} }), context());
   });
 
   it('leaves no descriptor open', () => {

@@ -1,4 +1,4 @@
-import type { Plugin } from '../../plugin.ts';
+import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { add } from './add.ts';
 import { check } from './check.ts';
 import { ipamType, unknownKey } from './conf.ts';
@@ -11,10 +11,12 @@ export const bridge: Plugin = {
   add,
   del,
   check,
-  status: (args, context) => {
-    const ipam = ipamType(args.config);
-    if (ipam !== '') {
-      context.delegate(ipam, 'STATUS', args);
-    }
-  },
+  gc: (args, context) => delegateToIpam('GC', args, context),
+  status: (args, context) => delegateToIpam('STATUS', args, context),
 };
+
+/** Both verbs are about addresses only: what else a bridge plugin makes ends with the container. */
+function delegateToIpam(verb: 'GC' | 'STATUS', args: PluginArgs, context: PluginContext): void {
+  const ipam = ipamType(args.config);
+  if (ipam !== '') context.delegate(ipam, verb, args);
+}

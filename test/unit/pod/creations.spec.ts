@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { Creations } from '../../../../src/pod/sandbox/creations.ts';
-import type { SandboxPlan } from '../../../../src/pod/sandbox/plan.ts';
+import { Creations } from '../../../src/pod/creations.ts';
+import { sameSandbox, type SandboxPlan } from '../../../src/pod/sandbox/plan.ts';
 
 function plan(labels: Record<string, string>): SandboxPlan {
   return { reservedName: 'a_b_c_0', runtimeHandler: '', config: { labels } } as unknown as SandboxPlan;
@@ -8,7 +8,7 @@ function plan(labels: Record<string, string>): SandboxPlan {
 
 describe('Creations', () => {
   it('joins a retry to the creation under way, whatever the order of its labels', async () => {
-    const creations = new Creations();
+    const creations = new Creations<SandboxPlan>(sameSandbox);
     let made = 0;
     let finish: (id: string) => void = () => undefined;
     const first = creations.join(plan({ a: '1', b: '2' }), () => {
@@ -27,7 +27,7 @@ describe('Creations', () => {
   });
 
   it('lets another configuration of the same name wait for its turn', async () => {
-    const creations = new Creations();
+    const creations = new Creations<SandboxPlan>(sameSandbox);
     const order: string[] = [];
     const create = (id: string, ms: number) => async () => {
       order.push(`begin ${id}`);
@@ -44,7 +44,7 @@ describe('Creations', () => {
   });
 
   it("fails a joined retry with the first one's error, and begins anew after that", async () => {
-    const creations = new Creations();
+    const creations = new Creations<SandboxPlan>(sameSandbox);
     const failing = creations.join(plan({}), async () => Promise.reject(new Error('no')));
     await assert.rejects(Promise.all([failing, creations.join(plan({}), async () => 'never')]), /no/);
     assert.equal(await creations.join(plan({}), async () => 'again'), 'again');

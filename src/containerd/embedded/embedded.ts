@@ -1,0 +1,283 @@
+/**
+ * A containerd that Berth runs itself, as a child in a session of its own, so that it survives Berth and is found again.
+ *
+ *            spawn, or adopt one that runs
+ *   stopped ─────────────────────────────▶ running ──┐ ended: spawned again with back-off
+ *      ▲                                      │  ▲   │ (containers live on: their shims do)
+ *      └──────────────────────────────────────┘  └───┘
+ *            stop(), unless something runs
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { writeFileAtomic } from '../../lib/atomic-file.ts';
+import { deadlineSignal, sleep } from '../../lib/deadline.ts';
+import { BerthError, isErrno, messageOf } from '../../lib/errors.ts';
+import { isJsonObject } from '../../lib/json.ts';
+import type { Logger } from '../../lib/log.ts';
+import { Containerd } from '../containerd.ts';
+import { embeddedConfig, type EmbeddedPaths, parseVersion, type Version } from './config.ts';
+import { LogTail } from './log-tail.ts';
+import {
+  argvOf,
+  findProcesses,
+  isContainerd,
+  isRunning,
+  isShimOf,
+  type ProcessIdentity,
+  signalProcess,
+} from './process.ts';
+import { spawnDetached } from './spawn.ts';
+
+const FIRST_PAUSE_MS = 100;
+const MOST_PAUSE_MS = 10_000;
+/** Who ran this long was not crashing. */
+const STEADY_MS = 30_000;
+/** How often an adopted process, whose end nobody tells us, is looked at. */
+const LOOK_EVERY_MS = 250;
+const TERMINATE_MS = 3_000;
+const IDLE_CHECK_MS = 1_500;
+/** What a unix socket's path may have. */
+const SOCKET_PATH_MAX = 107;
+
+export interface EmbeddedSettings {
+  /** `[storage] root` and `state`; the engine's files are below them, in `containerd`. */
+  readonly root: string;
+  readonly state: string;
+  readonly registryConfigPath: string;
+  readonly snapshotter: string;
+  /** containerd by name or path; its shims are searched in PATH. */
+  readonly executable?: string;
+  readonly log: Logger;
+}
+
+interface Running extends ProcessIdentity {
+  readonly since: number;
+  /** Resolves, with how, when the process has ended. */
+  readonly ended: Promise<string>;
+}
+
+export class EmbeddedContainerd {
+  readonly #settings: EmbeddedSettings;
+  readonly #executable: string;
+  readonly #paths: EmbeddedPaths;
+  readonly #log: Logger;
+  readonly #stopping = new AbortController();
+  #version: Version | undefined;
+  #running: Running | undefined;
+  #restarts = 0;
+  #lastEnd: string | undefined;
+  #tail: LogTail | undefined;
+  #supervision: Promise<void> | undefined;
+
+  constructor(settings: EmbeddedSettings) {
+    this.#settings = settings;
+    this.#executable = settings.executable ?? 'containerd';
+    this.#paths = embeddedPaths(settings);
+    this.#log = settings.log.child({ component: 'containerd' });
+  }
+
+  /** The socket to connect to; it answers some time after start(). */
+  get address(): string {
+    return this.#paths.socket;
+  }
+
+  /** For status and verbose answers. */
+  get status(): { pid: number | undefined; restarts: number; lastEnd: string | undefined } {
+    return { pid: this.#running?.pid, restarts: this.#restarts, lastEnd: this.#lastEnd };
+  }
+
+  /**
+   * Adopts the one that a former Berth left running, or starts one, and keeps one running from now on. Throws
+   * FAILED_PRECONDITION when there is no containerd that could be run.
+   */
+  async start(): Promise<void> {
+    const paths = this.#paths;
+    if (paths.socket.length + '.ttrpc'.length > SOCKET_PATH_MAX) {
+      const problem = `the socket's path "${paths.socket}" is longer than the kernel allows`;
+      throw new BerthError('FAILED_PRECONDITION', `failed to start the embedded containerd: ${problem}`);
+    }
+    for (const directory of [dirname(paths.socket), paths.root, paths.cniConfDir]) {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+    }
+    this.#version = await this.#askVersion();
+    this.#tail = await LogTail.follow(paths.log, this.#log);
+    this.#running = (await this.#adopt()) ?? (await this.#spawn());
+    this.#supervision = this.#supervise(this.#running);
+  }
+
+  /**
+   * Ends it and returns true; with `ifIdle` only when no container runs, else it is left to the next Berth. Idempotent.
+   */
+  async stop({ ifIdle }: { ifIdle: boolean }): Promise<boolean> {
+    const idle = !ifIdle || (await this.#isIdle());
+    this.#stopping.abort();
+    await this.#supervision;
+    const running = this.#running;
+    if (idle && running !== undefined) {
+      await terminate(running);
+      await rm(this.#paths.record, { force: true });
+      this.#running = undefined;
+    }
+    await this.#tail?.stop();
+    this.#tail = undefined;
+    return idle;
+  }
+
+  async #askVersion(): Promise<Version> {
+    try {
+      const { stdout } = await execa(this.#executable, ['--version'], { timeout: 10_000 });
+      return parseVersion(stdout);
+    } catch (error) {
+      const cause = isErrno(error, 'ENOENT') || (error instanceof Error && 'cause' in error && isErrno(error.cause, 'ENOENT'))
+        ? `there is no executable "${this.#executable}"`
+        : messageOf(error);
+      throw new BerthError('FAILED_PRECONDITION', `failed to start the embedded containerd: ${cause}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** The one that runs already, by its record, or by its command line if Berth was killed before it wrote one. */
+  async #adopt(): Promise<Running | undefined> {
+    const found = this.#recorded() ?? findProcesses((argv) => isContainerd(argv, this.#paths.config))[0];
+    if (found === undefined) return undefined;
+    if (await this.#writeConfig()) {
+      this.#log.info('containerd is restarted with a new configuration', { pid: found.pid });
+      await terminate({ ...found, ended: endOf(found) });
+      return undefined;
+    }
+    await this.#record(found);
+    this.#log.info('containerd was running and is adopted', { pid: found.pid });
+    return { ...found, since: performance.now(), ended: endOf(found) };
+  }
+
+  #recorded(): ProcessIdentity | undefined {
+    const { record, config } = this.#paths;
+    try {
+      const found: unknown = JSON.parse(readFileSync(record, 'utf8'));
+      if (!isJsonObject(found)) return undefined;
+      const { pid, startTime } = found;
+      if (typeof pid !== 'number' || typeof startTime !== 'string') return undefined;
+      const identity = { pid, startTime };
+      return isRunning(identity) && isContainerd(argvOf(pid), config) ? identity : undefined;
+    } catch {
+      // Absent or torn: the command lines tell.
+      return undefined;
+    }
+  }
+
+  async #spawn(): Promise<Running> {
+    const { config, log, socket } = this.#paths;
+    await this.#writeConfig();
+    const { identity, ended } = spawnDetached(this.#executable, ['--config', config], log);
+    if (identity === undefined) throw new BerthError('UNAVAILABLE', `containerd ended: ${await ended}`);
+    await this.#record(identity);
+    this.#log.info('containerd started', { pid: identity.pid, socket });
+    return { ...identity, since: performance.now(), ended };
+  }
+
+  async #supervise(first: Running): Promise<void> {
+    const { signal } = this.#stopping;
+    let running = first;
+    let pause = FIRST_PAUSE_MS;
+    while (!signal.aborted) {
+      const ended = await endOrStop(running.ended, signal);
+      if (ended === undefined) return;
+      this.#running = undefined;
+      this.#lastEnd = ended;
+      if (performance.now() - running.since > STEADY_MS) pause = FIRST_PAUSE_MS;
+      this.#log.error('containerd ended and is started again', { ended, pid: running.pid, pauseMs: pause });
+      const again = await this.#spawnAgain(pause);
+      if (again === undefined) return;
+      running = again;
+      pause = Math.min(pause * 2, MOST_PAUSE_MS);
+    }
+  }
+
+  /** Spawns until that succeeds; undefined when told to stop meanwhile. */
+  async #spawnAgain(pauseMs: number): Promise<Running | undefined> {
+    const { signal } = this.#stopping;
+    for (let pause = pauseMs; ; pause = Math.min(pause * 2, MOST_PAUSE_MS)) {
+      await sleep(pause, signal);
+      if (signal.aborted) return undefined;
+      try {
+        this.#restarts += 1;
+        this.#running = await this.#spawn();
+        return this.#running;
+      } catch (error) {
+        this.#log.error('failed to start containerd', { error: messageOf(error) });
+      }
+    }
+  }
+
+  /** True when the file is now another. */
+  async #writeConfig(): Promise<boolean> {
+    const { registryConfigPath, snapshotter } = this.#settings;
+    const version = (this.#version ??= await this.#askVersion());
+    const text = embeddedConfig({ paths: this.#paths, version, registryConfigPath, snapshotter });
+    const path = this.#paths.config;
+    if (existsSync(path) && readFileSync(path, 'utf8') === text) return false;
+    await writeFileAtomic(path, text);
+    return true;
+  }
+
+  #record({ pid, startTime }: ProcessIdentity): Promise<void> {
+    return writeFileAtomic(this.#paths.record, `${JSON.stringify({ pid, startTime })}\n`);
+  }
+
+  /** Whether no container runs. One that does not answer is left alone if it has shims. */
+  async #isIdle(): Promise<boolean> {
+    const engine = new Containerd({ address: this.address, log: this.#log });
+    using deadline = deadlineSignal('asking for tasks', IDLE_CHECK_MS);
+    const { signal } = deadline;
+    try {
+      for (const namespace of await engine.namespaces.list({ signal })) {
+        const tasks = await engine.tasks.list({ signal, namespace });
+        if (tasks.some(({ status }) => status !== 'STOPPED')) return false;
+      }
+      return true;
+    } catch {
+      return findProcesses((argv) => isShimOf(argv, this.address)).length === 0;
+    } finally {
+      engine.connection.close();
+    }
+  }
+}
+
+/** Where the embedded containerd of these directories keeps what. */
+export function embeddedPaths({ root, state }: { root: string; state: string }): EmbeddedPaths {
+  const directory = join(state, 'containerd');
+  return {
+    root: join(root, 'containerd'),
+    state: join(directory, 'state'),
+    socket: join(directory, 'containerd.sock'),
+    config: join(directory, 'config.toml'),
+    log: join(directory, 'containerd.log'),
+    record: join(directory, 'process.json'),
+    cniConfDir: join(directory, 'cni'),
+  };
+}
+
+async function terminate(running: ProcessIdentity & { ended: Promise<string> }): Promise<void> {
+  signalProcess(running, 'SIGTERM');
+  const timer = setTimeout(() => signalProcess(running, 'SIGKILL'), TERMINATE_MS);
+  await running.ended;
+  clearTimeout(timer);
+}
+
+/** The end of a process that is not our child. */
+async function endOf(identity: ProcessIdentity): Promise<string> {
+  while (isRunning(identity)) await sleep(LOOK_EVERY_MS);
+  return 'unknown: it was no child of this process';
+}
+
+function endOrStop(ended: Promise<string>, signal: AbortSignal): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const stop = (): void => resolve(undefined);
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    void ended.then(resolve).finally(() => signal.removeEventListener('abort', stop));
+  });
+}

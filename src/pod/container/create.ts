@@ -1,0 +1,140 @@
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
+import { newId } from '../../lib/id.ts';
+import { nowNanos } from '../../lib/time.ts';
+import { buildSpec } from '../../oci/build.ts';
+import type { SandboxFacts, SpecInput } from '../../oci/input.ts';
+import type { RuntimeSpec } from '../../oci/types.ts';
+import type { PodDeps } from '../deps.ts';
+import type { EngineImage } from '../engine/engine.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+import { Container } from './container.ts';
+import type { ContainerPlan } from './plan.ts';
+import type { ContainerRecord } from './record.ts';
+import { removeContainer } from './remove.ts';
+
+/**
+ * Creates a container in a READY sandbox and returns its id (CRI CreateContainer). A retry joins the creation under way, or
+ * is given the container that it made; any other container of that name is removed first.
+ */
+export function createContainer(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): Promise<string> {
+  const { containers } = deps;
+  return containers.creations.join(plan, async () => {
+    const old = containers.store.byName(plan.reservedName);
+    if (old?.state.phase === 'created' && sameContainer(old.record, plan)) return old.id;
+    if (old !== undefined) await removeContainer(deps, old.id);
+    // Held against Stop and Remove of the sandbox, which would miss a container that is still being made.
+    return deps.locks.with(plan.sandbox.id, () => create(deps, plan, signal));
+  });
+}
+
+async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): Promise<string> {
+  const { containers } = deps;
+  const { sandbox } = plan;
+  if (sandbox.state.phase !== 'ready') {
+    throw new BerthError('FAILED_PRECONDITION', `sandbox "${sandbox.id}" is not ready`);
+  }
+  const image = await containers.engine.image(plan.image, { signal });
+  const container = new Container(newRecord(deps, plan, image), containers.files);
+  await containers.files.writeIntent(container.record);
+  try {
+    const spec = await makeInEngine(deps, plan, container, image, signal);
+    const { uid, gid, additionalGids } = spec.process.user;
+    const user = { linux: { uid, gid, supplementalGroups: [...(additionalGids ?? [])] } };
+    await container.update({ phase: 'created', user, resources: plan.config.linux?.resources ?? null });
+  } catch (error) {
+    throw await undo(deps, container, wrap(`failed to create container "${plan.reservedName}"`, error));
+  }
+  containers.store.add(container);
+  deps.events.publish('CONTAINER_CREATED_EVENT', sandbox, container.id);
+  return container.id;
+}
+
+async function undo(deps: PodDeps, container: Container, error: BerthError): Promise<BerthError> {
+  try {
+    await deps.containers.engine.delete(container.id);
+    await deps.containers.files.remove(container.id);
+    return error;
+  } catch (left) {
+    const reason = `not undone: ${messageOf(left)}`;
+    await container.update({ phase: 'unknown', message: reason });
+    deps.containers.store.add(container);
+    return new BerthError(codeOf(error), `${error.message} (and was ${reason})`, { cause: error });
+  }
+}
+
+function makeInEngine(
+  deps: PodDeps,
+  plan: ContainerPlan,
+  container: Container,
+  image: EngineImage,
+  signal: AbortSignal,
+): Promise<RuntimeSpec> {
+  const { config, sandbox } = plan;
+  const { engine, host, features, seccomp } = deps.containers;
+  const input: Omit<SpecInput, 'accounts'> = {
+    id: container.id,
+    config,
+    sandbox: sandboxFacts(deps, sandbox),
+    image: image.config,
+    imageName: config.image?.userSpecifiedImage || image.reference,
+    host,
+    runtime: features(sandbox.record.runtimeHandler),
+    seccomp,
+  };
+  const { id } = container;
+  const { runtimeHandler } = sandbox.record;
+  const spec = (accounts: SpecInput['accounts']): Promise<RuntimeSpec> => buildSpec({ ...input, accounts });
+  return engine.create(
+    { id, sandboxId: sandbox.id, runtimeHandler, image, labels: config.labels, spec },
+    { signal },
+  );
+}
+
+/** What a container takes over from its sandbox. */
+export function sandboxFacts(deps: Pick<PodDeps, 'files'>, { record }: Sandbox): SandboxFacts {
+  const directory = deps.files.directory(record.id);
+  const file = (name: string): string => join(directory, name);
+  return {
+    id: record.id,
+    config: record.config,
+    namespaces: record.namespaces,
+    shm: record.shm,
+    files: { hostname: file('hostname'), hosts: file('hosts'), resolvConf: file('resolv.conf') },
+  };
+}
+
+function newRecord(deps: PodDeps, plan: ContainerPlan, image: EngineImage): ContainerRecord {
+  const { config, sandbox } = plan;
+  const asked = config.stopSignal === 'RUNTIME_DEFAULT' ? '' : config.stopSignal;
+  return {
+    version: 1,
+    id: newId(),
+    sandboxId: sandbox.id,
+    reservedName: plan.reservedName,
+    createdAt: nowNanos().toString(),
+    bootId: deps.bootId,
+    runtimeHandler: sandbox.record.runtimeHandler,
+    config,
+    imageId: image.id,
+    imageRef: image.reference,
+    snapshotter: deps.containers.snapshotter,
+    logPath: plan.logPath,
+    stopSignal: asked || image.config.stopSignal || 'SIGTERM',
+  };
+}
+
+function sameContainer(record: ContainerRecord, plan: ContainerPlan): boolean {
+  return sameRequest({ sandbox: { id: record.sandboxId }, config: record.config }, plan);
+}
+
+/** True when both ask for the same container of the same sandbox; the order of map entries does not matter. */
+export function sameRequest(a: Comparable, b: Comparable): boolean {
+  return a.sandbox.id === b.sandbox.id && isDeepStrictEqual(a.config, b.config);
+}
+
+interface Comparable {
+  readonly sandbox: { readonly id: string };
+  readonly config: ContainerPlan['config'];
+}

@@ -1,0 +1,23 @@
+import type { HostFacts } from '../../oci/host-facts.ts';
+import type { RuntimeFeatures } from '../../oci/runtime-features.ts';
+import type { SeccompTemplate } from '../../oci/seccomp-template.ts';
+import type { Pumps } from '../../stdio/pumps.ts';
+import type { Creations } from '../creations.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { ContainerPlan } from './plan.ts';
+import type { ContainerFiles } from './record.ts';
+import type { ContainerStore } from './store.ts';
+
+/** What the operations on containers work with, beside what those on sandboxes do. */
+export interface ContainerDeps {
+  readonly store: ContainerStore;
+  readonly files: ContainerFiles;
+  readonly creations: Creations<ContainerPlan>;
+  readonly engine: Engine;
+  readonly pumps: Pumps;
+  readonly host: HostFacts;
+  /** By runtime handler; '' for the default. */
+  readonly features: (runtimeHandler: string) => RuntimeFeatures;
+  readonly seccomp: SeccompTemplate;
+  readonly snapshotter: string;
+}

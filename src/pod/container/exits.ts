@@ -1,0 +1,105 @@
+import { messageOf } from '../../lib/errors.ts';
+import { nowNanos } from '../../lib/time.ts';
+import { removeFifos } from '../../stdio/fifos.ts';
+import type { PodDeps } from '../deps.ts';
+import type { EngineExit } from '../engine/engine.ts';
+import type { Container } from './container.ts';
+import { ioDirectory } from './start.ts';
+
+/** After the end of a container's process, how long a child of it that holds its output may keep us reading. */
+const DRAIN = { quietMs: 200, timeoutMs: 10_000 };
+
+/**
+ * Follows the engine's events and keeps the records true. Events may be lost, so after each subscription all tasks are
+ * compared: a RUNNING record without a task is EXITED, 255, Unknown.
+ */
+export class ExitMonitor {
+  readonly #deps: PodDeps;
+  readonly #stopping = new AbortController();
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(deps: PodDeps) {
+    this.#deps = deps;
+  }
+
+  start(): void {
+    this.#done = this.#follow();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#done;
+  }
+
+  /** Compares the records with the engine's tasks. */
+  async reconcile(): Promise<void> {
+    const { engine, store } = this.#deps.containers;
+    const tasks = new Map((await engine.tasks()).map((task) => [task.id, task]));
+    for (const container of store.all()) {
+      if (container.state.phase !== 'running') continue;
+      const task = tasks.get(container.id);
+      if (task?.running === true) continue;
+      await this.#ended(container, task?.exit);
+    }
+  }
+
+  async #follow(): Promise<void> {
+    const { containers, log } = this.#deps;
+    for await (const event of containers.engine.events(this.#stopping.signal)) {
+      try {
+        if (event.kind === 'subscribed') {
+          await this.reconcile();
+          continue;
+        }
+        const container = containers.store.find(event.id);
+        if (container === undefined) continue;
+        if (event.kind === 'oom') await this.#outOfMemory(container);
+        else
+          void this.#ended(container, event.exit).catch((error: unknown) => this.#report(container, error));
+      } catch (error) {
+        log.error('failed to follow the engine', { error: messageOf(error) });
+      }
+    }
+  }
+
+  #report(container: Container, error: unknown): void {
+    this.#deps.log.error('failed to record the end of a container', {
+      container: container.id,
+      error: messageOf(error),
+    });
+  }
+
+  /** One end is recorded once, whoever tells of it first. */
+  #ended(container: Container, exit: EngineExit | undefined): Promise<void> {
+    const { containers, locks, store, events, settings } = this.#deps;
+    return locks.with(`container ${container.id}`, async () => {
+      if (container.state.phase !== 'running') return;
+      await containers.pumps.drain(container.id, DRAIN);
+      await removeFifos(ioDirectory({ settings }), container.id);
+      const final = (await containers.engine.deleteTask(container.id)) ?? exit;
+      await container.update({ phase: 'exited', pid: 0, ...described(final, container.oomKilled) });
+      const sandbox = store.find(container.record.sandboxId);
+      if (sandbox !== undefined) events.publish('CONTAINER_STOPPED_EVENT', sandbox, container.id);
+    });
+  }
+
+  /** The kernel's word may come after the exit. */
+  async #outOfMemory(container: Container): Promise<void> {
+    container.oomKilled = true;
+    if (container.state.phase === 'exited' && container.state.exitCode !== 0)
+      await container.update({ reason: 'OOMKilled' });
+  }
+}
+
+function described(
+  exit: EngineExit | undefined,
+  oomKilled: boolean,
+): { exitCode: number; finishedAt: string; reason: string } {
+  if (exit === undefined) return { exitCode: 255, finishedAt: nowNanos().toString(), reason: 'Unknown' };
+  const failed = oomKilled ? 'OOMKilled' : 'Error';
+  return {
+    exitCode: exit.exitCode,
+    finishedAt: exit.at.toString(),
+    reason: exit.exitCode === 0 ? 'Completed' : failed,
+  };
+}

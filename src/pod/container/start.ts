@@ -1,0 +1,86 @@
+import { join } from 'node:path';
+import { BerthError, messageOf, wrap } from '../../lib/errors.ts';
+import { nowNanos } from '../../lib/time.ts';
+import { createFifos, type FifoPaths, removeFifos } from '../../stdio/fifos.ts';
+import type { PumpSpec } from '../../stdio/protocol.ts';
+import type { PodDeps } from '../deps.ts';
+import type { EngineIo } from '../engine/engine.ts';
+import type { Container } from './container.ts';
+
+/** What containerd's CRI reports of a container whose first process could not be started. */
+const START_FAILED = { exitCode: 128, reason: 'StartError' };
+
+/**
+ * Starts a created container (CRI StartContainer). One that cannot be started is EXITED with the runtime's own words, and that
+ * is the error too.
+ */
+export function startContainer(deps: PodDeps, container: Container, signal: AbortSignal): Promise<void> {
+  // The sandbox's lock: a pod's containers share a shim, which must not be leaving while another container comes.
+  return deps.locks.with(container.record.sandboxId, async () => {
+    if (container.state.phase !== 'created') {
+      throw new BerthError(
+        'FAILED_PRECONDITION',
+        `container "${container.id}" is ${container.state.phase}, not created`,
+      );
+    }
+    const sandbox = deps.store.get(container.record.sandboxId);
+    if (sandbox.state.phase !== 'ready') {
+      throw new BerthError('FAILED_PRECONDITION', `sandbox "${sandbox.id}" is not ready`);
+    }
+    try {
+      const pid = await run(deps, container, signal);
+      await container.update({ phase: 'running', pid, startedAt: nowNanos().toString() });
+    } catch (error) {
+      await giveUp(deps, container, error);
+      throw wrap(`failed to start container "${container.id}"`, error);
+    }
+    deps.events.publish('CONTAINER_STARTED_EVENT', sandbox, container.id);
+  });
+}
+
+async function run(deps: PodDeps, container: Container, signal: AbortSignal): Promise<number> {
+  const { config } = container.record;
+  const { engine, pumps } = deps.containers;
+  const fifos = createFifos(ioDirectory(deps), container.id, { stdin: config.stdin, terminal: config.tty });
+  await pumps.start(pumpSpec(deps, container, fifos));
+  return engine.start(container.id, engineIo(fifos, config.tty), { signal });
+}
+
+async function giveUp(deps: PodDeps, container: Container, error: unknown): Promise<void> {
+  await deps.containers.pumps.stop(container.id);
+  await removeFifos(ioDirectory(deps), container.id);
+  const now = nowNanos().toString();
+  await container.update({
+    phase: 'exited',
+    pid: 0,
+    startedAt: now,
+    finishedAt: now,
+    message: messageOf(error),
+    ...START_FAILED,
+  });
+}
+
+/** Where FIFOs are: on /run, as they do not survive a reboot anyway. */
+export function ioDirectory(deps: Pick<PodDeps, 'settings'>): string {
+  return join(deps.settings.storage.state, 'io');
+}
+
+/** How a container's output is pumped to its log. */
+export function pumpSpec(deps: Pick<PodDeps, 'settings'>, container: Container, fifos: FifoPaths): PumpSpec {
+  const { config, logPath, id } = container.record;
+  return {
+    id,
+    ...(fifos.stdin === undefined ? {} : { stdin: fifos.stdin }),
+    stdout: fifos.stdout,
+    ...(fifos.stderr === undefined ? {} : { stderr: fifos.stderr }),
+    terminal: config.tty,
+    stdinOnce: config.stdinOnce,
+    ...(logPath === '' ? {} : { logPath }),
+    maxLineSize: deps.settings.runtime.maxContainerLogLineSize,
+  };
+}
+
+/** FIFO paths as the engine wants them. */
+export function engineIo({ stdin = '', stdout, stderr = '' }: FifoPaths, terminal: boolean): EngineIo {
+  return { stdin, stdout, stderr, terminal };
+}

@@ -1,0 +1,56 @@
+import { constants } from 'node:os';
+import { BerthError } from '../../lib/errors.ts';
+import { raceSignal, sleep } from '../../lib/deadline.ts';
+import type { PodDeps } from '../deps.ts';
+import type { Container } from './container.ts';
+
+/** How long a killed process may take to be reported dead: a process in the kernel's hands may take its time. */
+const KILLED_MS = 120_000;
+
+/**
+ * Stops a container (CRI StopContainer): its stop signal, then after the timeout SIGKILL to all of its processes. Not running is
+ * success. A second call with a shorter timeout is not held up by the first one's.
+ */
+export async function stopContainer(
+  deps: PodDeps,
+  container: Container,
+  timeoutSeconds: number,
+  signal: AbortSignal,
+): Promise<void> {
+  if (container.state.phase !== 'running') return;
+  const { engine } = deps.containers;
+  if (timeoutSeconds > 0) {
+    await engine.kill(container.id, signalNumber(container.record.stopSignal), { signal });
+    if (await endsWithin(container, timeoutSeconds * 1_000, signal)) return;
+  }
+  await engine.kill(container.id, constants.signals.SIGKILL, { all: true, signal });
+  if (await endsWithin(container, KILLED_MS, signal)) return;
+  throw new BerthError('DEADLINE_EXCEEDED', `container "${container.id}" was killed but does not end`);
+}
+
+async function endsWithin(container: Container, ms: number, signal: AbortSignal): Promise<boolean> {
+  const waiting = new AbortController();
+  try {
+    const first = Promise.race([
+      container.ended.then(() => true),
+      sleep(ms, waiting.signal).then(() => false),
+    ]);
+    return await raceSignal(first, signal);
+  } finally {
+    waiting.abort();
+  }
+}
+
+/** A signal by name, with or without SIG, or by number; `SIGRTMIN+3` counts from 34. Throws INVALID_ARGUMENT. */
+export function signalNumber(name: string): number {
+  if (/^\d{1,2}$/.test(name)) return Number(name);
+  const full = name.startsWith('SIG') ? name : `SIG${name}`;
+  const realtime = /^SIGRTM(IN|AX)(?:([+-])(\d{1,2}))?$/.exec(full);
+  if (realtime !== null) {
+    const [, end, sign = '+', offset = '0'] = realtime;
+    return (end === 'IN' ? 34 : 64) + Number(`${sign}${offset}`);
+  }
+  const number = constants.signals[full as NodeJS.Signals];
+  if (typeof number === 'number') return number;
+  throw new BerthError('INVALID_ARGUMENT', `invalid stop signal: "${name}" is none`);
+}
