@@ -270,7 +270,7 @@ export class Connection {
     this.#state = state;
     if (sameState(before, state)) return;
     if (state.connected) this.#log.info('connected to containerd', { version: state.version });
-    else if (before.connected) this.#log.warn('lost containerd', { reason: state.reason });
+    else if (before.connected && !this.#closing.signal.aborted) this.#log.warn('lost containerd', { reason: state.reason });
     for (const listener of this.#listeners) listener(state);
   }
 

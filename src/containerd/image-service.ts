@@ -8,7 +8,8 @@ import type { PullImageRequest } from '../gen/runtime/v1/PullImageRequest.ts';
 import type { PullImageResponse__Output } from '../gen/runtime/v1/PullImageResponse.ts';
 import type { RemoveImageRequest } from '../gen/runtime/v1/RemoveImageRequest.ts';
 import type { RemoveImageResponse__Output } from '../gen/runtime/v1/RemoveImageResponse.ts';
-import { BerthError } from '../lib/errors.ts';
+import { sleep } from '../lib/deadline.ts';
+import { BerthError, messageOf } from '../lib/errors.ts';
 import { loadCri } from '../lib/proto.ts';
 import type { CallOptions, Connection, Method } from './connection.ts';
 
@@ -24,6 +25,9 @@ export interface ImageService {
   imageFsInfo(request: ImageFsInfoRequest, options?: CallOptions): Promise<ImageFsInfoResponse__Output>;
 }
 
+/** How often a service that is starting is asked. */
+const ASK_EVERY_MS = 50;
+
 /** The ImageService that containerd's CRI plugin serves on containerd's own socket. */
 export class ContainerdImageService implements ImageService {
   readonly #connection: Connection;
@@ -31,6 +35,20 @@ export class ContainerdImageService implements ImageService {
 
   constructor(connection: Connection) {
     this.#connection = connection;
+  }
+
+  /** Resolves once images are served. Throws UNAVAILABLE, with why they are not, when the signal aborts before that. */
+  async ready({ signal }: { signal: AbortSignal }): Promise<void> {
+    for (let problem = 'not asked yet'; ; ) {
+      if (signal.aborted) throw new BerthError('UNAVAILABLE', `no images are served: ${problem}`);
+      try {
+        await this.imageFsInfo({}, { signal });
+        return;
+      } catch (error) {
+        if (!signal.aborted) problem = messageOf(error);
+      }
+      await sleep(ASK_EVERY_MS, signal);
+    }
   }
 
   pullImage(request: PullImageRequest, options?: CallOptions): Promise<PullImageResponse__Output> {

@@ -97,7 +97,7 @@ export class Tasks {
     await this.#connection.unary(this.#rpc.Kill, { ...process, signal, all }, options);
   }
 
-  /** Forgets what has ended, and ends the shim with the last task. Throws NOT_FOUND, FAILED_PRECONDITION while it runs. */
+  /** Forgets what has ended, and ends the shim with the last task. Throws NOT_FOUND; while it runs, with a code of the shim's choice. */
   async delete({ containerId, execId = '' }: ProcessRef, options?: CallOptions): Promise<Exit & { pid: number }> {
     const { pid, exitStatus, exitedAt } =
       execId === ''

@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts';
+import type { ImageService } from '../containerd/image-service.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Debts } from '../network/debts.ts';
 import type { Networks } from '../network/networks.ts';
@@ -10,6 +11,7 @@ export interface CriDeps {
   readonly pods: PodDeps;
   readonly networks: Networks;
   readonly debts: Debts;
+  readonly images: ImageService;
   /** Aborts when Berth stops: ends streams, and creations under way. */
   readonly stopping: AbortSignal;
   /** False until recovery has paid, once, what it could. */

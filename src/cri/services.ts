@@ -2,15 +2,31 @@ import type { GrpcObject, ServiceClientConstructor, ServiceDefinition } from '@g
 import { loadService } from '../lib/proto.ts';
 import { explainSandbox, forgiveDebt, listDebts, retryDebt } from './admin/admin.ts';
 import type { ServerStream, Unary } from './call.ts';
+import { imageFsInfo } from './image/image-fs-info.ts';
+import { imageStatus } from './image/image-status.ts';
+import { listImages } from './image/list-images.ts';
+import { pullImage } from './image/pull-image.ts';
+import { removeImage } from './image/remove-image.ts';
+import { streamImages } from './image/stream-images.ts';
+import { containerStatus } from './runtime/container-status.ts';
+import { createContainer } from './runtime/create-container.ts';
+import { execSync } from './runtime/exec-sync.ts';
 import { getContainerEvents } from './runtime/get-container-events.ts';
+import { listContainers } from './runtime/list-containers.ts';
 import { listPodSandbox } from './runtime/list-pod-sandbox.ts';
 import { podSandboxStatus } from './runtime/pod-sandbox-status.ts';
+import { removeContainer } from './runtime/remove-container.ts';
 import { removePodSandbox } from './runtime/remove-pod-sandbox.ts';
+import { reopenContainerLog } from './runtime/reopen-container-log.ts';
 import { runPodSandbox } from './runtime/run-pod-sandbox.ts';
 import { runtimeConfig } from './runtime/runtime-config.ts';
+import { startContainer } from './runtime/start-container.ts';
 import { status } from './runtime/status.ts';
+import { stopContainer } from './runtime/stop-container.ts';
 import { stopPodSandbox } from './runtime/stop-pod-sandbox.ts';
+import { streamContainers } from './runtime/stream-containers.ts';
 import { streamPodSandboxes } from './runtime/stream-pod-sandboxes.ts';
+import { updateContainerResources } from './runtime/update-container-resources.ts';
 import { updateRuntimeConfig } from './runtime/update-runtime-config.ts';
 import { version } from './runtime/version.ts';
 
@@ -36,10 +52,33 @@ export function services(): Service[] {
         RemovePodSandbox: removePodSandbox,
         PodSandboxStatus: podSandboxStatus,
         ListPodSandbox: listPodSandbox,
+        CreateContainer: createContainer,
+        StartContainer: startContainer,
+        StopContainer: stopContainer,
+        RemoveContainer: removeContainer,
+        ListContainers: listContainers,
+        ContainerStatus: containerStatus,
+        UpdateContainerResources: updateContainerResources,
+        ReopenContainerLog: reopenContainerLog,
+        ExecSync: execSync,
       },
-      streams: { StreamPodSandboxes: streamPodSandboxes, GetContainerEvents: getContainerEvents },
+      streams: {
+        StreamPodSandboxes: streamPodSandboxes,
+        StreamContainers: streamContainers,
+        GetContainerEvents: getContainerEvents,
+      },
     },
-    { definition: definitionOf('runtime/v1/api.proto', 'runtime.v1.ImageService'), unary: {}, streams: {} },
+    {
+      definition: definitionOf('runtime/v1/api.proto', 'runtime.v1.ImageService'),
+      unary: {
+        PullImage: pullImage,
+        ListImages: listImages,
+        ImageStatus: imageStatus,
+        RemoveImage: removeImage,
+        ImageFsInfo: imageFsInfo,
+      },
+      streams: { StreamImages: streamImages },
+    },
     {
       definition: definitionOf('berth/v1/admin.proto', 'berth.v1.Admin'),
       unary: {

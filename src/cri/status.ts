@@ -16,7 +16,8 @@ export function toServiceError(thrown: unknown): ServiceError {
 
 function bounded(message: string): string {
   let text = wellFormed(message);
-  while (encodeURI(text).length > MESSAGE_MAX) text = wellFormed(`${text.slice(0, Math.floor(text.length * 0.9))}…`);
+  while (encodeURI(text).length > MESSAGE_MAX)
+    text = wellFormed(`${text.slice(0, Math.floor(text.length * 0.9))}…`);
   return text;
 }
 

@@ -33,6 +33,9 @@ import { recoverSandboxes } from '../pod/sandbox/recover.ts';
 import { sandboxFiles } from '../pod/sandbox/record.ts';
 import { criState } from '../pod/sandbox/sandbox.ts';
 import { SandboxStore } from '../pod/sandbox/store.ts';
+import { ExitMonitor } from '../pod/container/exits.ts';
+import { recoverContainers } from '../pod/container/recover.ts';
+import { startEngine } from './engine.ts';
 import { claimInstance, type Instance } from './instance.ts';
 import { MetricsServer } from './metrics-server.ts';
 
@@ -60,6 +63,8 @@ export class Daemon {
     const instance = await claimInstance(config.storage);
     this.#stops.push(() => instance[Symbol.dispose]());
 
+    const { containers, images, stops } = await startEngine(config, instance.uuid, this.#log);
+    this.#stops.push(...stops);
     const { pool, chain } = this.#plugins();
     this.#stops.push(() => pool.stop());
     const debts = new Debts({
@@ -84,6 +89,7 @@ export class Daemon {
       locks: new KeyedLock(),
       namespaces: new Namespaces(pool),
       network,
+      containers,
       events: new PodEvents(this.#log),
       instance: instance.uuid.slice(0, 8),
       bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
@@ -95,6 +101,9 @@ export class Daemon {
     debts.load();
     this.#stops.push(() => debts.stop());
     const { kept, undone } = await recoverSandboxes(pods);
+    const exits = new ExitMonitor(pods, await recoverContainers(pods));
+    exits.start();
+    this.#stops.push(() => exits.stop());
     let recovered = false;
     void undone
       .then(() => debts.firstAttempts())
@@ -110,6 +119,7 @@ export class Daemon {
       pods,
       networks,
       debts,
+      images,
       stopping: this.#stopping.signal,
       recovered: () => recovered,
       log: this.#log,

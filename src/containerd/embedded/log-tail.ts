@@ -76,11 +76,14 @@ export class LogTail {
   }
 }
 
+/** containerd misses the networks that Berth gives it none of. */
+const EXPECTED = /^failed to load cni during init/;
+
 /** One line of containerd at our level for it: what it says of each plugin and call is for debugging. */
 export function writeLine(log: Logger, line: string): void {
   const { level, msg, time: _, ...fields } = parseLine(line);
   const message = typeof msg === 'string' && msg !== '' ? msg : line;
-  if (level === 'debug' || level === 'trace' || level === 'info') log.debug(message, fields);
+  if (level === 'debug' || level === 'trace' || level === 'info' || EXPECTED.test(message)) log.debug(message, fields);
   else if (level === 'warning') log.warn(message, fields);
   else log.error(message, fields);
 }

@@ -3,5 +3,8 @@ import type { ImageFsInfoResponse } from '../../gen/runtime/v1/ImageFsInfoRespon
 import { type ImageUnary, passedOn } from './image-call.ts';
 
 /** CRI ImageFsInfo: what images and containers take on disk. */
-export const imageFsInfo: ImageUnary<ImageFsInfoRequest__Output, ImageFsInfoResponse> = (deps, request, call) =>
-  deps.images.imageFsInfo(request, passedOn(call));
+export const imageFsInfo: ImageUnary<ImageFsInfoRequest__Output, ImageFsInfoResponse> = (
+  deps,
+  request,
+  call,
+) => deps.images.imageFsInfo(request, passedOn(call));

@@ -1,7 +1,7 @@
 import type { ContainerEventResponse } from '../../gen/runtime/v1/ContainerEventResponse.ts';
 import type { GetEventsRequest__Output } from '../../gen/runtime/v1/GetEventsRequest.ts';
 import type { ServerStream } from '../call.ts';
-import { statusOf } from './pod-sandbox-status.ts';
+import { containerStatuses, statusOf } from './pod-sandbox-status.ts';
 
 /** CRI GetContainerEvents (evented PLEG): events from now on, each with the sandbox's status at that moment. */
 export const getContainerEvents: ServerStream<GetEventsRequest__Output, ContainerEventResponse> =
@@ -12,7 +12,7 @@ export const getContainerEvents: ServerStream<GetEventsRequest__Output, Containe
         containerEventType: event.type,
         createdAt: event.createdAt.toString(),
         podSandboxStatus: statusOf(event.sandbox, event.state),
-        containersStatuses: [],
+        containersStatuses: containerStatuses(deps, event.sandbox),
       };
     }
   };

@@ -1,3 +1,4 @@
+import type { ContainerStatus } from '../../gen/runtime/v1/ContainerStatus.ts';
 import type { PodSandboxStatus } from '../../gen/runtime/v1/PodSandboxStatus.ts';
 import type { PodSandboxStatusRequest__Output } from '../../gen/runtime/v1/PodSandboxStatusRequest.ts';
 import type { PodSandboxStatusResponse } from '../../gen/runtime/v1/PodSandboxStatusResponse.ts';
@@ -5,6 +6,8 @@ import type { SandboxState } from '../../pod/sandbox/record.ts';
 import { criState, type Sandbox } from '../../pod/sandbox/sandbox.ts';
 import { nowNanos } from '../../lib/time.ts';
 import type { Unary } from '../call.ts';
+import type { CriDeps } from '../deps.ts';
+import { containerStatusOf } from './container-status.ts';
 import { requireId } from './require-id.ts';
 import { sandboxInfo } from './sandbox-info.ts';
 
@@ -17,10 +20,15 @@ export const podSandboxStatus: Unary<PodSandboxStatusRequest__Output, PodSandbox
   return {
     status: statusOf(sandbox, sandbox.state),
     info: request.verbose ? { info: JSON.stringify(sandboxInfo(sandbox)) } : {},
-    containersStatuses: [],
+    containersStatuses: containerStatuses(deps, sandbox),
     timestamp: nowNanos().toString(),
   };
 };
+
+/** The statuses of all containers of a sandbox, in order of creation. */
+export function containerStatuses({ pods }: CriDeps, sandbox: Sandbox): ContainerStatus[] {
+  return pods.containers.store.ofSandbox(sandbox.id).map(containerStatusOf);
+}
 
 /** The status of a sandbox in a given state. A sandbox that is not ready has no IP: its namespace is gone or going. */
 export function statusOf(sandbox: Sandbox, state: SandboxState): PodSandboxStatus {

@@ -8,21 +8,28 @@ import { debtInfo } from '../debt-info.ts';
 
 /** CRI Status: answered from memory. kubelet makes the node NotReady by it, and shows the messages to people. */
 export const status: Unary<StatusRequest__Output, StatusResponse> = (deps, request) => ({
-  status: { conditions: [runtimeReady, networkReady(deps)] },
+  status: { conditions: [runtimeReady(deps), networkReady(deps)] },
   runtimeHandlers: ['', ...deps.config.containerd.runtimes.keys()].map((name) => ({
     name,
-    features: { recursiveReadOnlyMounts: false, userNamespaces: false },
+    features: {
+      recursiveReadOnlyMounts: deps.pods.containers.features(name).recursiveReadOnly,
+      userNamespaces: false,
+    },
   })),
-  features: { supplementalGroupsPolicy: false, userNamespacesHostNetwork: false },
+  features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false },
   info: request.verbose ? info(deps) : {},
 });
 
-const runtimeReady: RuntimeCondition = {
-  type: 'RuntimeReady',
-  status: true,
-  reason: 'NoEngineYet',
-  message: 'sandboxes are served; containers need an engine, which this version has not',
-};
+/** Whether containers can be run: the real state of the connection to the engine. */
+function runtimeReady({ pods }: CriDeps): RuntimeCondition {
+  const { ready, message } = pods.containers.engine.state;
+  return {
+    type: 'RuntimeReady',
+    status: ready,
+    reason: ready ? '' : 'EngineNotReady',
+    message: ready ? '' : message,
+  };
+}
 
 function networkReady({ networks, recovered }: CriDeps): RuntimeCondition {
   const type = 'NetworkReady';

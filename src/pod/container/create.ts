@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { writeFileAtomic } from '../../lib/atomic-file.ts';
 import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
 import { newId } from '../../lib/id.ts';
 import { nowNanos } from '../../lib/time.ts';
@@ -40,6 +41,7 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
   await containers.files.writeIntent(container.record);
   try {
     const spec = await makeInEngine(deps, plan, container, image, signal);
+    await writeFileAtomic(specFile(deps, container.id), JSON.stringify(spec));
     const { uid, gid, additionalGids } = spec.process.user;
     const user = { linux: { uid, gid, supplementalGroups: [...(additionalGids ?? [])] } };
     await container.update({ phase: 'created', user, resources: plan.config.linux?.resources ?? null });
@@ -92,6 +94,11 @@ function makeInEngine(
   );
 }
 
+/** The runtime spec as it was made, for verbose answers. */
+export function specFile(deps: Pick<PodDeps, 'containers'>, id: string): string {
+  return join(deps.containers.files.directory(id), 'spec.json');
+}
+
 /** What a container takes over from its sandbox. */
 export function sandboxFacts(deps: Pick<PodDeps, 'files'>, { record }: Sandbox): SandboxFacts {
   const directory = deps.files.directory(record.id);
@@ -119,7 +126,6 @@ function newRecord(deps: PodDeps, plan: ContainerPlan, image: EngineImage): Cont
     config,
     imageId: image.id,
     imageRef: image.reference,
-    snapshotter: deps.containers.snapshotter,
     logPath: plan.logPath,
     stopSignal: asked || image.config.stopSignal || 'SIGTERM',
   };

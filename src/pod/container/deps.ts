@@ -19,5 +19,4 @@ export interface ContainerDeps {
   /** By runtime handler; '' for the default. */
   readonly features: (runtimeHandler: string) => RuntimeFeatures;
   readonly seccomp: SeccompTemplate;
-  readonly snapshotter: string;
 }

@@ -17,9 +17,12 @@ export class ExitMonitor {
   readonly #deps: PodDeps;
   readonly #stopping = new AbortController();
   #done: Promise<void> = Promise.resolve();
+  #halfMade: Container[];
 
-  constructor(deps: PodDeps) {
+  /** @param halfMade what recovery found: forgotten by the engine as soon as it answers. */
+  constructor(deps: PodDeps, halfMade: readonly Container[] = []) {
     this.#deps = deps;
+    this.#halfMade = [...halfMade];
   }
 
   start(): void {
@@ -33,7 +36,11 @@ export class ExitMonitor {
 
   /** Compares the records with the engine's tasks. */
   async reconcile(): Promise<void> {
-    const { engine, store } = this.#deps.containers;
+    const { engine, store, files } = this.#deps.containers;
+    for (let one = this.#halfMade.pop(); one !== undefined; one = this.#halfMade.pop()) {
+      await engine.delete(one.id);
+      await files.remove(one.id);
+    }
     const tasks = new Map((await engine.tasks()).map((task) => [task.id, task]));
     for (const container of store.all()) {
       if (container.state.phase !== 'running') continue;

@@ -17,7 +17,6 @@ export interface ContainerRecord {
   readonly imageId: string;
   /** A reference by which the image can be pulled again; the id when it has none. */
   readonly imageRef: string;
-  readonly snapshotter: string;
   /** Absolute; '' when the container's output is not kept. */
   readonly logPath: string;
   /** By the CRI's precedence: asked for, the image's, SIGTERM. */

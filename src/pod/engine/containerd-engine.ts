@@ -1,21 +1,24 @@
 import type { ContainerdConfig } from '../../config/schema.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
-import type { ImageService } from '../../containerd/image-service.ts';
+import type { EngineImages } from './images.ts';
 import { readImage } from '../../containerd/image-documents.ts';
 import type { Image } from '../../containerd/images.ts';
+import type { Snapshots } from '../../containerd/snapshots.ts';
 import type { Process } from '../../containerd/tasks.ts';
 import { runcOptionsAny } from '../../containerd/typeurl.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
 import { BerthError, codeOf, wrap } from '../../lib/errors.ts';
 import { Rollback } from '../../lib/rollback.ts';
-import type { RuntimeSpec } from '../../oci/types.ts';
+import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
 import type {
   Engine,
   EngineEvent,
+  EngineExec,
   EngineExit,
   EngineImage,
   EngineIo,
   EngineOptions,
+  EngineProcess,
   EngineTask,
   NewEngineContainer,
 } from './engine.ts';
@@ -29,9 +32,8 @@ const SHIM_GROUP = 'io.containerd.runc.v2.group';
 
 export interface ContainerdEngineOptions {
   readonly containerd: Containerd;
-  readonly images: ImageService;
+  readonly images: EngineImages;
   readonly rootfs: RootFs;
-  readonly snapshotter: string;
   readonly settings: ContainerdConfig;
   readonly systemdCgroup: boolean;
   /** Our instance's uuid: only containers that bear it are ours. */
@@ -43,6 +45,7 @@ export class ContainerdEngine implements Engine {
   readonly #options: ContainerdEngineOptions;
   readonly #containerd: Containerd;
   readonly #unpacker: Unpacker;
+  #snapshotter: Promise<string> | undefined;
 
   constructor(options: ContainerdEngineOptions) {
     this.#options = options;
@@ -58,7 +61,7 @@ export class ContainerdEngine implements Engine {
 
   async image(reference: string, options: EngineOptions = {}): Promise<EngineImage> {
     const request = { image: { image: reference }, verbose: false };
-    const { image } = await this.#options.images.imageStatus(request, options);
+    const { image } = await this.#options.images.service.imageStatus(request, options);
     if (image === null) throw new BerthError('NOT_FOUND', `image "${reference}" not found: pull it first`);
     const names = [image.id, ...image.repoTags, ...image.repoDigests];
     const record = await this.#firstImage(names, options);
@@ -67,7 +70,7 @@ export class ContainerdEngine implements Engine {
       id: image.id,
       reference: image.repoDigests[0] ?? image.repoTags[0] ?? image.id,
       name: record.name,
-      chainId: await this.#unpacker.unpack(documents, this.#options.snapshotter, options),
+      chainId: await this.#unpacker.unpack(documents, (await this.#snapshots()).snapshotter, options),
       config: documents.config,
     };
   }
@@ -75,7 +78,7 @@ export class ContainerdEngine implements Engine {
   async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<RuntimeSpec> {
     const { id, image, runtimeHandler } = container;
     const { leases, containers } = this.#containerd;
-    const snapshots = this.#containerd.snapshots(this.#options.snapshotter);
+    const snapshots = await this.#snapshots();
     await using lease = await leases.hold({ ttlMs: LEASE_MS }, options);
     const call = { ...options, lease: lease.id };
     const rollback = new Rollback();
@@ -94,7 +97,7 @@ export class ContainerdEngine implements Engine {
           image: image.name,
           runtime: this.#runtime(runtimeHandler),
           spec,
-          snapshotter: this.#options.snapshotter,
+          snapshotter: snapshots.snapshotter,
           snapshotKey: id,
         },
         call,
@@ -109,7 +112,7 @@ export class ContainerdEngine implements Engine {
 
   async start(id: string, io: EngineIo, options: EngineOptions = {}): Promise<number> {
     const { tasks } = this.#containerd;
-    const rootfs = await this.#containerd.snapshots(this.#options.snapshotter).mounts(id, options);
+    const rootfs = await (await this.#snapshots()).mounts(id, options);
     await tasks.create({ containerId: id, rootfs, io }, options);
     try {
       return await tasks.start({ containerId: id }, options);
@@ -123,6 +126,46 @@ export class ContainerdEngine implements Engine {
     await gone(this.#containerd.tasks.kill({ containerId: id }, signal, options));
   }
 
+  async exec(
+    id: string,
+    execId: string,
+    process: EngineProcess,
+    options: EngineOptions = {},
+  ): Promise<EngineExec> {
+    const { tasks } = this.#containerd;
+    const { spec, io } = process;
+    const ref = { containerId: id, execId };
+    await tasks.exec(ref, { spec, io }, options);
+    const forget = async (): Promise<void> => void (await gone(tasks.delete(ref)));
+    try {
+      // Before start: an exit must not be missed.
+      const ended = tasks.wait(ref);
+      ended.catch(() => undefined);
+      await tasks.start(ref, options);
+      return {
+        ended: ended.then(({ exitStatus, exitedAt }) => ({ exitCode: exitStatus, at: exitedAt })),
+        kill: (signal) => gone(tasks.kill(ref, signal)).then(() => undefined),
+        forget,
+      };
+    } catch (error) {
+      await forget();
+      throw error;
+    }
+  }
+
+  async process(id: string, options: EngineOptions = {}): Promise<RuntimeSpec['process']> {
+    const { spec } = await this.#containerd.containers.get(id, options);
+    return (spec as unknown as RuntimeSpec).process;
+  }
+
+  async updateSpec(id: string, spec: RuntimeSpec, options: EngineOptions = {}): Promise<void> {
+    await this.#containerd.containers.updateSpec(id, spec, options);
+  }
+
+  async update(id: string, resources: LinuxResources, options: EngineOptions = {}): Promise<void> {
+    await this.#containerd.tasks.update(id, resources, options);
+  }
+
   async deleteTask(id: string, options: EngineOptions = {}): Promise<EngineExit | undefined> {
     const exit = await gone(this.#containerd.tasks.delete({ containerId: id }, options));
     return exit === undefined ? undefined : { exitCode: exit.exitStatus, at: exit.exitedAt };
@@ -131,7 +174,7 @@ export class ContainerdEngine implements Engine {
   async delete(id: string, options: EngineOptions = {}): Promise<void> {
     await this.#endTask(id);
     await gone(this.#containerd.containers.delete(id, options));
-    await gone(this.#containerd.snapshots(this.#options.snapshotter).remove(id, options));
+    await gone((await this.#snapshots()).remove(id, options));
   }
 
   async tasks(options: EngineOptions = {}): Promise<EngineTask[]> {
@@ -172,6 +215,19 @@ export class ContainerdEngine implements Engine {
       if (image !== undefined) return image;
     }
     throw new BerthError('NOT_FOUND', `image "${names[0] ?? ''}" has no record in containerd`);
+  }
+
+  /** Asked once: containerd does not change it while it runs. */
+  async #snapshots(): Promise<Snapshots> {
+    const { images, settings } = this.#options;
+    this.#snapshotter ??=
+      settings.snapshotter === '' ? images.snapshotter() : Promise.resolve(settings.snapshotter);
+    try {
+      return this.#containerd.snapshots(await this.#snapshotter);
+    } catch (error) {
+      this.#snapshotter = undefined;
+      throw error;
+    }
   }
 
   #labels({ labels, sandboxId }: NewEngineContainer): Record<string, string> {

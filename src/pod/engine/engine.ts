@@ -1,4 +1,4 @@
-import type { RuntimeSpec } from '../../oci/types.ts';
+import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
 import type { Accounts } from '../../oci/accounts.ts';
 import type { ImageConfig } from '../../oci/image-config.ts';
 
@@ -31,6 +31,20 @@ export interface EngineIo {
   readonly stdout: string;
   readonly stderr: string;
   readonly terminal: boolean;
+}
+
+/** A process to be executed in a container. */
+export interface EngineProcess {
+  readonly spec: RuntimeSpec['process'];
+  readonly io: EngineIo;
+}
+
+/** One that runs. */
+export interface EngineExec {
+  readonly ended: Promise<EngineExit>;
+  kill(signal: number): Promise<void>;
+  /** To be called once it has ended. */
+  forget(): Promise<void>;
 }
 
 /** How a process ended. */
@@ -72,6 +86,14 @@ export interface Engine {
   /** Runs its first process, and returns its pid. On failure no task is left. */
   start(id: string, io: EngineIo, options?: EngineOptions): Promise<number>;
   kill(id: string, signal: number, options?: EngineOptions & { readonly all?: boolean }): Promise<void>;
+  /** Starts another process in a running container. */
+  exec(id: string, execId: string, process: EngineProcess, options?: EngineOptions): Promise<EngineExec>;
+  /** The container's own first process, as its spec has it: what an exec takes over. Throws NOT_FOUND. */
+  process(id: string, options?: EngineOptions): Promise<RuntimeSpec['process']>;
+  /** Replaces the spec, which the next task is made from. Throws NOT_FOUND. */
+  updateSpec(id: string, spec: RuntimeSpec, options?: EngineOptions): Promise<void>;
+  /** Changes limits while it runs. */
+  update(id: string, resources: LinuxResources, options?: EngineOptions): Promise<void>;
   /** Forgets a task that has ended; undefined when there is none. */
   deleteTask(id: string, options?: EngineOptions): Promise<EngineExit | undefined>;
   /** Kills what runs, then deletes task, container and root file system. */

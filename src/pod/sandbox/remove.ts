@@ -1,4 +1,5 @@
 import type { PodDeps } from '../deps.ts';
+import { removeContainer } from '../container/remove.ts';
 import { stopHeld } from './stop.ts';
 
 /**
@@ -10,6 +11,8 @@ export async function removeSandbox(deps: PodDeps, given: string, remainingMs: n
   await deps.locks.with(sandbox.id, async () => {
     if (deps.store.find(sandbox.id) === undefined) return;
     await stopHeld(deps, sandbox, remainingMs);
+    for (const container of deps.containers.store.ofSandbox(sandbox.id))
+      await removeContainer(deps, container.id);
     await deps.files.remove(sandbox.id);
     deps.store.remove(sandbox);
     deps.events.publish('CONTAINER_DELETED_EVENT', sandbox);

@@ -1,4 +1,5 @@
 import type { PodDeps } from '../deps.ts';
+import { stopContainer } from '../container/stop.ts';
 import type { Sandbox } from './sandbox.ts';
 import { detachNetwork, releaseNamespaces } from './teardown.ts';
 
@@ -17,8 +18,16 @@ export async function stopHeld(deps: PodDeps, sandbox: Sandbox, remainingMs: num
   if (sandbox.state.phase === 'stopped') return;
   const wasReady = sandbox.state.phase === 'ready';
   await sandbox.update({ phase: 'stopping' });
+  await stopContainers(deps, sandbox);
   await detachNetwork(deps, sandbox, { remainingMs });
   await releaseNamespaces(deps, sandbox);
   await sandbox.update({ phase: 'stopped', process: undefined });
   if (wasReady) deps.events.publish('CONTAINER_STOPPED_EVENT', sandbox);
+}
+
+/** Kills what runs in it. */
+async function stopContainers(deps: PodDeps, sandbox: Sandbox): Promise<void> {
+  const { signal } = new AbortController();
+  const containers = deps.containers.store.ofSandbox(sandbox.id);
+  await Promise.all(containers.map((container) => stopContainer(deps, container, 0, signal)));
 }

@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises';
+import type { ContainerStatus } from '../../gen/runtime/v1/ContainerStatus.ts';
+import type { ContainerStatusRequest__Output } from '../../gen/runtime/v1/ContainerStatusRequest.ts';
+import type { ContainerStatusResponse } from '../../gen/runtime/v1/ContainerStatusResponse.ts';
+import { type Container, criContainerState } from '../../pod/container/container.ts';
+import { specFile } from '../../pod/container/create.ts';
+import type { Unary } from '../call.ts';
+import type { CriDeps } from '../deps.ts';
+import { protoNames } from '../proto-names.ts';
+import { requireId } from './require-id.ts';
+
+/** CRI ContainerStatus: answered from memory; verbose reads the runtime spec from its record. */
+export const containerStatus: Unary<ContainerStatusRequest__Output, ContainerStatusResponse> = async (
+  deps,
+  request,
+) => {
+  const container = deps.pods.containers.store.get(requireId('container_id', request.containerId));
+  return {
+    status: containerStatusOf(container),
+    info: request.verbose ? { info: JSON.stringify(await info(deps, container)) } : {},
+  };
+};
+
+export function containerStatusOf({ record, state }: Container): ContainerStatus {
+  const { id, config, createdAt, imageId, imageRef, logPath } = record;
+  return {
+    id,
+    metadata: config.metadata,
+    state: criContainerState(state),
+    createdAt,
+    startedAt: state.startedAt,
+    finishedAt: state.finishedAt,
+    exitCode: state.exitCode,
+    reason: state.reason,
+    message: state.message,
+    image: config.image,
+    imageRef,
+    imageId,
+    labels: config.labels,
+    annotations: config.annotations,
+    mounts: config.mounts,
+    logPath,
+    resources: state.resources === null ? null : { linux: state.resources },
+    user: state.user,
+    stopSignal: config.stopSignal,
+  };
+}
+
+/** Keys are containerd's: people and tools read those. */
+async function info(deps: CriDeps, { record, state }: Container): Promise<Record<string, unknown>> {
+  const spec = await readFile(specFile(deps.pods, record.id), 'utf8').catch(() => 'null');
+  return {
+    sandboxID: record.sandboxId,
+    pid: state.pid,
+    snapshotKey: record.id,
+    runtimeHandler: record.runtimeHandler,
+    config: protoNames(record.config),
+    runtimeSpec: JSON.parse(spec) as unknown,
+  };
+}

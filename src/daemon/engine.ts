@@ -1,0 +1,118 @@
+import type { Config } from '../config/schema.ts';
+import { Containerd } from '../containerd/containerd.ts';
+import { EmbeddedContainerd } from '../containerd/embedded/embedded.ts';
+import { chooseEngine } from '../containerd/engine-choice.ts';
+import { ContainerdImageService, type ImageService } from '../containerd/image-service.ts';
+import { cgroupDriver } from '../kernel/cgroups.ts';
+import { ThreadPool } from '../kernel/threads/pool.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { detectHostFacts } from '../oci/host-facts.ts';
+import { detectRuntimeFeatures, type RuntimeFeatures } from '../oci/runtime-features.ts';
+import { loadSeccompTemplate } from '../oci/seccomp-template.ts';
+import { containerFiles } from '../pod/container/record.ts';
+import type { ContainerDeps } from '../pod/container/deps.ts';
+import { sameRequest } from '../pod/container/create.ts';
+import type { ContainerPlan } from '../pod/container/plan.ts';
+import { ContainerStore } from '../pod/container/store.ts';
+import { Creations } from '../pod/creations.ts';
+import { ContainerdEngine } from '../pod/engine/containerd-engine.ts';
+import { EngineImages } from '../pod/engine/images.ts';
+import { RootFs, rootfsJobsModule } from '../pod/engine/rootfs.ts';
+import { Pumps } from '../stdio/pumps.ts';
+
+/** How long an embedded containerd may take until the socket appears without it. */
+const EMBEDDED_READY_MS = 10_000;
+
+/** Everything that containers need, started. */
+export interface EngineParts {
+  readonly containers: ContainerDeps;
+  readonly images: ImageService;
+  readonly stops: (() => Promise<void> | void)[];
+}
+
+/** Chooses the engine, starts an embedded one, connects, and builds what works with it. */
+export async function startEngine(config: Config, instance: string, log: Logger): Promise<EngineParts> {
+  const stops: EngineParts['stops'] = [];
+  const { address, wait } = await engineAddress(config, log, stops);
+  const containerd = new Containerd({ address, log });
+  containerd.connection.start();
+  stops.push(() => containerd.connection.close());
+  if (wait)
+    await containerd.connection
+      .ready({ signal: AbortSignal.timeout(EMBEDDED_READY_MS) })
+      .catch(() => undefined);
+  const rootfsPool = new ThreadPool({ name: 'rootfs', size: 1, modules: [rootfsJobsModule] });
+  stops.push(() => rootfsPool.stop());
+  const pumps = new Pumps({
+    onReport: (report) => log.warn('container log', { ...report }),
+    onThreadDied: (error) => log.error('the log thread died and is started again', { error: error.message }),
+  });
+  stops.push(() => pumps.stopAll());
+  const images = new ContainerdImageService(containerd.connection);
+  const engine = new ContainerdEngine({
+    containerd,
+    images: new EngineImages(images, containerd.connection),
+    rootfs: new RootFs(rootfsPool),
+    settings: config.containerd,
+    systemdCgroup:
+      (config.runtime.cgroupDriver === 'auto' ? cgroupDriver() : config.runtime.cgroupDriver) === 'systemd',
+    instance,
+  });
+  const containers: ContainerDeps = {
+    store: new ContainerStore(),
+    files: containerFiles(config.storage.root),
+    creations: new Creations<ContainerPlan>((a, b) => sameRequest(a, b)),
+    engine,
+    pumps,
+    host: detectHostFacts({ restrictOomScoreAdj: restriction(config.runtime.restrictOomScoreAdj) }),
+    features: await runtimeFeatures(config, log),
+    seccomp: await loadSeccompTemplate(),
+  };
+  return { containers, images, stops };
+}
+
+/** Where the engine listens, and whether to wait for it: an external one that is away is a state, not something to wait for. */
+async function engineAddress(
+  config: Config,
+  log: Logger,
+  stops: EngineParts['stops'],
+): Promise<{ address: string; wait: boolean }> {
+  const { storage, containerd } = config;
+  const choice = await chooseEngine({ address: containerd.address, root: storage.root, log });
+  if (choice.kind === 'external') return { address: choice.address, wait: false };
+  const { registryConfigPath, snapshotter } = containerd;
+  const embedded = new EmbeddedContainerd({ ...storage, registryConfigPath, snapshotter, log });
+  try {
+    await embedded.start();
+    stops.push(() => embedded.stop({ ifIdle: true }).then(() => undefined));
+    return { address: embedded.address, wait: true };
+  } catch (error) {
+    log.error('there is no embedded containerd: sandboxes are served, containers are not', {
+      error: messageOf(error),
+    });
+  }
+  return { address: embedded.address, wait: false };
+}
+
+function restriction(setting: Config['runtime']['restrictOomScoreAdj']): 'auto' | 'always' | 'never' {
+  if (setting === 'auto') return 'auto';
+  return setting ? 'always' : 'never';
+}
+
+/** Asked once at start, of each handler's OCI runtime. */
+async function runtimeFeatures(config: Config, log: Logger): Promise<ContainerDeps['features']> {
+  const known = new Map<string, RuntimeFeatures>();
+  for (const [name, { binary }] of config.containerd.runtimes) {
+    try {
+      known.set(name, await detectRuntimeFeatures(binary === '' ? 'runc' : binary));
+    } catch (error) {
+      log.warn('failed to ask the OCI runtime for its features', { handler: name, error: messageOf(error) });
+    }
+  }
+  const { defaultRuntime } = config.containerd;
+  return (handler) => {
+    const name = handler === '' ? defaultRuntime : handler;
+    return known.get(name) ?? { name, recursiveReadOnly: false, idmap: false, userNamespaces: false };
+  };
+}

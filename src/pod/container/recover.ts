@@ -1,0 +1,48 @@
+import { messageOf } from '../../lib/errors.ts';
+import { nowNanos } from '../../lib/time.ts';
+import { fifoPaths } from '../../stdio/fifos.ts';
+import type { PodDeps } from '../deps.ts';
+import { Container } from './container.ts';
+import type { StoredContainer } from './record.ts';
+import { ioDirectory, pumpSpec } from './start.ts';
+
+/**
+ * Reads every container's record. Running ones get their logs pumped again; whether they still run, the first comparison with the
+ * engine tells. After a reboot none does. Returns the half-made ones, which the engine has to forget when it answers.
+ */
+export async function recoverContainers(deps: PodDeps): Promise<Container[]> {
+  const { files, store } = deps.containers;
+  const { stored, unreadable } = await files.readAll();
+  for (const path of unreadable) deps.log.error('left an unreadable container record alone', { path });
+  stored.sort((a, b) => (BigInt(a.record.createdAt) < BigInt(b.record.createdAt) ? -1 : 1));
+  const halfMade: Container[] = [];
+  for (const one of stored) {
+    const container = await recoverOne(deps, one);
+    if (container.state.phase === 'creating') halfMade.push(container);
+    else store.add(container);
+  }
+  return halfMade;
+}
+
+async function recoverOne(deps: PodDeps, { record, state }: StoredContainer): Promise<Container> {
+  const container = new Container(record, deps.containers.files, state);
+  if (container.state.phase !== 'running') return container;
+  if (record.bootId !== deps.bootId) {
+    const finishedAt = nowNanos().toString();
+    await container.update({ phase: 'exited', pid: 0, exitCode: 255, reason: 'Unknown', finishedAt });
+    return container;
+  }
+  await pumpAgain(deps, container);
+  return container;
+}
+
+/** Its writer never noticed that we were away: what it wrote waits in the FIFO. */
+async function pumpAgain(deps: PodDeps, container: Container): Promise<void> {
+  const { stdin, tty } = container.record.config;
+  const fifos = fifoPaths(ioDirectory(deps), container.id, { stdin, terminal: tty });
+  try {
+    await deps.containers.pumps.start({ ...pumpSpec(deps, container, fifos), running: true });
+  } catch (error) {
+    deps.log.error('failed to pump a log again', { container: container.id, error: messageOf(error) });
+  }
+}

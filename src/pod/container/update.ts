@@ -1,0 +1,37 @@
+import { readFile } from 'node:fs/promises';
+import type { LinuxContainerResources__Output } from '../../gen/runtime/v1/LinuxContainerResources.ts';
+import { writeFileAtomic } from '../../lib/atomic-file.ts';
+import { BerthError, wrap } from '../../lib/errors.ts';
+import { criResources, updateResources } from '../../oci/resources.ts';
+import type { RuntimeSpec } from '../../oci/types.ts';
+import type { PodDeps } from '../deps.ts';
+import type { Container } from './container.ts';
+import { specFile } from './create.ts';
+
+/**
+ * Changes a container's limits (CRI UpdateContainerResources), of one that runs at once, of one that was created in its spec. What is
+ * not given stays.
+ */
+export function updateContainer(
+  deps: PodDeps,
+  container: Container,
+  resources: LinuxContainerResources__Output,
+  signal: AbortSignal,
+): Promise<void> {
+  const { engine, host } = deps.containers;
+  return deps.locks.with(`container ${container.id}`, async () => {
+    const { phase } = container.state;
+    if (phase !== 'running' && phase !== 'created') {
+      throw new BerthError('FAILED_PRECONDITION', `container "${container.id}" is ${phase}`);
+    }
+    const path = specFile(deps, container.id);
+    const spec = JSON.parse(await readFile(path, 'utf8')) as RuntimeSpec;
+    const updated = updateResources(spec, resources, host);
+    await engine.updateSpec(container.id, updated, { signal }).catch((error: unknown) => {
+      throw wrap(`failed to update container "${container.id}"`, error);
+    });
+    if (phase === 'running') await engine.update(container.id, updated.linux.resources ?? {}, { signal });
+    await writeFileAtomic(path, JSON.stringify(updated));
+    await container.update({ resources: criResources(updated) });
+  });
+}

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Connection, type ConnectionState } from '../../../src/containerd/connection.ts';
+import { Containerd } from '../../../src/containerd/containerd.ts';
+import { EmbeddedContainerd } from '../../../src/containerd/embedded/embedded.ts';
+import { eventually, Scratch } from '../../helpers/fixture.ts';
+import { runs, TestEngine } from './engine.ts';
+import { MemoryLog } from './memory-log.ts';
+
+describe('the connection to containerd', () => {
+  it('says why there is none, and cannot be waited for beyond a signal', async () => {
+    await using scratch = await Scratch.create();
+    const address = join(scratch.path, 'none.sock');
+    const connection = new Connection({ address, log: new MemoryLog() });
+    try {
+      connection.start();
+      const reason = `containerd at "${address}" is unavailable: connect ENOENT ${address}`;
+      await assert.rejects(connection.ready({ signal: AbortSignal.timeout(300) }), {
+        code: 'UNAVAILABLE',
+        message: `failed to connect to containerd at "${address}": ${reason}`,
+      });
+      assert.deepEqual(connection.state, { connected: false, reason });
+      const { Version } = connection.api.services.version.v1.Version.service;
+      await assert.rejects(connection.unary(Version, {}), { code: 'UNAVAILABLE', message: reason });
+    } finally {
+      connection.close();
+    }
+  });
+
+  it('sees within moments that containerd was killed and that it is back, without being asked', async () => {
+    await using engine = await TestEngine.start();
+    const { connection, introspection } = engine.client;
+    const states: ConnectionState[] = [];
+    connection.onChange((state) => states.push(state));
+    const uuid = await introspection.uuid();
+    process.kill(engine.pid, 'SIGKILL');
+    await eventually('lost', () => (states.some(({ connected }) => !connected) ? true : undefined), 2_000);
+    await eventually('back', () => (connection.state.connected ? true : undefined), 10_000);
+    assert.equal(await introspection.uuid(), uuid);
+    assert.ok(engine.log.has('lost containerd'));
+  });
+
+  it('sees that containerd hangs', async function () {
+    this.timeout(40_000);
+    await using engine = await TestEngine.start();
+    const { connection } = engine.client;
+    process.kill(engine.pid, 'SIGSTOP');
+    try {
+      const gone = () => (connection.state.connected ? undefined : connection.state);
+      const state = await eventually('found out', gone, 20_000);
+      assert.match(state.reason, /deadline/i);
+    } finally {
+      process.kill(engine.pid, 'SIGCONT');
+    }
+    await eventually('back', () => (connection.state.connected ? true : undefined), 10_000);
+  });
+
+  it('ends calls under way and subscriptions when it is closed', async () => {
+    await using engine = await TestEngine.start();
+    const client = new Containerd({ address: engine.embedded.address, log: new MemoryLog() });
+    client.connection.start();
+    await client.connection.ready({ signal: AbortSignal.timeout(5_000) });
+    const subscription = client.events.subscribe({ signal: AbortSignal.timeout(5_000) });
+    assert.deepEqual((await subscription.next()).value, { kind: 'subscribed' });
+    await subscription.return();
+    client.connection.close();
+    await assert.rejects(client.introspection.version(), { code: 'UNAVAILABLE', message: /is closed/ });
+    assert.equal(client.connection.state.connected, false);
+  });
+});
+
+describe('the embedded containerd', () => {
+  it('is private: its socket and directories are ours, and it makes none elsewhere', async () => {
+    await using engine = await TestEngine.start();
+    const log = engine.log.lines.filter(({ level }) => level === 'error' || level === 'warn');
+    assert.deepEqual(
+      log.map(({ message }) => message),
+      [],
+    );
+    assert.ok(engine.log.lines.some(({ level, message }) => level === 'debug' && /serving/.test(message)));
+  });
+
+  it('is started again, with back-off, each time it dies', async () => {
+    await using engine = await TestEngine.start();
+    for (const nth of [1, 2]) {
+      const { pid } = engine;
+      process.kill(pid, 'SIGKILL');
+      const restarted = () => (engine.embedded.status.restarts === nth && engine.pid !== 0 ? true : undefined);
+      await eventually('started again', restarted);
+      assert.notEqual(engine.pid, pid);
+      await engine.ready();
+    }
+    assert.equal(engine.embedded.status.lastEnd, 'signal SIGKILL');
+  });
+
+  it('is found again by the next Berth, by its record or without one, and supervised', async () => {
+    await using engine = await TestEngine.start();
+    await engine.importImage();
+    await engine.createTask('busy', ['sleep', '1000']);
+    await engine.client.tasks.start({ containerId: 'busy' });
+    const { pid } = engine;
+    const { record } = engine.paths;
+    const leave: Readonly<Record<string, () => void>> = {
+      kept: () => undefined,
+      lost: () => rmSync(record),
+      torn: () => writeFileSync(record, '{"pid": 1'),
+      'of another process': () => writeFileSync(record, JSON.stringify({ pid: process.pid, startTime: '1' })),
+    };
+    for (const [how, apply] of Object.entries(leave)) {
+      assert.equal(await engine.embedded.stop({ ifIdle: true }), false);
+      apply();
+      engine.embedded = engine.another();
+      await engine.embedded.start();
+      assert.equal(engine.pid, pid, `record ${how}`);
+    }
+    process.kill(pid, 'SIGKILL');
+    const replaced = () => (engine.pid !== pid && engine.pid !== 0 ? true : undefined);
+    await eventually('the adopted one is started again', replaced);
+    await engine.ready();
+    assert.equal((await engine.client.tasks.get({ containerId: 'busy' })).status, 'RUNNING');
+  });
+
+  it('ends with the supervisor when no container runs, though an ended one is still there', async () => {
+    await using engine = await TestEngine.start();
+    await engine.importImage();
+    await engine.createTask('done', ['true']);
+    await engine.client.tasks.start({ containerId: 'done' });
+    await engine.client.tasks.wait({ containerId: 'done' });
+    const { pid } = engine;
+    assert.equal(await engine.embedded.stop({ ifIdle: true }), true);
+    assert.equal(runs(pid, 'containerd'), false);
+    engine.embedded = engine.another();
+    await engine.embedded.start();
+    await engine.ready();
+    assert.equal((await engine.client.tasks.get({ containerId: 'done' })).status, 'STOPPED');
+  });
+
+  it('is restarted when its configuration changed while Berth was away', async () => {
+    await using engine = await TestEngine.start();
+    await engine.importImage();
+    await engine.createTask('busy', ['sleep', '1000']);
+    await engine.client.tasks.start({ containerId: 'busy' });
+    const { pid } = engine;
+    await engine.embedded.stop({ ifIdle: true });
+    engine.embedded = engine.another({ registryConfigPath: join(engine.directory, 'certs.d') });
+    await engine.embedded.start();
+    await engine.ready();
+    assert.notEqual(engine.pid, pid);
+    assert.equal((await engine.client.tasks.get({ containerId: 'busy' })).status, 'RUNNING');
+  });
+
+  it('says so when there is no containerd, or one that is too old', async () => {
+    await using scratch = await Scratch.create();
+    const settings = {
+      root: join(scratch.path, 'root'),
+      state: join(scratch.path, 'run'),
+      registryConfigPath: '',
+      snapshotter: '',
+      log: new MemoryLog(),
+    };
+    const none = new EmbeddedContainerd({ ...settings, executable: 'no-such-containerd' });
+    await assert.rejects(none.start(), {
+      code: 'FAILED_PRECONDITION',
+      message: 'failed to start the embedded containerd: there is no executable "no-such-containerd"',
+    });
+    assert.equal(await none.stop({ ifIdle: true }), true);
+    const old = join(scratch.path, 'containerd');
+    writeFileSync(old, '#!/bin/sh\necho containerd github.com/containerd/containerd v1.5.9 abc\n');
+    chmodSync(old, 0o755);
+    await assert.rejects(new EmbeddedContainerd({ ...settings, executable: old }).start(), {
+      code: 'FAILED_PRECONDITION',
+      message: 'failed to start the embedded containerd: containerd 1.5 is too old: 1.6 is the oldest',
+    });
+  });
+});

@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import type { Notice, TaskEvent } from '../../../src/containerd/events.ts';
+import { hasLabel } from '../../../src/containerd/filters.ts';
+import { eventually } from '../../helpers/fixture.ts';
+import { imageName, processSpec, TestEngine, untilOutput } from './engine.ts';
+
+const SIGTERM = 15;
+const SIGKILL = 9;
+
+/** Keeps what a subscription tells. */
+class Listener implements AsyncDisposable {
+  readonly notices: Notice[] = [];
+  readonly #end = new AbortController();
+  readonly #listening: Promise<void>;
+
+  constructor(engine: TestEngine) {
+    this.#listening = this.#listen(engine);
+  }
+
+  get subscriptions(): number {
+    return this.notices.filter(({ kind }) => kind === 'subscribed').length;
+  }
+
+  events(containerId: string): TaskEvent[] {
+    return this.notices
+      .flatMap((notice) => (notice.kind === 'task' ? [notice.event] : []))
+      .filter((event) => event.containerId === containerId);
+  }
+
+  async subscribed(times = 1): Promise<void> {
+    await eventually('subscribed', () => (this.subscriptions >= times ? true : undefined));
+  }
+
+  event(containerId: string, kind: TaskEvent['kind']): Promise<TaskEvent> {
+    return eventually(`${kind} of ${containerId}`, () =>
+      this.events(containerId).find((event) => event.kind === kind),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort();
+    await this.#listening;
+  }
+
+  async #listen(engine: TestEngine): Promise<void> {
+    const { signal } = this.#end;
+    for await (const notice of engine.client.events.subscribe({ signal })) this.notices.push(notice);
+  }
+}
+
+describe('containerd: containers, tasks, events', () => {
+  let engine: TestEngine;
+
+  before(async () => {
+    engine = await TestEngine.start();
+    await engine.importImage();
+  });
+
+  after(async () => {
+    await engine[Symbol.asyncDispose]();
+  });
+
+  it('runs a container to its end and tells the exit code, the time and each step', async () => {
+    const { containers, tasks } = engine.client;
+    await using listener = new Listener(engine);
+    await listener.subscribed();
+    const began = BigInt(Date.now()) * 1_000_000n;
+    const script = 'cat /etc/greeting; exit 7';
+    const { pid, output } = await engine.createTask('ends', ['sh', '-c', script]);
+    assert.ok(pid > 1);
+    assert.equal((await tasks.get({ containerId: 'ends' })).status, 'CREATED');
+    const exit = tasks.wait({ containerId: 'ends' });
+    assert.equal(await tasks.start({ containerId: 'ends' }), pid);
+    const { exitStatus, exitedAt } = await exit;
+    assert.equal(exitStatus, 7);
+    assert.ok(exitedAt > began - 1_000_000_000n && exitedAt < began + 60_000_000_000n);
+    assert.equal(await untilOutput(output, /hello/), 'hello\n');
+
+    const stopped = await tasks.get({ containerId: 'ends' });
+    assert.deepEqual([stopped.status, stopped.exitStatus], ['STOPPED', 7]);
+    await assert.rejects(tasks.kill({ containerId: 'ends' }, SIGKILL), { code: 'NOT_FOUND' });
+    const deleted = await tasks.delete({ containerId: 'ends' });
+    assert.deepEqual(deleted, { pid, exitStatus: 7, exitedAt });
+    await assert.rejects(tasks.get({ containerId: 'ends' }), { code: 'NOT_FOUND' });
+    await listener.event('ends', 'delete');
+    assert.deepEqual(
+      listener.events('ends').map(({ kind }) => kind),
+      ['create', 'start', 'exit', 'delete'],
+    );
+    assert.deepEqual(await listener.event('ends', 'exit'), {
+      kind: 'exit',
+      containerId: 'ends',
+      execId: '',
+      pid,
+      exitStatus: 7,
+      exitedAt,
+    });
+
+    const [container, ...others] = await containers.list([hasLabel('io.berth.test', engine.cgroup)]);
+    assert.deepEqual(others, []);
+    assert.equal(container?.image, imageName);
+    assert.equal(container.runtime, 'io.containerd.runc.v2');
+    assert.equal((container.spec?.['root'] as { path?: string }).path, 'rootfs');
+    await containers.label('ends', { more: 'yes' });
+    const { labels } = await containers.get('ends');
+    assert.deepEqual(labels, { 'io.berth.test': engine.cgroup, more: 'yes' });
+    await containers.delete('ends');
+    await assert.rejects(containers.get('ends'), { code: 'NOT_FOUND' });
+    await eventually('its shim has ended', () => (engine.shims().length === 0 ? true : undefined));
+  });
+
+  it('ends a container by a signal, and tells which', async () => {
+    const { containers, tasks } = engine.client;
+    await engine.createTask('killed', ['sh', '-c', 'trap "exit 3" TERM; while :; do sleep 0.02; done']);
+    const process_ = { containerId: 'killed' };
+    await tasks.start(process_);
+    await tasks.kill(process_, SIGTERM);
+    assert.equal((await tasks.wait(process_)).exitStatus, 3);
+    await tasks.delete(process_);
+    await containers.delete('killed');
+
+    await engine.createTask('murdered', ['sleep', '1000']);
+    await tasks.start({ containerId: 'murdered' });
+    await assert.rejects(tasks.delete({ containerId: 'murdered' }), /running/);
+    await tasks.kill({ containerId: 'murdered' }, SIGKILL);
+    assert.equal((await tasks.wait({ containerId: 'murdered' })).exitStatus, 137);
+    await tasks.delete({ containerId: 'murdered' });
+    await containers.delete('murdered');
+  });
+
+  it('executes processes beside the first, with exit codes and pids of their own', async () => {
+    const { containers, tasks } = engine.client;
+    await using listener = new Listener(engine);
+    await listener.subscribed();
+    const { pid } = await engine.createTask('host', ['sleep', '1000']);
+    await tasks.start({ containerId: 'host' });
+    const exec = { containerId: 'host', execId: 'e1' };
+    const output = `${engine.directory}/e1.out`;
+    // Files for one stream only panic the shim of 1.6.
+    const io = { stdin: '', stdout: `file://${output}`, stderr: `file://${output}`, terminal: false };
+    await tasks.exec(exec, { spec: processSpec(['sh', '-c', 'echo executed; sleep 1000']), io });
+    const execPid = await tasks.start(exec);
+    await untilOutput(output, /executed/);
+    const pids = await tasks.pids('host');
+    assert.equal(pids.find((one) => one.pid === execPid)?.execId, 'e1');
+    assert.equal(pids.find((one) => one.pid === pid)?.execId, '');
+    assert.equal((await tasks.get(exec)).execId, 'e1');
+    await tasks.kill(exec, SIGKILL);
+    assert.equal((await tasks.wait(exec)).exitStatus, 137);
+    assert.equal((await tasks.delete(exec)).exitStatus, 137);
+    const exit = await listener.event('host', 'exit');
+    assert.ok(exit.kind === 'exit' && exit.execId === 'e1' && exit.pid === execPid);
+
+    const missing = { containerId: 'host', execId: 'e2' };
+    await tasks.exec(missing, { spec: processSpec(['/no/such/command']), io });
+    await assert.rejects(tasks.start(missing), /no such file or directory/);
+    await tasks.delete(missing);
+
+    assert.deepEqual(
+      (await tasks.list()).map(({ containerId, status }) => [containerId, status]),
+      [['host', 'RUNNING']],
+    );
+    await tasks.kill({ containerId: 'host' }, SIGKILL);
+    await tasks.wait({ containerId: 'host' });
+    await tasks.delete({ containerId: 'host' });
+    await containers.delete('host');
+  });
+
+  it('pauses, resumes, limits and measures a container, and gives it a terminal of any size', async () => {
+    const { containers, tasks } = engine.client;
+    await engine.createTask('tuned', ['sleep', '1000']);
+    await tasks.start({ containerId: 'tuned' });
+    await tasks.pause('tuned');
+    assert.equal((await tasks.get({ containerId: 'tuned' })).status, 'PAUSED');
+    await tasks.resume('tuned');
+    await tasks.update('tuned', { memory: { limit: 64 * 1024 * 1024 }, pids: { limit: 100 } });
+    const [metric] = await tasks.metrics(['id==tuned']);
+    assert.equal(metric?.containerId, 'tuned');
+    assert.match(metric.data?.type_url ?? '', /^io\.containerd\.cgroups\.v[12]\.Metrics$/);
+    await tasks.kill({ containerId: 'tuned' }, SIGKILL, { all: true });
+    await tasks.wait({ containerId: 'tuned' });
+    await tasks.delete({ containerId: 'tuned' });
+    await containers.delete('tuned');
+  });
+
+  it('refuses a command that the image has not, with the text of the OCI runtime', async () => {
+    const { containers, snapshots } = { ...engine.client, snapshots: engine.client.snapshots('overlayfs') };
+    const created = engine.createTask('absent', ['/no/such/program']);
+    await assert.rejects(created, /exec: "\/no\/such\/program": stat \/no\/such\/program: no such file/);
+    await containers.delete('absent');
+    await snapshots.remove('absent');
+  });
+
+  it('keeps containers over a kill -9 of containerd, subscribes again and says so, and sees what ended meanwhile', async () => {
+    const { containers, tasks } = engine.client;
+    await using listener = new Listener(engine);
+    await listener.subscribed();
+    const { pid } = await engine.createTask('survivor', ['sleep', '1000']);
+    await tasks.start({ containerId: 'survivor' });
+    await engine.createTask('casualty', ['sleep', '1000']);
+    await tasks.start({ containerId: 'casualty' });
+    const waiting = tasks.wait({ containerId: 'survivor' });
+    const lost = assert.rejects(waiting, { code: 'UNAVAILABLE' });
+    const casualty = (await tasks.get({ containerId: 'casualty' })).pid;
+
+    process.kill(engine.pid, 'SIGKILL');
+    process.kill(casualty, 'SIGKILL');
+    await lost;
+    await eventually('disconnected', () => (engine.client.connection.state.connected ? undefined : true));
+    await engine.ready();
+    await listener.subscribed(2);
+    const after = await tasks.list();
+    assert.deepEqual(
+      after.map(({ containerId, status }) => [containerId, status]).sort(),
+      [
+        ['casualty', 'STOPPED'],
+        ['survivor', 'RUNNING'],
+      ],
+    );
+    assert.equal(after.find(({ containerId }) => containerId === 'survivor')?.pid, pid);
+    assert.equal((await tasks.wait({ containerId: 'casualty' })).exitStatus, 137);
+    await tasks.kill({ containerId: 'survivor' }, SIGKILL);
+    assert.equal((await tasks.wait({ containerId: 'survivor' })).exitStatus, 137);
+    await listener.event('survivor', 'exit');
+    for (const containerId of ['survivor', 'casualty']) {
+      await tasks.delete({ containerId });
+      await containers.delete(containerId);
+    }
+  });
+});

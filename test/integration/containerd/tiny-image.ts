@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { hostPlatform } from '../../../src/containerd/platform.ts';
+
+/** A file with its content, or a link with its target. */
+type Entry = { readonly content: Buffer } | { readonly link: string };
+
+interface Blob {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+}
+
+export interface TinyImage {
+  /** An OCI image archive, as `ctr images import` takes it. */
+  readonly archive: Buffer;
+  readonly diffIds: readonly string[];
+  /** Digest of the configuration: what the CRI calls the image's id. */
+  readonly id: string;
+}
+
+const APPLETS = ['sh', 'sleep', 'echo', 'cat', 'true', 'false', 'id', 'stty'];
+
+/** Two layers, the first of them compressed: a static busybox from Debian with some of its names, and a greeting. */
+export function tinyImage(name: string): TinyImage {
+  const files = new Map<string, Entry>();
+  const add = (mediaType: string, content: Buffer): Blob => {
+    const digest = digestOf(content);
+    files.set(`blobs/${digest.replace(':', '/')}`, { content });
+    return { mediaType, digest, size: content.length };
+  };
+  const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+  const applets = APPLETS.map((applet): [string, Entry] => [`bin/${applet}`, { link: 'busybox' }]);
+  const bottom = tar(new Map([['bin/busybox', { content: readFileSync('/bin/busybox') }], ...applets]));
+  const top = tar(new Map([['etc/greeting', { content: Buffer.from('hello\n') }]]));
+  const diffIds = [digestOf(bottom), digestOf(top)];
+  const { os, architecture } = hostPlatform();
+  const config = add(
+    'application/vnd.oci.image.config.v1+json',
+    json({
+      os,
+      architecture,
+      config: { Cmd: ['/bin/sh'], Env: ['PATH=/bin'], User: '0:0', WorkingDir: '/etc', Volumes: null },
+      rootfs: { type: 'layers', diff_ids: diffIds },
+    }),
+  );
+  const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+  const layers = [
+    add('application/vnd.oci.image.layer.v1.tar+gzip', gzipSync(bottom, { level: 1 })),
+    add('application/vnd.oci.image.layer.v1.tar', top),
+  ];
+  const manifest = add(mediaType, json({ schemaVersion: 2, mediaType, config, layers }));
+  const annotations = { 'io.containerd.image.name': name };
+  files.set('oci-layout', { content: json({ imageLayoutVersion: '1.0.0' }) });
+  files.set('index.json', { content: json({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] }) });
+  return { archive: tar(files), diffIds, id: config.digest };
+}
+
+function digestOf(content: Buffer): string {
+  return `sha256:${createHash('sha256').update(content).digest('hex')}`;
+}
+
+const BLOCK = 512;
+
+function tar(files: ReadonlyMap<string, Entry>): Buffer {
+  const parts: Buffer[] = [];
+  for (const [name, entry] of files) {
+    const content = 'content' in entry ? entry.content : Buffer.alloc(0);
+    const padding = Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK);
+    parts.push(header(name, content.length, 'link' in entry ? entry.link : ''), content, padding);
+  }
+  return Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
+}
+
+/** A ustar header: octal numbers, checksum over the header with the checksum field as blanks. */
+function header(name: string, size: number, link: string): Buffer {
+  const block = Buffer.alloc(BLOCK);
+  const octal = (value: number, width: number): string => `${value.toString(8).padStart(width - 1, '0')}\0`;
+  block.write(name, 0);
+  block.write(octal(0o755, 8), 100);
+  block.write(octal(0, 8), 108);
+  block.write(octal(0, 8), 116);
+  block.write(octal(size, 12), 124);
+  block.write(octal(0, 12), 136);
+  block.write(' '.repeat(8), 148);
+  block.write(link === '' ? '0' : '2', 156);
+  block.write(link, 157);
+  block.write('ustar\0' + '00', 257);
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return block;
+}
