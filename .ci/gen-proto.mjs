@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-const protoFiles = ['runtime/v1/api.proto'];
+// Each brings what it imports.
+const protoFiles = ['runtime/v1/api.proto', 'containerd/containerd.proto'];
 
 /** What shapes the generated types; the same as loaderOptions in src/lib/proto.ts (a test compares them). */
 export const shape = ['--longs=String', '--enums=String', '--defaults', '--oneofs'];

@@ -125,10 +125,7 @@ export class Connection {
   ): Promise<Response> {
     const { signal } = options;
     return new Promise((resolve, reject) => {
-      if (signal?.aborted === true) {
-        reject(fromGrpc(undefined, this.address, signal));
-        return;
-      }
+      this.#refuse(signal);
       const call = this.#client.makeUnaryRequest(
         method.path,
         (value: Request) => method.requestSerialize(value),
@@ -154,7 +151,7 @@ export class Connection {
     options: CallOptions = {},
   ): AsyncGenerator<Response, void, undefined> {
     const { signal } = options;
-    if (signal?.aborted === true) throw fromGrpc(undefined, this.address, signal);
+    this.#refuse(signal);
     const call = this.#client.makeServerStreamRequest(
       method.path,
       (value: Request) => method.requestSerialize(value),
@@ -178,12 +175,13 @@ export class Connection {
   }
 
   /** Many requests, and the last of the answers. */
-  exchange<Request, Response>(
+  async exchange<Request, Response>(
     method: Method<Request, Response>,
     requests: Iterable<Request>,
     options: CallOptions = {},
   ): Promise<Response> {
     const { signal } = options;
+    this.#refuse(signal);
     const call = this.#client.makeBidiStreamRequest(
       method.path,
       (value: Request) => method.requestSerialize(value),
@@ -209,6 +207,13 @@ export class Connection {
     return last.finally(() => signal?.removeEventListener('abort', cancel));
   }
 
+  /** Throws when a call need not begin. */
+  #refuse(signal: AbortSignal | undefined): void {
+    for (const ended of [this.#closing.signal, signal]) {
+      if (ended?.aborted === true) throw fromGrpc(undefined, this.address, ended);
+    }
+  }
+
   #metadata(options: CallOptions): Metadata {
     const metadata = new Metadata();
     metadata.set('containerd-namespace', options.namespace ?? this.#namespace);
@@ -218,9 +223,8 @@ export class Connection {
 
   /** A call without an answer is news about the connection. */
   #failed(error: unknown, signal: AbortSignal | undefined): BerthError {
-    const failure = this.#closing.signal.aborted
-      ? fromGrpc(error, this.address, this.#closing.signal)
-      : fromGrpc(error, this.address, signal);
+    const ended = this.#closing.signal.aborted ? this.#closing.signal : signal;
+    const failure = fromGrpc(error, this.address, ended);
     if (failure.code === 'UNAVAILABLE') this.#probeNow.abort();
     return failure;
   }

@@ -22,7 +22,7 @@ export function hostPlatform(arch: string = process.arch): Platform {
 
 /**
  * How well an image of some platform runs on the host's; undefined when it does not, else lower is better. An arm host runs
- * the variants up to its own; amd64's micro-architecture levels are taken only where no plain image is.
+ * the variants up to its own; of amd64 the plain level is taken.
  */
 export function distance(offered: Platform, host: Platform): number | undefined {
   if (offered.os !== host.os || offered.architecture !== host.architecture) return undefined;

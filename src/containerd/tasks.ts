@@ -148,7 +148,7 @@ export class Tasks {
   async get(process: ProcessRef, options?: CallOptions): Promise<Process> {
     const { process: found } = await this.#connection.unary(this.#rpc.Get, { ...process }, options);
     if (found === null) throw new BerthError('INTERNAL', 'containerd answered without the process');
-    return toProcess(found);
+    return { ...toProcess(found), containerId: process.containerId, execId: process.execId ?? '' };
   }
 
   /** All tasks of the namespace; what is executed in them is not listed. */
@@ -199,11 +199,10 @@ export class Tasks {
 
 function toProcess(wire: Process__Output): Process {
   const { id, pid, status, stdin, stdout, stderr, terminal, exitStatus, exitedAt } = wire;
-  // Before 1.7 the answer about a task has its id only.
-  const containerId = wire.containerId === '' ? id : wire.containerId;
   return {
-    containerId,
-    execId: id === containerId ? '' : id,
+    // Before 1.7 a task has no container id but the one that is also its own.
+    containerId: wire.containerId === '' ? id : wire.containerId,
+    execId: '',
     pid,
     status,
     io: { stdin, stdout, stderr, terminal },

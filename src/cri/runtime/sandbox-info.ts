@@ -31,7 +31,7 @@ export function sandboxInfo(sandbox: Sandbox): Record<string, unknown> {
     ['uts', uts],
   ].filter(([, path]) => path !== '');
   return {
-    pid: 0,
+    pid: state.pausePid,
     processStatus: '',
     netNsClosed: network !== '' && ['stopped', 'stopping'].includes(state.phase),
     runtimeHandler: record.runtimeHandler,

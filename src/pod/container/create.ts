@@ -1,14 +1,16 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { writeFileAtomic } from '../../lib/atomic-file.ts';
-import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
+import { BerthError, codeOf, invalid, messageOf, wrap } from '../../lib/errors.ts';
 import { newId } from '../../lib/id.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { buildSpec } from '../../oci/build.ts';
 import type { SandboxFacts, SpecInput } from '../../oci/input.ts';
+import { pidMode } from '../../oci/namespaces.ts';
 import type { RuntimeSpec } from '../../oci/types.ts';
 import type { PodDeps } from '../deps.ts';
 import type { EngineImage } from '../engine/engine.ts';
+import { podPidNamespace } from '../sandbox/pause.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import { Container } from './container.ts';
 import type { ContainerPlan } from './plan.ts';
@@ -66,7 +68,7 @@ async function undo(deps: PodDeps, container: Container, error: BerthError): Pro
   }
 }
 
-function makeInEngine(
+async function makeInEngine(
   deps: PodDeps,
   plan: ContainerPlan,
   container: Container,
@@ -75,7 +77,9 @@ function makeInEngine(
 ): Promise<RuntimeSpec> {
   const { config, sandbox } = plan;
   const { engine, host, features, seccomp } = deps.containers;
+  const pidNamespace = await pidNamespaceOf(deps, plan, signal);
   const input: Omit<SpecInput, 'accounts'> = {
+    ...(pidNamespace === undefined ? {} : { pidNamespace }),
     id: container.id,
     config,
     sandbox: sandboxFacts(deps, sandbox),
@@ -92,6 +96,24 @@ function makeInEngine(
     { id, sandboxId: sandbox.id, runtimeHandler, image, labels: config.labels, spec },
     { signal },
   );
+}
+
+/** The pid namespace to join: of the pod's pause process, or of the target container. Throws INVALID_ARGUMENT for a bad target. */
+async function pidNamespaceOf(
+  deps: PodDeps,
+  { config, sandbox }: ContainerPlan,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const mode = pidMode(config);
+  if (mode === 'POD') return podPidNamespace(deps, sandbox, signal);
+  if (mode !== 'TARGET') return undefined;
+  const given = config.linux?.securityContext?.namespaceOptions?.targetId ?? '';
+  const target = deps.containers.store.find(given);
+  const field = 'config.linux.security_context.namespace_options.target_id';
+  if (target?.record.sandboxId !== sandbox.id)
+    throw invalid(field, `container "${given}" is not in this sandbox`);
+  if (target.state.phase !== 'running') throw invalid(field, `container "${given}" is not running`);
+  return `/proc/${target.state.pid}/ns/pid`;
 }
 
 /** The runtime spec as it was made, for verbose answers. */

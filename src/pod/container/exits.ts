@@ -3,6 +3,7 @@ import { nowNanos } from '../../lib/time.ts';
 import { removeFifos } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
 import type { EngineExit } from '../engine/engine.ts';
+import { endPause } from '../sandbox/pause.ts';
 import type { Container } from './container.ts';
 import { ioDirectory } from './start.ts';
 
@@ -42,6 +43,10 @@ export class ExitMonitor {
       await files.remove(one.id);
     }
     const tasks = new Map((await engine.tasks()).map((task) => [task.id, task]));
+    for (const sandbox of this.#deps.store.all()) {
+      if (sandbox.state.pausePid !== 0 && tasks.get(sandbox.id)?.running !== true)
+        await this.#pauseEnded(sandbox.id);
+    }
     for (const container of store.all()) {
       if (container.state.phase !== 'running') continue;
       const task = tasks.get(container.id);
@@ -59,7 +64,10 @@ export class ExitMonitor {
           continue;
         }
         const container = containers.store.find(event.id);
-        if (container === undefined) continue;
+        if (container === undefined) {
+          await this.#pauseEnded(event.id);
+          continue;
+        }
         if (event.kind === 'oom') await this.#outOfMemory(container);
         else
           void this.#ended(container, event.exit).catch((error: unknown) => this.#report(container, error));
@@ -67,6 +75,14 @@ export class ExitMonitor {
         log.error('failed to follow the engine', { error: messageOf(error) });
       }
     }
+  }
+
+  /** A pause process that somebody killed: the next container that needs one gets another. */
+  async #pauseEnded(id: string): Promise<void> {
+    const sandbox = this.#deps.store.find(id);
+    if (sandbox?.state.phase !== 'ready' || sandbox.state.pausePid === 0) return;
+    this.#deps.log.warn('pause process ended', { sandbox: id });
+    await this.#deps.locks.with(id, () => endPause(this.#deps, sandbox));
   }
 
   #report(container: Container, error: unknown): void {

@@ -51,6 +51,8 @@ export interface SandboxState {
   readonly primaryIp: PrimaryIp | undefined;
   readonly timeline: readonly Step[];
   readonly process: PluginProcess | undefined;
+  /** The pause process; 0 without one. */
+  readonly pausePid: number;
   /** Why it is not ready, when nobody asked it to stop. */
   readonly reason: string;
 }
@@ -61,6 +63,7 @@ export const newState: SandboxState = {
   primaryIp: undefined,
   timeline: [],
   process: undefined,
+  pausePid: 0,
   reason: '',
 };
 

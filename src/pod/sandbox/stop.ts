@@ -1,6 +1,7 @@
 import type { PodDeps } from '../deps.ts';
 import { stopContainer } from '../container/stop.ts';
 import type { Sandbox } from './sandbox.ts';
+import { endPause } from './pause.ts';
 import { detachNetwork, releaseNamespaces } from './teardown.ts';
 
 /**
@@ -25,9 +26,10 @@ export async function stopHeld(deps: PodDeps, sandbox: Sandbox, remainingMs: num
   if (wasReady) deps.events.publish('CONTAINER_STOPPED_EVENT', sandbox);
 }
 
-/** Kills what runs in it. */
+/** Kills what runs in it, the pause process last. */
 async function stopContainers(deps: PodDeps, sandbox: Sandbox): Promise<void> {
   const { signal } = new AbortController();
   const containers = deps.containers.store.ofSandbox(sandbox.id);
   await Promise.all(containers.map((container) => stopContainer(deps, container, 0, signal)));
+  await endPause(deps, sandbox);
 }

@@ -50,7 +50,11 @@ describe('the runtime spec', () => {
 
   it('filters by the capabilities that the container ends up with', async () => {
     const seccomp = { profileType: 'RuntimeDefault' as const, localhostRef: '' };
-    const capabilities = { addCapabilities: ['SYS_ADMIN'], dropCapabilities: ['SYS_CHROOT'], addAmbientCapabilities: [] };
+    const capabilities = {
+      addCapabilities: ['SYS_ADMIN'],
+      dropCapabilities: ['SYS_CHROOT'],
+      addAmbientCapabilities: [],
+    };
     const { linux } = await buildSpec(specInput({ config: secured({ seccomp, capabilities }) }));
     const free = linux.seccomp?.syscalls?.flatMap(({ names }) => names) ?? [];
     assert.ok(free.includes('mount') && !free.includes('chroot'));
@@ -90,7 +94,10 @@ describe('what the node can do', () => {
   });
 
   it('depends on what the OCI runtime says of itself', () => {
-    const runc = { mountOptions: ['ro', 'rro'], linux: { namespaces: ['user'], mountExtensions: { idmap: { enabled: true } } } };
+    const runc = {
+      mountOptions: ['ro', 'rro'],
+      linux: { namespaces: ['user'], mountExtensions: { idmap: { enabled: true } } },
+    };
     assert.deepEqual(parseFeatures('runc', JSON.stringify(runc)), {
       name: 'runc',
       recursiveReadOnly: true,

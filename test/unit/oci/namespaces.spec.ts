@@ -20,8 +20,12 @@ import {
 
 const FIELD = 'config.linux.security_context.namespace_options';
 const withOptions = (part: Partial<NamespaceOption__Output>, input: Partial<SpecInput> = {}): RuntimeSpec =>
-  withNamespaces(BASE_SPEC, specInput({ config: secured({ namespaceOptions: namespaceOptions(part) }), ...input }));
-const kinds = (spec: RuntimeSpec): string[] => spec.linux.namespaces.map(({ type, path }) => `${type} ${path ?? 'new'}`);
+  withNamespaces(
+    BASE_SPEC,
+    specInput({ config: secured({ namespaceOptions: namespaceOptions(part) }), ...input }),
+  );
+const kinds = (spec: RuntimeSpec): string[] =>
+  spec.linux.namespaces.map(({ type, path }) => `${type} ${path ?? 'new'}`);
 
 describe('namespaces', () => {
   it("are the pod's, with a mount namespace of the container's own", () => {
@@ -31,16 +35,24 @@ describe('namespaces', () => {
   });
 
   it("are the node's where the pod has none", () => {
-    assert.deepEqual(kinds(withOptions({ pid: 'NODE' }, { sandbox: sandboxFacts({ namespaces: {} }) })), ['mount new']);
+    assert.deepEqual(kinds(withOptions({ pid: 'NODE' }, { sandbox: sandboxFacts({ namespaces: {} }) })), [
+      'mount new',
+    ]);
   });
 
   it('of pids follow the mode', () => {
-    const pid = (part: Partial<NamespaceOption__Output>, input: Partial<SpecInput> = {}): string | undefined =>
-      kinds(withOptions(part, input)).find((kind) => kind.startsWith('pid'));
+    const pid = (
+      part: Partial<NamespaceOption__Output>,
+      input: Partial<SpecInput> = {},
+    ): string | undefined => kinds(withOptions(part, input)).find((kind) => kind.startsWith('pid'));
     assert.equal(pid({ pid: 'CONTAINER' }), 'pid new');
     assert.equal(pid({ pid: 'NODE' }), undefined);
-    assert.equal(pid({ pid: 'TARGET', targetId: 'x' }, { pidNamespace: '/proc/7/ns/pid' }), 'pid /proc/7/ns/pid');
-    const { pidNamespace: _, ...without } = specInput();
+    assert.equal(
+      pid({ pid: 'TARGET', targetId: 'x' }, { pidNamespace: '/proc/7/ns/pid' }),
+      'pid /proc/7/ns/pid',
+    );
+    const without: { pidNamespace?: string } & SpecInput = { ...specInput() };
+    delete without.pidNamespace;
     assert.throws(() => withNamespaces(BASE_SPEC, without), { code: 'INTERNAL' });
   });
 
@@ -65,13 +77,24 @@ describe('namespaces', () => {
 });
 
 describe('a user namespace', () => {
-  const mapping = (hostId: number, containerId = 0, length = 65536): { hostId: number; containerId: number; length: number } => ({
+  const mapping = (
+    hostId: number,
+    containerId = 0,
+    length = 65536,
+  ): { hostId: number; containerId: number; length: number } => ({
     hostId,
     containerId,
     length,
   });
-  const pod = (hostId = 100000): UserNamespace__Output => ({ mode: 'POD', uids: [mapping(hostId)], gids: [mapping(hostId)] });
-  const sandbox = (options: UserNamespace__Output, more: { user?: string } = { user: '/pins/user' }): SpecInput['sandbox'] =>
+  const pod = (hostId = 100000): UserNamespace__Output => ({
+    mode: 'POD',
+    uids: [mapping(hostId)],
+    gids: [mapping(hostId)],
+  });
+  const sandbox = (
+    options: UserNamespace__Output,
+    more: { user?: string } = { user: '/pins/user' },
+  ): SpecInput['sandbox'] =>
     sandboxFacts({
       config: securedSandbox({ namespaceOptions: namespaceOptions({ usernsOptions: options }) }),
       namespaces: { network: '/pins/net', ...more },
@@ -91,11 +114,15 @@ describe('a user namespace', () => {
       [null, pod()],
       [pod(), { mode: 'NODE', uids: [], gids: [] }],
     ] as [UserNamespace__Output | null, UserNamespace__Output][]) {
-      assert.throws(() => withOptions({ usernsOptions: own }, { sandbox: sandbox(pods) }), { meta: { field } });
+      assert.throws(() => withOptions({ usernsOptions: own }, { sandbox: sandbox(pods) }), {
+        meta: { field },
+      });
     }
     const node: UserNamespace__Output = { mode: 'NODE', uids: [], gids: [] };
     assert.equal(withOptions({ usernsOptions: node }).linux.uidMappings, undefined);
-    assert.throws(() => withOptions({ usernsOptions: pod() }, { sandbox: sandbox(pod(), {}) }), { code: 'FAILED_PRECONDITION' });
+    assert.throws(() => withOptions({ usernsOptions: pod() }, { sandbox: sandbox(pod(), {}) }), {
+      code: 'FAILED_PRECONDITION',
+    });
   });
 
   it('needs exactly one mapping of each kind, and root in it', () => {
@@ -118,7 +145,9 @@ describe('a user namespace', () => {
   it("with the node's network sees the node's /sys, read-only", () => {
     const input = specInput({ sandbox: sandboxFacts({ namespaces: { user: '/pins/user' } }) });
     const sys = (runtime = features()): RuntimeSpec['mounts'][number] | undefined =>
-      withSysfsOfNode(BASE_SPEC, { ...input, runtime }).mounts.find(({ destination }) => destination === '/sys');
+      withSysfsOfNode(BASE_SPEC, { ...input, runtime }).mounts.find(
+        ({ destination }) => destination === '/sys',
+      );
     assert.deepEqual([sys()?.type, sys()?.source, sys()?.options.at(-1)], ['bind', '/sys', 'rro']);
     assert.equal(sys(features({ recursiveReadOnly: false }))?.options.at(-1), 'ro');
     assert.equal(withSysfsOfNode(BASE_SPEC, specInput()), BASE_SPEC);

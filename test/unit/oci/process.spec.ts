@@ -6,7 +6,12 @@ import { withProcess } from '../../../src/oci/process.ts';
 import type { Process } from '../../../src/oci/types.ts';
 import { containerConfig, sandboxConfig, sandboxFacts, secured, specInput } from './spec-input.ts';
 
-const image = parseImageConfig({ Entrypoint: ['/entry'], Cmd: ['a', 'b'], Env: ['A=image', 'B=image'], WorkingDir: 'srv' });
+const image = parseImageConfig({
+  Entrypoint: ['/entry'],
+  Cmd: ['a', 'b'],
+  Env: ['A=image', 'B=image'],
+  WorkingDir: 'srv',
+});
 const processOf = (part: Partial<SpecInput>): Process => withProcess(BASE_SPEC, specInput(part)).process;
 const config = (part: Parameters<typeof containerConfig>[0]): Pick<SpecInput, 'config'> => ({
   config: containerConfig({ command: [], ...part }),
@@ -51,7 +56,7 @@ describe('the process of a container', () => {
     ]);
   });
 
-  it("names the node as HOSTNAME when the pod has no hostname, and lets the image take a default away", () => {
+  it('names the node as HOSTNAME when the pod has no hostname, and lets the image take a default away', () => {
     const sandbox = sandboxFacts({ config: sandboxConfig({ hostname: '' }) });
     assert.ok(processOf({ sandbox }).env.includes('HOSTNAME=node1'));
     const { env } = processOf({ image: parseImageConfig({ Env: ['HOSTNAME', 'PATH'] }) });
@@ -77,7 +82,10 @@ describe('the process of a container', () => {
 
   it('has a terminal, no new privileges and limits only when asked', () => {
     const plain = processOf({});
-    assert.deepEqual([plain.terminal, plain.noNewPrivileges, plain.rlimits], [undefined, undefined, undefined]);
+    assert.deepEqual(
+      [plain.terminal, plain.noNewPrivileges, plain.rlimits],
+      [undefined, undefined, undefined],
+    );
     const rlimits = [{ type: 'RLIMIT_NOFILE', soft: 1024, hard: 4096 }];
     const full = processOf({ config: secured({ noNewPrivs: true }, { tty: true }), rlimits });
     assert.deepEqual([full.terminal, full.noNewPrivileges, full.rlimits], [true, true, rlimits]);
@@ -88,7 +96,10 @@ describe('an image configuration', () => {
   it('may leave out everything, or have null', () => {
     const empty = parseImageConfig(undefined);
     assert.deepEqual(empty.entrypoint, []);
-    assert.deepEqual(parseImageConfig({ Env: null, Entrypoint: null, Volumes: null, Labels: null, User: null }), empty);
+    assert.deepEqual(
+      parseImageConfig({ Env: null, Entrypoint: null, Volumes: null, Labels: null, User: null }),
+      empty,
+    );
   });
 
   it('gives volumes by path', () => {
@@ -97,7 +108,10 @@ describe('an image configuration', () => {
       Labels: { a: 'b' },
       StopSignal: 'SIGQUIT',
     });
-    assert.deepEqual({ volumes, labels, stopSignal }, { volumes: ['/data'], labels: { a: 'b' }, stopSignal: 'SIGQUIT' });
+    assert.deepEqual(
+      { volumes, labels, stopSignal },
+      { volumes: ['/data'], labels: { a: 'b' }, stopSignal: 'SIGQUIT' },
+    );
   });
 
   it('is refused by the key that has the wrong type', () => {

@@ -6,9 +6,19 @@ import type { HostFacts } from '../../../src/oci/host-facts.ts';
 import { criResources, updateResources, withResources } from '../../../src/oci/resources.ts';
 import { withCgroup } from '../../../src/oci/root.ts';
 import type { RuntimeSpec } from '../../../src/oci/types.ts';
-import { containerConfig, hostFacts, resources, sandboxFacts, securedSandbox, specInput } from './spec-input.ts';
+import {
+  containerConfig,
+  hostFacts,
+  resources,
+  sandboxFacts,
+  securedSandbox,
+  specInput,
+} from './spec-input.ts';
 
-const limited = (part: Partial<LinuxContainerResources__Output>, host: Partial<HostFacts> = {}): RuntimeSpec => {
+const limited = (
+  part: Partial<LinuxContainerResources__Output>,
+  host: Partial<HostFacts> = {},
+): RuntimeSpec => {
   const config = containerConfig({ linux: { resources: resources(part), securityContext: null } });
   return withResources(BASE_SPEC, specInput({ config, host: hostFacts(host) }));
 };
@@ -20,18 +30,42 @@ describe('resources', () => {
   });
 
   it('are what the request says; 0 and empty say nothing', () => {
-    const spec = limited({ cpuPeriod: '100000', cpuQuota: '-1', cpuShares: '512', cpusetCpus: '0-1,3', cpusetMems: '0' });
-    assert.deepEqual(spec.linux.resources.cpu, { period: 100000, quota: -1, shares: 512, cpus: '0-1,3', mems: '0' });
-    assert.deepEqual(limited({}).linux.resources, { devices: BASE_SPEC.linux.resources.devices, cpu: {}, memory: {} });
+    const spec = limited({
+      cpuPeriod: '100000',
+      cpuQuota: '-1',
+      cpuShares: '512',
+      cpusetCpus: '0-1,3',
+      cpusetMems: '0',
+    });
+    assert.deepEqual(spec.linux.resources.cpu, {
+      period: 100000,
+      quota: -1,
+      shares: 512,
+      cpus: '0-1,3',
+      mems: '0',
+    });
+    assert.deepEqual(limited({}).linux.resources, {
+      devices: BASE_SPEC.linux.resources.devices,
+      cpu: {},
+      memory: {},
+    });
   });
 
   it('let memory and swap together be no more than memory, unless swap has a limit of its own', () => {
     const memory = (part: Partial<LinuxContainerResources__Output>, swapLimit = true): unknown =>
       limited(part, { swapLimit }).linux.resources.memory;
     assert.deepEqual(memory({ memoryLimitInBytes: '1000' }), { limit: 1000, swap: 1000 });
-    assert.deepEqual(memory({ memoryLimitInBytes: '1000', memorySwapLimitInBytes: '3000' }), { limit: 1000, swap: 3000 });
-    assert.deepEqual(memory({ memoryLimitInBytes: '1000', memorySwapLimitInBytes: '-1' }), { limit: 1000, swap: -1 });
-    assert.deepEqual(memory({ memoryLimitInBytes: '1000', memorySwapLimitInBytes: '3000' }, false), { limit: 1000 });
+    assert.deepEqual(memory({ memoryLimitInBytes: '1000', memorySwapLimitInBytes: '3000' }), {
+      limit: 1000,
+      swap: 3000,
+    });
+    assert.deepEqual(memory({ memoryLimitInBytes: '1000', memorySwapLimitInBytes: '-1' }), {
+      limit: 1000,
+      swap: -1,
+    });
+    assert.deepEqual(memory({ memoryLimitInBytes: '1000', memorySwapLimitInBytes: '3000' }, false), {
+      limit: 1000,
+    });
   });
 
   it('keep all 64 bits, also as JSON', () => {
@@ -46,7 +80,10 @@ describe('resources', () => {
     assert.deepEqual(limited({ hugepageLimits }).linux.resources.hugepageLimits, [
       { pageSize: '2MB', limit: 18446744073709551615n },
     ]);
-    assert.equal(limited({ hugepageLimits }, { hugepageLimit: false }).linux.resources.hugepageLimits, undefined);
+    assert.equal(
+      limited({ hugepageLimits }, { hugepageLimit: false }).linux.resources.hugepageLimits,
+      undefined,
+    );
   });
 
   it('pass the unified map on with cgroup v2, and refuse it without', () => {
@@ -54,7 +91,11 @@ describe('resources', () => {
     assert.deepEqual(limited(part, { cgroups: 'v2' }).linux.resources.unified, part.unified);
     assert.throws(() => limited(part, { cgroups: 'hybrid' }), { code: 'FAILED_PRECONDITION' });
     for (const name of ['../x', 'memory/high', 'memory', 'a..b'])
-      assert.throws(() => limited({ unified: { [name]: '1' } }, { cgroups: 'v2' }), { code: 'INVALID_ARGUMENT' }, name);
+      assert.throws(
+        () => limited({ unified: { [name]: '1' } }, { cgroups: 'v2' }),
+        { code: 'INVALID_ARGUMENT' },
+        name,
+      );
   });
 
   it('never ask for a score below what we may set', () => {
@@ -77,7 +118,11 @@ describe('resources', () => {
       [{ hugepageLimits: [{ pageSize: '2M', limit: '1' }] }, 'hugepage_limits[0].page_size'],
     ];
     for (const [part, field] of bad)
-      assert.throws(() => limited(part), { code: 'INVALID_ARGUMENT', meta: { field: `${FIELD}.${field}` } }, field);
+      assert.throws(
+        () => limited(part),
+        { code: 'INVALID_ARGUMENT', meta: { field: `${FIELD}.${field}` } },
+        field,
+      );
   });
 
   it('of a running container change only where the update says so', () => {
@@ -87,7 +132,11 @@ describe('resources', () => {
       oomScoreAdj: '5',
       hugepageLimits: [{ pageSize: '2MB', limit: '1' }],
     });
-    const request = resources({ memoryLimitInBytes: '2000', oomScoreAdj: '9', hugepageLimits: [{ pageSize: '2MB', limit: '4' }] });
+    const request = resources({
+      memoryLimitInBytes: '2000',
+      oomScoreAdj: '9',
+      hugepageLimits: [{ pageSize: '2MB', limit: '4' }],
+    });
     const after = updateResources(before, request, hostFacts());
     assert.deepEqual(after.linux.resources, {
       devices: before.linux.resources.devices,
@@ -97,11 +146,19 @@ describe('resources', () => {
     });
     assert.equal(after.process.oomScoreAdj, 5);
     assert.equal(before.linux.resources.memory?.limit, 1000);
-    assert.throws(() => updateResources(before, resources({ cpuQuota: '-2' }), hostFacts()), { meta: { field: 'linux.cpu_quota' } });
+    assert.throws(() => updateResources(before, resources({ cpuQuota: '-2' }), hostFacts()), {
+      meta: { field: 'linux.cpu_quota' },
+    });
   });
 
   it('are reported as they were asked for', () => {
-    const part = { cpuPeriod: '7', cpuQuota: '8', memoryLimitInBytes: '9223372036854775807', memorySwapLimitInBytes: '-1', oomScoreAdj: '3' };
+    const part = {
+      cpuPeriod: '7',
+      cpuQuota: '8',
+      memoryLimitInBytes: '9223372036854775807',
+      memorySwapLimitInBytes: '-1',
+      oomScoreAdj: '3',
+    };
     assert.deepEqual(criResources(limited(part)), resources(part));
     assert.deepEqual(criResources(BASE_SPEC), resources());
   });
@@ -109,7 +166,8 @@ describe('resources', () => {
 
 describe('the cgroup of a container', () => {
   const path = (cgroupParent: string): string =>
-    withCgroup(BASE_SPEC, specInput({ sandbox: sandboxFacts({ config: securedSandbox({ cgroupParent }) }) })).linux.cgroupsPath;
+    withCgroup(BASE_SPEC, specInput({ sandbox: sandboxFacts({ config: securedSandbox({ cgroupParent }) }) }))
+      .linux.cgroupsPath;
 
   it('is below the parent, in the form that its driver wants', () => {
     assert.equal(path('/kubepods/pod1'), '/kubepods/pod1/container1');
@@ -121,7 +179,8 @@ describe('the cgroup of a container', () => {
 
 describe('exact JSON', () => {
   it('leaves strings and fractions alone', () => {
-    const text = '{"a":"12345678901234567890","b":0.1234567890123456789,"c":"\\"-9999999999999999999","d":1e30,"e":[-9007199254740993]}';
+    const text =
+      '{"a":"12345678901234567890","b":0.1234567890123456789,"c":"\\"-9999999999999999999","d":1e30,"e":[-9007199254740993]}';
     const value = decodeJson(text);
     assert.deepEqual(value, {
       a: '12345678901234567890',

@@ -21,7 +21,12 @@ type Security = Partial<LinuxContainerSecurityContext__Output>;
 
 describe('capabilities', () => {
   const DEFAULTS = BASE_SPEC.process.capabilities.bounding;
-  const of = (add: string[], drop: string[] = [], ambient: string[] = [], more: Security = {}): Capabilities =>
+  const of = (
+    add: string[],
+    drop: string[] = [],
+    ambient: string[] = [],
+    more: Security = {},
+  ): Capabilities =>
     withCapabilities(
       BASE_SPEC,
       specInput({
@@ -72,7 +77,11 @@ describe('capabilities', () => {
   });
 
   it('are named by the bits of the kernel', () => {
-    assert.deepEqual(capabilitiesOf('0000010000200001'), ['CAP_CHOWN', 'CAP_SYS_ADMIN', 'CAP_CHECKPOINT_RESTORE']);
+    assert.deepEqual(capabilitiesOf('0000010000200001'), [
+      'CAP_CHOWN',
+      'CAP_SYS_ADMIN',
+      'CAP_CHECKPOINT_RESTORE',
+    ]);
     assert.deepEqual(capabilitiesOf('8000000000000000'), []);
     assert.equal(capabilityName('cap_bpf'), 'CAP_BPF');
   });
@@ -109,8 +118,13 @@ describe('seccomp', () => {
     assert.equal(byMessage?.defaultAction, 'SCMP_ACT_ERRNO');
     for (const path of ['runtime/default', 'docker/default'])
       assert.deepEqual(await filter({ seccompProfilePath: path }), byMessage);
-    assert.equal(await filter({ ...profile('Unconfined'), seccompProfilePath: 'runtime/default' }), undefined);
-    await assert.rejects(filter({ seccompProfilePath: 'mine' }), { meta: { field: `${SC}.seccomp_profile_path` } });
+    assert.equal(
+      await filter({ ...profile('Unconfined'), seccompProfilePath: 'runtime/default' }),
+      undefined,
+    );
+    await assert.rejects(filter({ seccompProfilePath: 'mine' }), {
+      meta: { field: `${SC}.seccomp_profile_path` },
+    });
   });
 
   it('reads a local profile, with every bit of its numbers', async () => {
@@ -143,12 +157,16 @@ describe('seccomp', () => {
         path,
       );
     }
-    await assert.rejects(filter(profile('RuntimeDefault', '/x')), { meta: { field: `${SC}.seccomp.localhost_ref` } });
+    await assert.rejects(filter(profile('RuntimeDefault', '/x')), {
+      meta: { field: `${SC}.seccomp.localhost_ref` },
+    });
   });
 
   it('is refused where the kernel has none, unless unconfined', async () => {
     assert.equal(await filter(profile('Unconfined'), { seccomp: false }), undefined);
-    await assert.rejects(filter(profile('RuntimeDefault'), { seccomp: false }), { code: 'FAILED_PRECONDITION' });
+    await assert.rejects(filter(profile('RuntimeDefault'), { seccomp: false }), {
+      code: 'FAILED_PRECONDITION',
+    });
   });
 
   describe('RuntimeDefault', () => {
@@ -160,8 +178,19 @@ describe('seccomp', () => {
 
     it('allows what programs do and not what changes the machine', async () => {
       const names = await allowed([]);
-      for (const name of ['read', 'openat', 'execve', 'futex', 'ptrace', 'arch_prctl']) assert.ok(names.has(name), name);
-      const never = ['mount', 'unshare', 'reboot', 'init_module', 'bpf', 'keyctl', 'io_uring_setup', 'kexec_load', 'swapon'];
+      for (const name of ['read', 'openat', 'execve', 'futex', 'ptrace', 'arch_prctl'])
+        assert.ok(names.has(name), name);
+      const never = [
+        'mount',
+        'unshare',
+        'reboot',
+        'init_module',
+        'bpf',
+        'keyctl',
+        'io_uring_setup',
+        'kexec_load',
+        'swapon',
+      ];
       for (const name of never) assert.ok(!names.has(name), name);
     });
 
@@ -175,18 +204,27 @@ describe('seccomp', () => {
     it('lets clone make no namespace and clone3 seem absent without CAP_SYS_ADMIN', async () => {
       const template = await loadSeccompTemplate();
       const rules = (capabilities: string[], architecture: string, name: string): unknown[] =>
-        (seccompFromTemplate(template, capabilities, architecture).syscalls ?? []).filter(({ names }) => names.includes(name));
+        (seccompFromTemplate(template, capabilities, architecture).syscalls ?? []).filter(({ names }) =>
+          names.includes(name),
+        );
       const flags = 0x7e02_0000;
       assert.deepEqual(rules([], 'x64', 'clone'), [
-        { names: ['clone'], action: 'SCMP_ACT_ALLOW', args: [{ index: 0, value: flags, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }] },
+        {
+          names: ['clone'],
+          action: 'SCMP_ACT_ALLOW',
+          args: [{ index: 0, value: flags, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }],
+        },
       ]);
       assert.match(JSON.stringify(rules([], 's390x', 'clone')), /"index":1/);
-      assert.deepEqual(rules([], 'x64', 'clone3'), [{ names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: 38 }]);
+      assert.deepEqual(rules([], 'x64', 'clone3'), [
+        { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: 38 },
+      ]);
     });
 
     it('lists the other architectures whose calls a process can make', async () => {
       const template = await loadSeccompTemplate();
-      const of = (architecture: string): unknown => seccompFromTemplate(template, [], architecture).architectures;
+      const of = (architecture: string): unknown =>
+        seccompFromTemplate(template, [], architecture).architectures;
       assert.deepEqual(of('x64'), ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32']);
       assert.equal(of('alpha'), undefined);
       assert.ok(!(await allowed([], 'arm64')).has('arch_prctl'));
@@ -206,8 +244,12 @@ describe('AppArmor', () => {
     apparmor: { isLoaded: (name: string) => name === 'mine', defaultProfile: 'berth-default' },
   };
   const profileOf = (part: Security, host: Partial<HostFacts> = loaded): string | undefined =>
-    withApparmor(BASE_SPEC, specInput({ config: secured(part), host: hostFacts(host) })).process.apparmorProfile;
-  const message = (profileType: 'RuntimeDefault' | 'Unconfined' | 'Localhost', localhostRef = ''): Security => ({
+    withApparmor(BASE_SPEC, specInput({ config: secured(part), host: hostFacts(host) })).process
+      .apparmorProfile;
+  const message = (
+    profileType: 'RuntimeDefault' | 'Unconfined' | 'Localhost',
+    localhostRef = '',
+  ): Security => ({
     apparmor: { profileType, localhostRef },
   });
 
@@ -223,7 +265,10 @@ describe('AppArmor', () => {
   it('takes a loaded profile, and refuses one that is not', () => {
     assert.equal(profileOf(message('Localhost', 'mine')), 'mine');
     assert.equal(profileOf({ ...message('Localhost', 'localhost/mine'), privileged: true }), 'mine');
-    assert.throws(() => profileOf({ apparmorProfile: 'localhost/other' }), /apparmor profile not found other/);
+    assert.throws(
+      () => profileOf({ apparmorProfile: 'localhost/other' }),
+      /apparmor profile not found other/,
+    );
   });
 
   it('is refused where the kernel has none, unless nothing is asked for', () => {
@@ -240,7 +285,14 @@ describe('AppArmor', () => {
 describe('SELinux', () => {
   const labels = { processLabel: 'system_u:system_r:container_t:s0:c1,c2', mountLabel: 'm' };
   const labelled = (part: Security, selinux: boolean): RuntimeSpec =>
-    withSelinux(BASE_SPEC, specInput({ config: secured(part), host: hostFacts({ selinux }), sandbox: sandboxFacts({ selinux: labels }) }));
+    withSelinux(
+      BASE_SPEC,
+      specInput({
+        config: secured(part),
+        host: hostFacts({ selinux }),
+        sandbox: sandboxFacts({ selinux: labels }),
+      }),
+    );
   const options = (part: Partial<Record<'user' | 'role' | 'type' | 'level', string>>): Security => ({
     selinuxOptions: { user: '', role: '', type: '', level: '', ...part },
   });
@@ -259,8 +311,14 @@ describe('SELinux', () => {
 
   it('refuses a level or a part that is none, on every node', () => {
     for (const level of ['s0:', 'c1', 's0:c12345', 's0;x'])
-      assert.throws(() => labelled(options({ level }), false), { meta: { field: `${SC}.selinux_options.level` } }, level);
-    assert.throws(() => labelled(options({ type: 'a:b' }), false), { meta: { field: `${SC}.selinux_options.type` } });
+      assert.throws(
+        () => labelled(options({ level }), false),
+        { meta: { field: `${SC}.selinux_options.level` } },
+        level,
+      );
+    assert.throws(() => labelled(options({ type: 'a:b' }), false), {
+      meta: { field: `${SC}.selinux_options.type` },
+    });
   });
 });
 
@@ -273,15 +331,24 @@ describe('the root file system', () => {
 
   it('is writable, with /sys and cgroups read-only and only the paths of the request masked', () => {
     const plain = of({});
-    assert.deepEqual([plain.root.readonly, plain.linux.maskedPaths, plain.linux.readonlyPaths], [undefined, undefined, undefined]);
+    assert.deepEqual(
+      [plain.root.readonly, plain.linux.maskedPaths, plain.linux.readonlyPaths],
+      [undefined, undefined, undefined],
+    );
     for (const path of ['/sys', '/sys/fs/cgroup']) assert.ok(optionsOf(plain, path).includes('ro'), path);
     const strict = of({ readonlyRootfs: true, maskedPaths: ['/proc/kcore'], readonlyPaths: ['/proc/sys/'] });
     assert.equal(strict.root.readonly, true);
-    assert.deepEqual([strict.linux.maskedPaths, strict.linux.readonlyPaths], [['/proc/kcore'], ['/proc/sys']]);
+    assert.deepEqual(
+      [strict.linux.maskedPaths, strict.linux.readonlyPaths],
+      [['/proc/kcore'], ['/proc/sys']],
+    );
   });
 
   it('of a privileged container has nothing masked, and /sys and cgroups writable', () => {
-    const spec = of({ privileged: true, maskedPaths: ['/proc/kcore'], readonlyPaths: ['/proc/sys'] }, privileged);
+    const spec = of(
+      { privileged: true, maskedPaths: ['/proc/kcore'], readonlyPaths: ['/proc/sys'] },
+      privileged,
+    );
     assert.deepEqual([spec.linux.maskedPaths, spec.linux.readonlyPaths], [undefined, undefined]);
     for (const path of ['/sys', '/sys/fs/cgroup']) {
       assert.ok(optionsOf(spec, path).includes('rw') && !optionsOf(spec, path).includes('ro'), path);

@@ -13,7 +13,11 @@ const accounts: Accounts = {
 const user = (part: Partial<LinuxContainerSecurityContext__Output>, imageUser = '', of = accounts): User =>
   containerUser(security(part), imageUser, of);
 const ids = ({ uid, gid, additionalGids }: User): unknown[] => [uid, gid, ...additionalGids];
-const refuses = (part: Partial<LinuxContainerSecurityContext__Output>, field: string, imageUser = ''): void => {
+const refuses = (
+  part: Partial<LinuxContainerSecurityContext__Output>,
+  field: string,
+  imageUser = '',
+): void => {
   assert.throws(() => user(part, imageUser), { code: 'INVALID_ARGUMENT', meta: { field } });
 };
 const SC = 'config.linux.security_context';
@@ -26,7 +30,10 @@ describe('the user of a container', () => {
   it('is by id, with the group that the image gives that id', () => {
     assert.deepEqual(ids(user({ runAsUser: { value: '1000' } })), [1000, 1001, 10, 1001, 50000]);
     assert.deepEqual(ids(user({ runAsUser: { value: '4711' } })), [4711, 0, 0]);
-    assert.deepEqual(ids(user({ runAsUser: { value: '1000' }, runAsGroup: { value: '7' } })), [1000, 7, 7, 10, 50000]);
+    assert.deepEqual(
+      ids(user({ runAsUser: { value: '1000' }, runAsGroup: { value: '7' } })),
+      [1000, 7, 7, 10, 50000],
+    );
   });
 
   it('is by name, over an id', () => {
@@ -49,7 +56,10 @@ describe('the user of a container', () => {
 
   it('has only the groups that are asked for under the policy Strict', () => {
     const asked = { runAsUser: { value: '1000' }, supplementalGroups: ['1234', '10'] };
-    assert.deepEqual(ids(user({ ...asked, supplementalGroupsPolicy: 'Strict' })), [1000, 1001, 10, 1001, 1234]);
+    assert.deepEqual(
+      ids(user({ ...asked, supplementalGroupsPolicy: 'Strict' })),
+      [1000, 1001, 10, 1001, 1234],
+    );
     assert.deepEqual(ids(user(asked)), [1000, 1001, 10, 1001, 1234, 50000]);
   });
 
@@ -71,9 +81,10 @@ describe('the user of a container', () => {
 
 describe('passwd and group files', () => {
   it('lose lines whose ids are no ids, so that none stands for root', () => {
-    assert.deepEqual(parsePasswd('eve:x:zero:0\nmal:x:-1:0\nbig:x:4294967296:0\n:x:5:5\nok:x:5:6:more:fields'), [
-      { name: 'ok', uid: 5, gid: 6 },
-    ]);
+    assert.deepEqual(
+      parsePasswd('eve:x:zero:0\nmal:x:-1:0\nbig:x:4294967296:0\n:x:5:5\nok:x:5:6:more:fields'),
+      [{ name: 'ok', uid: 5, gid: 6 }],
+    );
     assert.deepEqual(parseGroup('\n# comment\na:x::b\nb:x:7:\nc:x:8:u,,v'), [
       { name: 'b', gid: 7, members: [] },
       { name: 'c', gid: 8, members: ['u', 'v'] },

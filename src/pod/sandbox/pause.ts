@@ -1,0 +1,118 @@
+/**
+ * The pause process of a pod: first process, and reaper, of a pid namespace that the pod's containers share. Most pods never
+ * need one: it is started by the first container whose own pid mode is POD.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { containerCgroup } from '../../kernel/cgroups.ts';
+import { BerthError, wrap } from '../../lib/errors.ts';
+import { BASE_SPEC } from '../../oci/base.ts';
+import type { LinuxNamespace, RuntimeSpec, SpecMount } from '../../oci/types.ts';
+import type { PodDeps } from '../deps.ts';
+import type { EngineImage } from '../engine/engine.ts';
+import type { Sandbox } from './sandbox.ts';
+
+/** Below every container of the pod, so that the kernel, short of memory, takes it last. */
+const OOM_SCORE_ADJ = -998;
+const PROGRAM = '/catatonit';
+
+const NO_IMAGE: EngineImage = {
+  id: '',
+  reference: '',
+  name: '',
+  chainId: '',
+  config: {
+    entrypoint: [PROGRAM],
+    cmd: ['-P'],
+    env: [],
+    user: '',
+    workingDir: '',
+    stopSignal: '',
+    volumes: [],
+    labels: {},
+  },
+};
+
+/** The path of the pod's shared pid namespace; starts the pause process if need be. The sandbox's lock is held. */
+export async function podPidNamespace(deps: PodDeps, sandbox: Sandbox, signal: AbortSignal): Promise<string> {
+  if (sandbox.state.pausePid === 0) await start(deps, sandbox, signal);
+  return `/proc/${sandbox.state.pausePid}/ns/pid`;
+}
+
+/** Ends the pause process and forgets it; without one nothing happens. */
+export async function endPause(deps: PodDeps, sandbox: Sandbox): Promise<void> {
+  if (sandbox.state.pausePid === 0) return;
+  await deps.containers.engine.delete(sandbox.id);
+  await sandbox.update({ pausePid: 0 });
+}
+
+async function start(deps: PodDeps, sandbox: Sandbox, signal: AbortSignal): Promise<void> {
+  const { engine } = deps.containers;
+  try {
+    const image = await pauseImage(deps, signal);
+    const { runtimeHandler } = sandbox.record;
+    const labels = { 'io.berth.kind': 'pause' };
+    const spec = async (): Promise<RuntimeSpec> => pauseSpec(deps, sandbox, image);
+    await engine.create(
+      { id: sandbox.id, sandboxId: sandbox.id, runtimeHandler, image, labels, spec },
+      { signal },
+    );
+    const io = { stdin: '', stdout: '', stderr: '', terminal: false };
+    await sandbox.update({ pausePid: await engine.start(sandbox.id, io, { signal }) });
+  } catch (error) {
+    await engine.delete(sandbox.id).catch(() => undefined);
+    throw wrap('failed to start the pause process', error);
+  }
+}
+
+async function pauseImage(deps: PodDeps, signal: AbortSignal): Promise<EngineImage> {
+  const { image } = deps.settings.sandbox;
+  return image === '' ? NO_IMAGE : deps.containers.engine.image(image, { signal });
+}
+
+function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): RuntimeSpec {
+  const { network, ipc, uts } = record.namespaces;
+  const joined = (type: LinuxNamespace['type'], path: string | undefined): LinuxNamespace[] =>
+    path === undefined ? [] : [{ type, path }];
+  const none = { bounding: [], effective: [], permitted: [] };
+  const { leastOomScoreAdj } = deps.containers.host;
+  const { entrypoint, cmd, env } = image.config;
+  return {
+    ...BASE_SPEC,
+    process: {
+      ...BASE_SPEC.process,
+      args: [...entrypoint, ...cmd],
+      env: [...env],
+      capabilities: none,
+      noNewPrivileges: true,
+      oomScoreAdj: Math.max(OOM_SCORE_ADJ, leastOomScoreAdj ?? OOM_SCORE_ADJ),
+    },
+    root: { ...BASE_SPEC.root, readonly: true },
+    mounts: [...BASE_SPEC.mounts, ...(image === NO_IMAGE ? [programMount()] : [])],
+    annotations: { 'io.kubernetes.cri.container-type': 'sandbox', 'io.kubernetes.cri.sandbox-id': record.id },
+    linux: {
+      ...BASE_SPEC.linux,
+      cgroupsPath: containerCgroup(record.cgroupParent === '' ? '/k8s.io' : record.cgroupParent, record.id),
+      namespaces: [
+        { type: 'mount' },
+        { type: 'pid' },
+        ...joined('network', network),
+        ...joined('ipc', ipc),
+        ...joined('uts', uts),
+      ],
+    },
+  };
+}
+
+/** The host's own catatonit, static, on an otherwise empty root. Throws FAILED_PRECONDITION when there is none. */
+function programMount(): SpecMount {
+  const directories = [...(process.env['PATH'] ?? '').split(':'), '/usr/bin', '/usr/libexec/podman'];
+  const source = directories
+    .map((directory) => join(directory, 'catatonit'))
+    .find((path) => existsSync(path));
+  if (source === undefined) {
+    const what = 'a shared pid namespace needs catatonit: install it, or set [sandbox] image';
+    throw new BerthError('FAILED_PRECONDITION', what);
+  }
+  return { destination: PROGRAM, type: 'bind', source, options: ['bind', 'ro', 'nosuid', 'nodev'] };
+}
