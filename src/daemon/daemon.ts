@@ -32,6 +32,7 @@ import { sameSandbox, type SandboxPlan } from '../pod/sandbox/plan.ts';
 import { recoverSandboxes } from '../pod/sandbox/recover.ts';
 import { sandboxFiles } from '../pod/sandbox/record.ts';
 import { criState } from '../pod/sandbox/sandbox.ts';
+import { sandboxJobsModule } from '../pod/sandbox/prepare.ts';
 import { SandboxStore } from '../pod/sandbox/store.ts';
 import { ExitMonitor } from '../pod/container/exits.ts';
 import { recoverContainers } from '../pod/container/recover.ts';
@@ -60,6 +61,9 @@ export class Daemon {
   async start(): Promise<void> {
     const started = performance.now();
     const config = this.#config;
+    // While it starts it may wait for nothing but timers that would let the process end.
+    const alive = setInterval(() => undefined, 1 << 30);
+    this.#stops.push(() => clearInterval(alive));
     const instance = await claimInstance(config.storage);
     this.#stops.push(() => instance[Symbol.dispose]());
 
@@ -87,6 +91,7 @@ export class Daemon {
       files: sandboxFiles(config.storage.root),
       creations: new Creations<SandboxPlan>(sameSandbox),
       locks: new KeyedLock(),
+      threads: pool,
       namespaces: new Namespaces(pool),
       network,
       containers,
@@ -146,7 +151,7 @@ export class Daemon {
     const pool = new ThreadPool({
       name: 'network',
       size: NETWORK_THREADS,
-      modules: [namespaceJobsModule, pluginJobsModule],
+      modules: [namespaceJobsModule, sandboxJobsModule, pluginJobsModule],
       serve: delegated.serve,
     });
     const builtins = new BuiltinInvoke(pool, delegated);

@@ -1,4 +1,6 @@
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
+import { threadId } from 'node:worker_threads';
 
 let serial = 0;
 
@@ -11,8 +13,7 @@ export async function writeFileAtomic(
   data: string,
   options: { mode?: number; sync?: boolean } = {},
 ): Promise<void> {
-  serial += 1;
-  const temporary = `${path}.${process.pid}-${serial}.tmp`;
+  const temporary = temporaryName(path);
   try {
     const file = await open(temporary, 'wx', options.mode ?? 0o600);
     try {
@@ -26,4 +27,32 @@ export async function writeFileAtomic(
     await rm(temporary, { force: true });
     throw error;
   }
+}
+
+/** As writeFileAtomic, for worker threads. */
+export function writeFileAtomicSync(
+  path: string,
+  data: string,
+  options: { mode?: number; sync?: boolean } = {},
+): void {
+  const temporary = temporaryName(path);
+  const fd = openSync(temporary, 'wx', options.mode ?? 0o600);
+  try {
+    try {
+      writeFileSync(fd, data);
+      if (options.sync === true) fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Unique among the threads of this process, which each have a serial of their own. */
+function temporaryName(path: string): string {
+  serial += 1;
+  return `${path}.${process.pid}-${threadId}-${serial}.tmp`;
 }

@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import type { Namespaces } from '../kernel/namespaces.ts';
+import type { ThreadPool } from '../kernel/threads/pool.ts';
 import type { KeyedLock } from '../lib/keyed-lock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { PodNetwork } from '../network/pod-network.ts';
@@ -18,6 +19,8 @@ export interface PodDeps {
   readonly creations: Creations<SandboxPlan>;
   /** One operation at a time on a sandbox, by id. */
   readonly locks: KeyedLock;
+  /** For jobs that touch the kernel or the disk; must load the jobs of sandboxes and of namespaces. */
+  readonly threads: ThreadPool;
   readonly namespaces: Namespaces;
   readonly network: PodNetwork;
   readonly events: PodEvents;

@@ -9,6 +9,7 @@
  */
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isErrno } from '../lib/errors.ts';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 
 /** What is read back: a state of undefined means half-made. */
@@ -36,9 +37,11 @@ export class RecordFiles<Record extends { readonly id: string }, State> {
 
   async writeIntent(record: Record): Promise<void> {
     await mkdir(this.directory(record.id), { recursive: true, mode: 0o700 });
-    await writeFileAtomic(join(this.directory(record.id), this.#intent), JSON.stringify(record), {
-      sync: true,
-    });
+    await writeFileAtomic(this.intentPath(record.id), JSON.stringify(record), { sync: true });
+  }
+
+  intentPath(id: string): string {
+    return join(this.directory(id), this.#intent);
   }
 
   async writeState(id: string, state: State): Promise<void> {
@@ -48,7 +51,11 @@ export class RecordFiles<Record extends { readonly id: string }, State> {
   /** Forgets an object. The directory is renamed first, so that a crash in the middle leaves no half of a record. */
   async remove(id: string): Promise<void> {
     const doomed = join(this.#root, `.removed-${id}`);
-    await rename(this.directory(id), doomed);
+    try {
+      await rename(this.directory(id), doomed);
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+    }
     await rm(doomed, { recursive: true, force: true });
   }
 

@@ -1,7 +1,7 @@
-import { closeSync, constants, lstatSync, mkdirSync, openSync } from 'node:fs';
+import { constants, lstatSync, mkdirSync, openSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mkfifo } from '../kernel/libc.ts';
+import { close, mkfifo, openat2 } from '../kernel/libc.ts';
 import { invalid, isErrno, wrap } from '../lib/errors.ts';
 
 /** The FIFOs of one container or exec, as containerd's tasks take them. */
@@ -66,32 +66,43 @@ function makeFifo(path: string): void {
   }
 }
 
+const AT_FDCWD = -100;
+const O_CLOEXEC = 0o2000000;
+
 /** Both ends of an output FIFO, opened without waiting for anyone. */
 export interface OutputEnds {
+  /** For a Socket to own. */
   readonly reader: number;
   /**
-   * A write end of our own: as long as it is open a writer that closes and comes back does not look like the end of the stream.
-   * Closing it makes the end visible as soon as nobody else writes.
+   * A write end of our own: as long as it is open, a writer that closes and comes back does not look like the end of the stream.
+   * Closing it (fs.closeSync) makes the end visible as soon as nobody else writes.
    */
   readonly keeper: number;
 }
 
-/** Opens an output FIFO; the shim's own opening, which waits for a reader, then goes on. */
+/** Opens an output FIFO; a shim's own opening, which waits for a reader, then goes on. */
 export function openOutput(path: string): OutputEnds {
-  const reader = openFifo(path, constants.O_RDONLY);
+  const reader = openForSocket(path, constants.O_RDONLY);
   try {
-    return { reader, keeper: openFifo(path, constants.O_WRONLY) };
+    return { reader, keeper: openSync(path, constants.O_WRONLY | constants.O_NONBLOCK) };
   } catch (error) {
-    closeSync(reader);
+    close(reader);
     throw error;
   }
 }
 
-/** Opens a stdin FIFO for writing, also when nobody reads it yet; the container meets its end only when this is closed. */
+/**
+ * Opens a stdin FIFO for writing, also when nobody reads it yet; the container meets its end only when this is closed. For
+ * a Socket to own.
+ */
 export function openInput(path: string): number {
-  return openFifo(path, constants.O_RDWR);
+  return openForSocket(path, constants.O_RDWR);
 }
 
-function openFifo(path: string, access: number): number {
-  return openSync(path, access | constants.O_NONBLOCK);
+/**
+ * Not through node:fs: a worker thread closes at its end every descriptor number that node:fs opened and did not close, and a number that
+ * a Socket closed may long be another thread's.
+ */
+function openForSocket(path: string, access: number): number {
+  return openat2(AT_FDCWD, path, { flags: access | constants.O_NONBLOCK | O_CLOEXEC, resolve: 0 });
 }

@@ -158,7 +158,9 @@ export class TestDaemon implements AsyncDisposable {
       storage: { root: join(directory, 'root'), state: join(directory, 'state') },
       cni: { conf_dir: this.confDir, cache_dir: join(directory, 'cni'), netns_dir: join(directory, 'netns') },
     };
-    const config = { ...defaults, ...this.#options.config };
+    // Sandboxes alone need no engine; a test that runs containers asks for one.
+    const noEngine = { containerd: { address: join(directory, 'no-engine.sock') } };
+    const config: Record<string, Table> = { ...noEngine, ...defaults, ...this.#options.config };
     for (const [section, keys] of Object.entries(defaults)) config[section] = { ...keys, ...config[section] };
     await writeFile(join(directory, 'config.toml'), stringify(config));
   }

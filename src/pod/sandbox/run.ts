@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError, messageOf, wrap } from '../../lib/errors.ts';
 import { newId } from '../../lib/id.ts';
@@ -6,9 +5,9 @@ import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
 import type { AttachmentRecord } from '../../network/attachment.ts';
 import type { PodDeps } from '../deps.ts';
-import { writePodFiles } from './files.ts';
 import { sameSandbox, type SandboxPlan } from './plan.ts';
 import type { SandboxRecord } from './record.ts';
+import type { Preparation } from './prepare-jobs.ts';
 import { removeSandbox } from './remove.ts';
 import { Sandbox } from './sandbox.ts';
 import { detachNetwork, networkTarget, observe, releaseNamespaces, stateDirectory } from './teardown.ts';
@@ -38,13 +37,10 @@ export async function runSandbox(deps: PodDeps, plan: SandboxPlan, options: RunO
 
 async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Promise<string> {
   const sandbox = new Sandbox(newRecord(deps, plan), deps.files);
-  await deps.files.writeIntent(sandbox.record).catch((error: unknown) => {
-    throw wrap(`failed to record sandbox "${sandbox.id}"`, error, 'UNAVAILABLE');
-  });
   const rollback = new Rollback();
   try {
     rollback.add('namespaces', () => releaseNamespaces(deps, sandbox));
-    await makeNamespaces(deps, sandbox, plan);
+    await deps.threads.call('sandbox.prepare', preparation(deps, sandbox, plan));
     if (sandbox.record.attachments.length > 0) {
       rollback.add('network', () => detachNetwork(deps, sandbox));
       const { results, primaryIp } = await deps.network.attach(
@@ -124,23 +120,22 @@ function planAttachments(deps: PodDeps, plan: SandboxPlan, sandboxId: string): A
   });
 }
 
-async function makeNamespaces(deps: PodDeps, sandbox: Sandbox, plan: SandboxPlan): Promise<void> {
-  const { record } = sandbox;
+/** The first steps of a sandbox, for one job: its intent, its files, its namespaces. */
+function preparation(deps: PodDeps, { record }: Sandbox, plan: SandboxPlan): Preparation {
   const { network, ipc, uts } = record.namespaces;
-  await mkdir(record.shm === '' ? stateDirectory(deps, record.id) : record.shm, {
-    recursive: true,
-    mode: 0o700,
-  });
-  const made = await Promise.allSettled([
-    writePodFiles(deps.files.directory(record.id), record.hostname, record.config.dnsConfig),
-    deps.namespaces.create({
+  return {
+    id: record.id,
+    intent: { path: deps.files.intentPath(record.id), text: JSON.stringify(record) },
+    stateDirectory: stateDirectory(deps, record.id),
+    hostname: record.hostname,
+    dns: record.config.dnsConfig,
+    namespaces: {
       ...(network === undefined ? {} : { net: network }),
       ...(ipc === undefined ? {} : { ipc }),
       ...(uts === undefined ? {} : { uts, hostname: record.hostname }),
       ...(record.shm === '' ? {} : { shm: record.shm }),
       sysctls: plan.sysctls,
       loopbackUp: network !== undefined,
-    }),
-  ]);
-  for (const step of made) if (step.status === 'rejected') throw step.reason as Error;
+    },
+  };
 }

@@ -100,7 +100,9 @@ export class TestEngine implements AsyncDisposable {
     const { client } = this;
     const { target } = await client.images.get(imageName);
     const parent = await new Unpacker(client).unpack(await readImage(client.content, target), 'overlayfs');
-    const rootfs = await client.snapshots('overlayfs').prepare({ key: id, parent });
+    // Until the container holds its snapshot, the garbage collector may take it.
+    await using lease = await client.leases.hold({ ttlMs: 60_000 });
+    const rootfs = await client.snapshots('overlayfs').prepare({ key: id, parent }, { lease: lease.id });
     await client.containers.create({
       id,
       labels: { 'io.berth.test': this.cgroup },

@@ -111,9 +111,11 @@ describe('containerd: containers, tasks, events', () => {
 
   it('ends a container by a signal, and tells which', async () => {
     const { containers, tasks } = engine.client;
-    await engine.createTask('killed', ['sh', '-c', 'trap "exit 3" TERM; while :; do sleep 0.02; done']);
+    const script = 'trap "exit 3" TERM; echo armed; while :; do sleep 0.02; done';
+    const { output } = await engine.createTask('killed', ['sh', '-c', script]);
     const process_ = { containerId: 'killed' };
     await tasks.start(process_);
+    await untilOutput(output, /armed/);
     await tasks.kill(process_, SIGTERM);
     assert.equal((await tasks.wait(process_)).exitStatus, 3);
     await tasks.delete(process_);

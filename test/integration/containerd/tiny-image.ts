@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { hostPlatform } from '../../../src/containerd/platform.ts';
+import type { Served } from './registry.ts';
 
 /** A file with its content, or a link with its target. */
 type Entry = { readonly content: Buffer } | { readonly link: string };
@@ -18,15 +19,19 @@ export interface TinyImage {
   readonly diffIds: readonly string[];
   /** Digest of the configuration: what the CRI calls the image's id. */
   readonly id: string;
+  /** The same for a registry. */
+  readonly served: Served;
 }
 
 const APPLETS = ['sh', 'sleep', 'echo', 'cat', 'true', 'false', 'id', 'stty'];
 
-/** Two layers, the first of them compressed: a static busybox from Debian with some of its names, and a greeting. */
+/** Two layers, the first of them compressed: a static busybox with some of its names, and a greeting. */
 export function tinyImage(name: string): TinyImage {
   const files = new Map<string, Entry>();
+  const blobs = new Map<string, Buffer>();
   const add = (mediaType: string, content: Buffer): Blob => {
     const digest = digestOf(content);
+    blobs.set(digest, content);
     files.set(`blobs/${digest.replace(':', '/')}`, { content });
     return { mediaType, digest, size: content.length };
   };
@@ -54,7 +59,9 @@ export function tinyImage(name: string): TinyImage {
   const annotations = { 'io.containerd.image.name': name };
   files.set('oci-layout', { content: json({ imageLayoutVersion: '1.0.0' }) });
   files.set('index.json', { content: json({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] }) });
-  return { archive: tar(files), diffIds, id: config.digest };
+  const content = blobs.get(manifest.digest) ?? Buffer.alloc(0);
+  const served = { manifest: { digest: manifest.digest, mediaType, content }, blobs };
+  return { archive: tar(files), diffIds, id: config.digest, served };
 }
 
 function digestOf(content: Buffer): string {

@@ -83,7 +83,7 @@ function isRunning(pid: string): boolean {
 async function ready(rig: Rig): Promise<void> {
   await eventually('NetworkReady', async () => {
     const { status } = await rig.daemon.client.status();
-    return status?.conditions.every((condition) => condition.status) === true ? true : undefined;
+    return status?.conditions.find(({ type }) => type === 'NetworkReady')?.status === true ? true : undefined;
   });
 }
 

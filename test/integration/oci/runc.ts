@@ -10,7 +10,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa, type ResultPromise } from 'execa';
 import { readAccounts } from '../../../src/oci/accounts.ts';
@@ -29,7 +28,8 @@ const GROUP = 'root:x:0:\nann:x:1001:\nops:x:50000:ann\n';
 
 /** Containers of real runc on a root file system of busybox, with directories, cgroups and a state directory of their own. */
 export class Runc implements AsyncDisposable {
-  readonly directory = mkdtempSync(join(tmpdir(), 'berth-oci-'));
+  // The tests' own TMPDIR is closed to others: a container in a user namespace could not reach its root there.
+  readonly directory = mkdtempSync('/var/tmp/berth-oci-');
   /** Cgroup parent, as kubelet would name it. */
   readonly cgroup = `/berth-test-${randomBytes(4).toString('hex')}`;
   readonly bundle = join(this.directory, 'bundle');
@@ -70,7 +70,6 @@ export class Runc implements AsyncDisposable {
       symlinkSync('busybox', join(this.rootfs, 'bin', name));
     writeFileSync(join(this.rootfs, 'etc/passwd'), PASSWD);
     writeFileSync(join(this.rootfs, 'etc/group'), GROUP);
-    // mkdtemp makes it 0700: a container in a user namespace could not reach its root.
     chmodSync(this.directory, 0o755);
   }
 

@@ -267,6 +267,7 @@ describe('a container that runc makes of our spec', function () {
       '-c',
       'hostname the-pod; echo ready; exec sleep 60',
     ]);
+    const ended = pod.catch(() => undefined);
     try {
       await new Promise((resolve) => pod.stdout.once('data', resolve));
       const own = (kind: string): string => `/proc/${pod.pid}/ns/${kind}`;
@@ -284,7 +285,7 @@ describe('a container that runc makes of our spec', function () {
       assert.deepEqual([name, net, first], ['the-pod', theirs, 'sleep']);
     } finally {
       pod.kill('SIGKILL');
-      await pod.catch(() => undefined);
+      await ended;
     }
   });
 
@@ -314,6 +315,7 @@ describe('a container that runc makes of our spec', function () {
       },
     });
     const { id, process } = await runc.start({ config });
+    const ended = process.catch(() => undefined);
     try {
       const cgroup = (controller: string, file: string): string =>
         join('/sys/fs/cgroup', controller, runc.cgroup, id, file);
@@ -339,7 +341,7 @@ describe('a container that runc makes of our spec', function () {
       });
     } finally {
       await runc.kill(id);
-      await process.catch(() => undefined);
+      await ended;
     }
     const lowest = detectHostFacts().leastOomScoreAdj ?? -900;
     const low = {
@@ -367,6 +369,7 @@ describe('a container that runc makes of our spec', function () {
       '-c',
       'echo ready; exec sleep 60',
     ]);
+    const ended = pod.catch(() => undefined);
     try {
       await new Promise((resolve) => pod.stdout.once('data', resolve));
       for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pod.pid}/${map}`, '0 200000 65536');
@@ -383,7 +386,7 @@ describe('a container that runc makes of our spec', function () {
       assert.equal(who, '0');
     } finally {
       pod.kill('SIGKILL');
-      await pod.catch(() => undefined);
+      await ended;
     }
   });
 

@@ -125,6 +125,13 @@ describe('CDI', () => {
     });
   });
 
+  it('uses a device of a later directory although an earlier one has it twice', async () => {
+    write(etc(), 'a.json', gpu({ env: ['FROM=a'] }));
+    write(etc(), 'b.json', gpu({ env: ['FROM=b'] }));
+    write(run(), 'c.json', gpu({ env: ['FROM=run'] }));
+    assert.deepEqual((await inject(['vendor.com/gpu=0'])).process.env, ['FROM=run']);
+  });
+
   it('is not stopped by the broken files of others, and tells of them when a device is missing', async () => {
     write(etc(), 'broken.json', '{');
     write(etc(), 'nvidia.yaml', 'cdiVersion: 0.6.0');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Device__Output } from '../../../src/gen/runtime/v1/Device.ts';
@@ -54,6 +55,16 @@ describe('devices', () => {
     const paths = devices.map(({ path }) => path);
     for (const path of ['/host/null', '/host/tty', '/host/full']) assert.ok(paths.includes(path), path);
     for (const path of paths) assert.doesNotMatch(path, /^\/host\/(console|pts|shm|fd|mqueue)/);
+  });
+
+  it('of a directory are no FIFOs, and no files', async () => {
+    const below = join(directory, 'below');
+    mkdirSync(below);
+    writeFileSync(join(below, 'plain'), '');
+    execFileSync('mkfifo', [join(below, 'fifo')]);
+    await assert.rejects(linuxOf([device(below)]), /not a device node/);
+    const [fifo] = (await linuxOf([device(join(below, 'fifo'), '/fifo')])).devices ?? [];
+    assert.deepEqual([fifo?.type, fifo?.path], ['p', '/fifo']);
   });
 
   it('are all of the node for a privileged container, each path once', async () => {

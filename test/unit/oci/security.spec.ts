@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LinuxContainerSecurityContext__Output } from '../../../src/gen/runtime/v1/LinuxContainerSecurityContext.ts';
 import { withApparmor } from '../../../src/oci/apparmor.ts';
+import { DEFAULT_APPARMOR_TEXT, loadDefaultApparmor } from '../../../src/oci/apparmor-profile.ts';
 import { BASE_SPEC } from '../../../src/oci/base.ts';
 import { withCapabilities } from '../../../src/oci/capabilities.ts';
 import { capabilitiesOf, capabilityName } from '../../../src/oci/capability-names.ts';
@@ -216,6 +217,8 @@ describe('seccomp', () => {
         },
       ]);
       assert.match(JSON.stringify(rules([], 's390x', 'clone')), /"index":1/);
+      for (const name of ['clone', 'clone3'])
+        assert.deepEqual(rules(['CAP_SYS_ADMIN'], 'x64', name).length, 1, name);
       assert.deepEqual(rules([], 'x64', 'clone3'), [
         { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: 38 },
       ]);
@@ -276,9 +279,29 @@ describe('AppArmor', () => {
     assert.equal(profileOf({}, none), undefined);
     assert.equal(profileOf(message('Unconfined'), none), undefined);
     assert.throws(() => profileOf(message('RuntimeDefault'), none), /apparmor is not supported/);
-    const bare = { apparmor: { isLoaded: () => false, defaultProfile: undefined } };
+    const bare = { apparmor: { isLoaded: (): boolean => false, defaultProfile: undefined } };
     assert.equal(profileOf({}, bare), undefined);
     assert.throws(() => profileOf(message('RuntimeDefault'), bare), { code: 'FAILED_PRECONDITION' });
+  });
+
+  it('has a default profile that apparmor_parser loads, or says why not', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'berth-apparmor-'));
+    try {
+      const parser = join(directory, 'parser.mjs');
+      const seen = join(directory, 'seen');
+      const script = `import { readFileSync, writeFileSync } from 'node:fs'; writeFileSync('${seen}', process.argv[2] + readFileSync(0));`;
+      writeFileSync(parser, `#!${process.execPath}\n${script}\n`, { mode: 0o755 });
+      const bare = { isLoaded: (): boolean => false, defaultProfile: undefined };
+      assert.equal((await loadDefaultApparmor(bare, parser)).defaultProfile, 'berth-default');
+      assert.equal(readFileSync(seen, 'utf8'), `--replace${DEFAULT_APPARMOR_TEXT}`);
+      await assert.rejects(loadDefaultApparmor(bare, 'false'), { code: 'UNAVAILABLE' });
+      await assert.rejects(loadDefaultApparmor(bare, join(directory, 'absent')), {
+        code: 'UNAVAILABLE',
+        message: /ENOENT/,
+      });
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 });
 

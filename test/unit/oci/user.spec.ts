@@ -82,7 +82,7 @@ describe('the user of a container', () => {
 describe('passwd and group files', () => {
   it('lose lines whose ids are no ids, so that none stands for root', () => {
     assert.deepEqual(
-      parsePasswd('eve:x:zero:0\nmal:x:-1:0\nbig:x:4294967296:0\n:x:5:5\nok:x:5:6:more:fields'),
+      parsePasswd('eve:x:zero:0\nada:x:5:many\nmal:x:-1:0\nbig:x:4294967296:0\n:x:5:5\nok:x:5:6:more:fields'),
       [{ name: 'ok', uid: 5, gid: 6 }],
     );
     assert.deepEqual(parseGroup('\n# comment\na:x::b\nb:x:7:\nc:x:8:u,,v'), [

@@ -6,6 +6,7 @@ import { driverOfParent, sliceDirectory } from '../../../kernel/cgroups.ts';
  * a path for cgroupfs; `<slice>:<prefix>:<id>` for systemd, which makes it `<slice's directory>/<prefix>-<id>.scope`.
  */
 export function containerCgroupPath(cgroupsPath: string): string {
+  if (cgroupsPath.startsWith('/')) return cgroupsPath;
   const [slice, prefix, id] = cgroupsPath.split(':');
   if (slice === undefined || prefix === undefined || id === undefined) return cgroupsPath;
   return posix.join(sliceDirectory(slice === '' ? 'system.slice' : slice), `${prefix}-${id}.scope`);

@@ -1,0 +1,55 @@
+import { execa } from 'execa';
+import { wrap } from '../lib/errors.ts';
+import type { ApparmorFacts } from './host-facts.ts';
+
+/** Name of the profile that Berth loads for RuntimeDefault. */
+export const DEFAULT_APPARMOR_PROFILE = 'berth-default';
+
+/**
+ * The profile of RuntimeDefault: a container may do what its user and capabilities allow, except to mount and to change the
+ * machine by way of /proc and /sys. Containers may signal and trace those of the same profile only.
+ */
+export const DEFAULT_APPARMOR_TEXT = `
+profile ${DEFAULT_APPARMOR_PROFILE} flags=(attach_disconnected, mediate_deleted) {
+  file,
+  network,
+  unix,
+  capability,
+  umount,
+
+  signal (receive) peer=unconfined,
+  signal (receive) peer=runc,
+  signal (receive) peer=crun,
+  signal (send, receive) peer=${DEFAULT_APPARMOR_PROFILE},
+  ptrace (trace, read, tracedby, readby) peer=${DEFAULT_APPARMOR_PROFILE},
+
+  deny mount,
+  deny /proc/{kcore,kmem,mem,sysrq-trigger} rwklx,
+  deny /proc/{acpi,bus,fs,irq,scsi}/** w,
+  deny /proc/sys/{abi,crypto,debug,dev,fs,net,sunrpc,user,vm}/** w,
+  deny /proc/sys/kernel/[^ms]** w,
+  deny /proc/sys/kernel/{modprobe,modules_disabled,seccomp/**,soft*,split*,stack*,sys*} w,
+  deny /sys/{block,bus,class,dev,devices,firmware,hypervisor,kernel,module,power}/** wklx,
+  deny /sys/fs/[^c]** wklx,
+  deny /sys/{firmware,kernel/security}/** rwklx,
+}
+`;
+
+const TIMEOUT_MS = 30_000;
+
+/**
+ * Loads the default profile into the kernel, in place of an older one of that name, and gives the facts with it. Throws
+ * UNAVAILABLE when apparmor_parser is not installed or refuses it: containers then run without a profile of ours.
+ */
+export async function loadDefaultApparmor(
+  facts: ApparmorFacts,
+  parser = 'apparmor_parser',
+): Promise<ApparmorFacts> {
+  try {
+    const options = { input: DEFAULT_APPARMOR_TEXT, timeout: TIMEOUT_MS };
+    await execa(parser, ['--replace', '--skip-cache'], options);
+  } catch (error) {
+    throw wrap(`failed to load apparmor profile "${DEFAULT_APPARMOR_PROFILE}"`, error, 'UNAVAILABLE');
+  }
+  return { ...facts, defaultProfile: DEFAULT_APPARMOR_PROFILE };
+}

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { execa } from 'execa';
+import { eventually } from '../../helpers/fixture.ts';
+import { numbers, StdioRig, wholeLines } from './rig.ts';
+
+/** What a kill -9 may cost of one stream. */
+const LOSS = 64 * 1024;
+
+const program = (name: string): string => fileURLToPath(new URL(`./programs/${name}.js`, import.meta.url));
+
+describe('Pumps over the end of a daemon', () => {
+  let rig: StdioRig;
+  beforeEach(async () => {
+    rig = await StdioRig.create();
+  });
+  afterEach(() => rig[Symbol.asyncDispose]());
+
+  it('lose and repeat nothing when stopped in order while a process writes', async () => {
+    const { stdout } = await rig.start('c1');
+    using shim = rig.shim(stdout);
+    const writing = shim.run('seq', '2000000');
+    for (let n = 0; n < 10; n += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await rig.pumps.stopAll();
+      rig.newPumps();
+      await rig.start('c1', { running: true });
+    }
+    await writing;
+    shim.close();
+    await rig.pumps.drain('c1', {});
+    assert.deepEqual(wholeLines(rig.log('c1')), numbers(2_000_000));
+  });
+
+  it('lose no more than one read to a kill -9, and end the torn line', async () => {
+    const { stdout } = rig.fifos('c1', { terminal: true });
+    const path = rig.logPath('c1');
+    using shim = rig.shim(stdout);
+    const last = 8_000_000;
+    const kills = 8;
+    const writing = shim.run('seq', '-f', '%09.0f', String(last));
+    for (let n = 1; n <= kills; n += 1) {
+      const daemon = execa(process.execPath, [program('pump'), stdout, path], { reject: false });
+      await eventually('the daemon pumps', () =>
+        existsSync(path) && statSync(path).size > n * 10_000_000 ? true : undefined,
+      );
+      daemon.kill('SIGKILL');
+      await daemon;
+    }
+    await rig.start('c1', { terminal: true, running: true });
+    await writing;
+    shim.close();
+    await rig.pumps.drain('c1', {});
+
+    const text = readFileSync(path, 'latin1');
+    assert.ok(text.endsWith('\n'));
+    let expected = 1;
+    let gaps = 0;
+    for (const line of text.slice(0, -1).split('\n')) {
+      const match = /^\S{30} stdout [PF] (\d{9})$/.exec(line);
+      // The beginning of a line before a gap, or the end of one after it.
+      if (match === null) continue;
+      const number = Number(match[1]);
+      assert.ok(number >= expected, `${number} comes again after ${expected - 1}`);
+      if (number > expected) {
+        gaps += 1;
+        const lost = (number - expected) * 10;
+        assert.ok(lost <= LOSS + 10, `lost ${lost} bytes before ${number}`);
+      }
+      expected = number + 1;
+    }
+    assert.equal(expected, last + 1);
+    assert.ok(gaps <= kills);
+  });
+
+  it('go on when the thread dies', async () => {
+    const { stdout } = await rig.start('c1');
+    await rig.start('c2');
+    using shim = rig.shim(stdout);
+    await shim.run('seq', '3');
+    await eventually('the first lines', () => (rig.log('c1').length === 3 ? true : undefined));
+    const attached = await rig.pumps.attach('c1', { stdout: () => undefined }, { signal: never() });
+    rmSync(rig.fifos('c2').directory, { recursive: true });
+    await killThread(rig);
+    await assert.rejects(attached.ended, { code: 'UNAVAILABLE' });
+    assert.deepEqual(rig.deaths, ['pump thread failed: it exited']);
+    await shim.run('seq', '4', '6');
+    await eventually('the other lines', () => (rig.log('c1').length === 6 ? true : undefined));
+    await rig.pumps.reopen('c1');
+    shim.close();
+    assert.deepEqual(await rig.pumps.drain('c1', {}), { complete: true });
+    assert.deepEqual(wholeLines(rig.log('c1')), numbers(6));
+    assert.deepEqual(
+      rig.reports.map(({ id, kind }) => `${id} ${kind}`),
+      ['c2 restart-failed'],
+    );
+  });
+
+  it('tell who waits when the thread dies', async () => {
+    const { stdout } = await rig.start('c1');
+    using _shim = rig.shim(stdout);
+    const drained = rig.pumps.drain('c1', {});
+    await killThread(rig);
+    await assert.rejects(drained, { code: 'UNAVAILABLE' });
+    const again = rig.pumps.drain('c1', { quietMs: 10 });
+    assert.deepEqual(await again, { complete: false });
+  });
+});
+
+function never(): AbortSignal {
+  return new AbortController().signal;
+}
+
+/** Ends the thread behind the back of its owner, who shows it by the next order. */
+async function killThread(rig: StdioRig): Promise<void> {
+  const post = Worker.prototype.postMessage;
+  let thread: Worker | undefined;
+  Worker.prototype.postMessage = function (this: Worker, ...args: Parameters<typeof post>) {
+    thread = this;
+    return post.apply(this, args);
+  } as typeof post;
+  try {
+    await rig.pumps.stop('unknown');
+  } finally {
+    Worker.prototype.postMessage = post;
+  }
+  await thread?.terminate();
+  await eventually('the death', () => (rig.deaths.length > 0 ? true : undefined));
+}
