@@ -35,7 +35,7 @@ const channelOptions = {
 };
 
 export type ConnectionState =
-  | { readonly connected: true; /** containerd's version, without a leading v. */ readonly version: string }
+  | { readonly connected: true /** containerd's version, without a leading v. */; readonly version: string }
   | { readonly connected: false; readonly reason: string };
 
 export interface CallOptions {
@@ -274,7 +274,8 @@ export class Connection {
     this.#state = state;
     if (sameState(before, state)) return;
     if (state.connected) this.#log.info('connected to containerd', { version: state.version });
-    else if (before.connected && !this.#closing.signal.aborted) this.#log.warn('lost containerd', { reason: state.reason });
+    else if (before.connected && !this.#closing.signal.aborted)
+      this.#log.warn('lost containerd', { reason: state.reason });
     for (const listener of this.#listeners) listener(state);
   }
 

@@ -36,7 +36,11 @@ export class Content {
 
   async list(filters: readonly string[] = [], options?: CallOptions): Promise<ContentInfo[]> {
     const found: ContentInfo[] = [];
-    for await (const { info } of this.#connection.stream(this.#rpc.List, { filters: [...filters] }, options)) {
+    for await (const { info } of this.#connection.stream(
+      this.#rpc.List,
+      { filters: [...filters] },
+      options,
+    )) {
       found.push(...info.map(toInfo));
     }
     return found;
@@ -103,7 +107,9 @@ export function digestOf(blob: Buffer | string): string {
   return `sha256:${createHash('sha256').update(blob).digest('hex')}`;
 }
 
-function* chunksOf(blob: Buffer): Generator<{ action: 'WRITE'; total: number; offset: number; data: Buffer }> {
+function* chunksOf(
+  blob: Buffer,
+): Generator<{ action: 'WRITE'; total: number; offset: number; data: Buffer }> {
   for (let offset = 0; offset < blob.length; offset += CHUNK) {
     yield {
       action: 'WRITE',

@@ -1,5 +1,12 @@
 import type { CallOptions, Connection } from './connection.ts';
-import { type Descriptor, fromDescriptor, fromMounts, type Labels, type Mount, toDescriptor } from './types.ts';
+import {
+  type Descriptor,
+  fromDescriptor,
+  fromMounts,
+  type Labels,
+  type Mount,
+  toDescriptor,
+} from './types.ts';
 
 /** Layers into mounted snapshots, and back. */
 export class Diffs {

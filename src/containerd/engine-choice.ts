@@ -57,9 +57,7 @@ export async function chooseEngine(
     return chosen;
   }
   const configured: EngineChoice =
-    settings.address === 'embedded'
-      ? { kind: 'embedded' }
-      : { kind: 'external', address: settings.address };
+    settings.address === 'embedded' ? { kind: 'embedded' } : { kind: 'external', address: settings.address };
   if (recorded === undefined || nameOf(recorded) !== nameOf(configured)) {
     if (recorded !== undefined) {
       const facts = { before: nameOf(recorded), now: nameOf(configured) };

@@ -55,7 +55,10 @@ export class Images {
   }
 
   /** Takes the name away; `sync` waits until the garbage collector has run. Throws NOT_FOUND. */
-  async delete(name: string, { sync = false, ...options }: CallOptions & { sync?: boolean } = {}): Promise<void> {
+  async delete(
+    name: string,
+    { sync = false, ...options }: CallOptions & { sync?: boolean } = {},
+  ): Promise<void> {
     await this.#connection.unary(this.#rpc.Delete, { name, sync }, options);
   }
 }

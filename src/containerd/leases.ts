@@ -60,7 +60,10 @@ export class Leases {
   }
 
   /** `sync` waits until the garbage collector has run. Throws NOT_FOUND. */
-  async delete(id: string, { sync = false, ...options }: CallOptions & { sync?: boolean } = {}): Promise<void> {
+  async delete(
+    id: string,
+    { sync = false, ...options }: CallOptions & { sync?: boolean } = {},
+  ): Promise<void> {
     await this.#connection.unary(this.#rpc.Delete, { id, sync }, options);
   }
 

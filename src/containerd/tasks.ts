@@ -2,7 +2,13 @@ import type { Process__Output } from '../gen/containerd/v1/types/Process.ts';
 import { BerthError } from '../lib/errors.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import { fromTimestamp } from './timestamp.ts';
-import { type Any, type CheckpointOptions, checkpointOptionsAny, fromMessageAny, runtimeSpecAny } from './typeurl.ts';
+import {
+  type Any,
+  type CheckpointOptions,
+  checkpointOptionsAny,
+  fromMessageAny,
+  runtimeSpecAny,
+} from './typeurl.ts';
 import { type Descriptor, fromDescriptor, fromMounts, type Mount, toDescriptor } from './types.ts';
 
 /** A container's own first process, or with an exec id one that was executed in it. */
@@ -98,7 +104,10 @@ export class Tasks {
   }
 
   /** Forgets what has ended, and ends the shim with the last task. Throws NOT_FOUND; while it runs, with a code of the shim's choice. */
-  async delete({ containerId, execId = '' }: ProcessRef, options?: CallOptions): Promise<Exit & { pid: number }> {
+  async delete(
+    { containerId, execId = '' }: ProcessRef,
+    options?: CallOptions,
+  ): Promise<Exit & { pid: number }> {
     const { pid, exitStatus, exitedAt } =
       execId === ''
         ? await this.#connection.unary(this.#rpc.Delete, { containerId }, options)

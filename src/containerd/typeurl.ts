@@ -4,6 +4,7 @@
  */
 import type { Any__Output } from '../gen/google/protobuf/Any.ts';
 import { BerthError } from '../lib/errors.ts';
+import { decodeJson, encodeJson } from '../lib/exact-json.ts';
 import { isJsonObject, type JsonObject } from '../lib/json.ts';
 import type { ContainerdApi } from './api.ts';
 
@@ -19,14 +20,14 @@ export type RuntimeSpecType = 'Spec' | 'Process' | 'LinuxResources';
 
 /** A document of the OCI runtime specification. */
 export function runtimeSpecAny(type: RuntimeSpecType, document: object): Any {
-  return { type_url: `${RUNTIME_SPEC}/${type}`, value: Buffer.from(JSON.stringify(document)) };
+  return { type_url: `${RUNTIME_SPEC}/${type}`, value: Buffer.from(encodeJson(document)) };
 }
 
 /** The JSON document in an Any; undefined for an absent one. Throws INTERNAL when it holds none. */
 export function fromJsonAny(any: Any__Output | null): JsonObject | undefined {
   if (any === null) return undefined;
   try {
-    const parsed: unknown = JSON.parse(any.value.toString('utf8'));
+    const parsed: unknown = decodeJson(any.value.toString('utf8'));
     if (isJsonObject(parsed)) return parsed;
   } catch {
     // Told below.

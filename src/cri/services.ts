@@ -8,6 +8,7 @@ import { listImages } from './image/list-images.ts';
 import { pullImage } from './image/pull-image.ts';
 import { removeImage } from './image/remove-image.ts';
 import { streamImages } from './image/stream-images.ts';
+import { encodingOnce } from './encoded-list.ts';
 import { containerStatus } from './runtime/container-status.ts';
 import { createContainer } from './runtime/create-container.ts';
 import { execSync } from './runtime/exec-sync.ts';
@@ -37,11 +38,19 @@ export interface Service {
   readonly streams: Readonly<Record<string, ServerStream<never, object>>>;
 }
 
+/** List methods and the field of their items. */
+const LISTS = {
+  ListPodSandbox: 'items',
+  StreamPodSandboxes: 'podSandboxes',
+  ListContainers: 'containers',
+  StreamContainers: 'containers',
+};
+
 /** Everything that is served on the socket. */
 export function services(): Service[] {
   return [
     {
-      definition: definitionOf('runtime/v1/api.proto', 'runtime.v1.RuntimeService'),
+      definition: withLists(definitionOf('runtime/v1/api.proto', 'runtime.v1.RuntimeService')),
       unary: {
         Version: version,
         Status: status,
@@ -90,6 +99,14 @@ export function services(): Service[] {
       streams: {},
     },
   ];
+}
+
+function withLists(definition: ServiceDefinition): ServiceDefinition {
+  const lists = Object.entries(LISTS).flatMap(([name, field]) => {
+    const method = definition[name];
+    return method === undefined ? [] : [[name, encodingOnce(method, field)]];
+  });
+  return { ...definition, ...(Object.fromEntries(lists) as ServiceDefinition) };
 }
 
 function definitionOf(file: string, name: string): ServiceDefinition {

@@ -1,7 +1,7 @@
 /** Checks of single fields of a request; all of them throw INVALID_ARGUMENT and name the field. */
 import { posix } from 'node:path';
 import { invalid } from '../lib/errors.ts';
-import { exactInteger, type Integer } from './exact-json.ts';
+import { exactInteger, type Integer } from '../lib/exact-json.ts';
 
 /** Text that reaches the kernel: a NUL would end it early. */
 export function text(field: string, value: string): string {

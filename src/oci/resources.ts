@@ -1,7 +1,7 @@
 import type { HugepageLimit__Output } from '../gen/runtime/v1/HugepageLimit.ts';
 import type { LinuxContainerResources__Output } from '../gen/runtime/v1/LinuxContainerResources.ts';
 import { BerthError, invalid } from '../lib/errors.ts';
-import { exactInteger, type Integer } from './exact-json.ts';
+import { exactInteger, type Integer } from '../lib/exact-json.ts';
 import { integer, text } from './fields.ts';
 import type { HostFacts } from './host-facts.ts';
 import { type SpecInput, withLinuxPart, withProcessPart } from './input.ts';

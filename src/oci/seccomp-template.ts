@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { wrap } from '../lib/errors.ts';
 import { packageRoot } from '../lib/package-root.ts';
-import { decodeJson } from './exact-json.ts';
+import { decodeJson } from '../lib/exact-json.ts';
 import type { LinuxSeccomp, LinuxSyscall } from './types.ts';
 
 const integer = z.union([z.number().int(), z.bigint()]);

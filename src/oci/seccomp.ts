@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { BerthError, invalid, messageOf } from '../lib/errors.ts';
 import { isJsonObject } from '../lib/json.ts';
-import { decodeJson } from './exact-json.ts';
+import { decodeJson } from '../lib/exact-json.ts';
 import { SECURITY, type SpecInput, securityOf, withLinuxPart } from './input.ts';
 import { askedProfile } from './security-profile.ts';
 import { seccompFromTemplate } from './seccomp-template.ts';

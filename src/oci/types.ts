@@ -2,7 +2,7 @@
  * The OCI runtime specification: those parts of config.json that Berth writes, or reads from a seccomp profile. Nothing
  * here is ever changed in place. Source: opencontainers/runtime-spec, config.md and config-linux.md.
  */
-import type { Integer } from './exact-json.ts';
+import type { Integer } from '../lib/exact-json.ts';
 
 export interface RuntimeSpec {
   readonly ociVersion: string;

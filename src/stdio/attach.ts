@@ -37,6 +37,7 @@ export class AttachSession implements Attachment {
   /** One chunk after the other, in the order of their arrival. */
   #taking: Promise<void> = Promise.resolve();
   #stdinTaken: ((error?: Error) => void) | undefined;
+  #hadLast = false;
   #isOver = false;
   #settle: (error?: Error) => void = () => undefined;
 
@@ -67,6 +68,8 @@ export class AttachSession implements Attachment {
     this.ended.catch(() => undefined);
     port.on('message', (message: ToClient) => this.#receive(message));
     port.on('close', () => {
+      // After the last message the port is closed as it should be, while output may still be taken.
+      if (this.#hadLast) return;
       this.#settle(new BerthError('UNAVAILABLE', 'failed to attach: the pump thread ended'));
     });
     if (streams.stdin !== undefined) void this.#sendStdin(streams.stdin, over, options.endsWithStdin);
@@ -83,6 +86,7 @@ export class AttachSession implements Attachment {
         return;
       }
       case 'end':
+        this.#hadLast = true;
         this.#enqueue(() => this.#settle());
         return;
       case 'failed':

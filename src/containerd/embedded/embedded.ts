@@ -130,9 +130,11 @@ export class EmbeddedContainerd {
       const { stdout } = await execa(this.#executable, ['--version'], { timeout: 10_000 });
       return parseVersion(stdout);
     } catch (error) {
-      const cause = isErrno(error, 'ENOENT') || (error instanceof Error && 'cause' in error && isErrno(error.cause, 'ENOENT'))
-        ? `there is no executable "${this.#executable}"`
-        : messageOf(error);
+      const cause =
+        isErrno(error, 'ENOENT') ||
+        (error instanceof Error && 'cause' in error && isErrno(error.cause, 'ENOENT'))
+          ? `there is no executable "${this.#executable}"`
+          : messageOf(error);
       throw new BerthError('FAILED_PRECONDITION', `failed to start the embedded containerd: ${cause}`, {
         cause: error,
       });

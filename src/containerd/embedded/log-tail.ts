@@ -83,7 +83,8 @@ const EXPECTED = /^failed to load cni during init/;
 export function writeLine(log: Logger, line: string): void {
   const { level, msg, time: _, ...fields } = parseLine(line);
   const message = typeof msg === 'string' && msg !== '' ? msg : line;
-  if (level === 'debug' || level === 'trace' || level === 'info' || EXPECTED.test(message)) log.debug(message, fields);
+  if (level === 'debug' || level === 'trace' || level === 'info' || EXPECTED.test(message))
+    log.debug(message, fields);
   else if (level === 'warning') log.warn(message, fields);
   else log.error(message, fields);
 }

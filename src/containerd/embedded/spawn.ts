@@ -28,7 +28,9 @@ export function spawnDetached(program: string, args: readonly string[], logPath:
     child.unref();
     const ended = new Promise<string>((resolve) => {
       child.once('error', (error) => resolve(error.message));
-      child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
+      child.once('exit', (code, signal) =>
+        resolve(signal === null ? `exit code ${code}` : `signal ${signal}`),
+      );
     });
     return { identity: child.pid === undefined ? undefined : identify(child.pid), ended };
   } finally {

@@ -2,6 +2,8 @@ import type { Container as Item } from '../../gen/runtime/v1/Container.ts';
 import type { ContainerFilter__Output } from '../../gen/runtime/v1/ContainerFilter.ts';
 import type { ListContainersRequest__Output } from '../../gen/runtime/v1/ListContainersRequest.ts';
 import type { ListContainersResponse } from '../../gen/runtime/v1/ListContainersResponse.ts';
+import { memo } from '../../lib/memo.ts';
+import type { ContainerState } from '../../pod/container/record.ts';
 import { type Container, criContainerState } from '../../pod/container/container.ts';
 import type { ContainerStore } from '../../pod/container/store.ts';
 import type { Unary } from '../call.ts';
@@ -28,18 +30,25 @@ export function filteredContainers(
   });
 }
 
+/** The same object for as long as the container's state is the same: see encodingOnce. */
 export function containerItem(container: Container): Item {
-  const { id, sandboxId, config, imageId, createdAt } = container.record;
-  return {
-    id,
-    podSandboxId: sandboxId,
-    metadata: config.metadata,
-    image: config.image,
-    imageRef: imageId,
-    imageId,
-    state: criContainerState(container.state),
-    createdAt,
-    labels: config.labels,
-    annotations: config.annotations,
-  };
+  return itemOf(container.state)(container);
 }
+
+const itemOf = memo((state: ContainerState) =>
+  memo(({ record }: Container): Item => {
+    const { id, sandboxId, config, imageId, createdAt } = record;
+    return {
+      id,
+      podSandboxId: sandboxId,
+      metadata: config.metadata,
+      image: config.image,
+      imageRef: imageId,
+      imageId,
+      state: criContainerState(state),
+      createdAt,
+      labels: config.labels,
+      annotations: config.annotations,
+    };
+  }),
+);

@@ -2,6 +2,8 @@ import type { ListPodSandboxRequest__Output } from '../../gen/runtime/v1/ListPod
 import type { ListPodSandboxResponse } from '../../gen/runtime/v1/ListPodSandboxResponse.ts';
 import type { PodSandbox } from '../../gen/runtime/v1/PodSandbox.ts';
 import type { PodSandboxFilter__Output } from '../../gen/runtime/v1/PodSandboxFilter.ts';
+import { memo } from '../../lib/memo.ts';
+import type { SandboxState } from '../../pod/sandbox/record.ts';
 import { criState, type Sandbox } from '../../pod/sandbox/sandbox.ts';
 import type { SandboxStore } from '../../pod/sandbox/store.ts';
 import type { Unary } from '../call.ts';
@@ -25,15 +27,22 @@ export function filtered(store: SandboxStore, filter: PodSandboxFilter__Output |
   });
 }
 
+/** The same object for as long as the sandbox's state is the same: see encodingOnce. */
 export function listItem(sandbox: Sandbox): PodSandbox {
-  const { id, config, createdAt, runtimeHandler } = sandbox.record;
-  return {
-    id,
-    metadata: config.metadata,
-    state: criState(sandbox.state),
-    createdAt,
-    labels: config.labels,
-    annotations: config.annotations,
-    runtimeHandler,
-  };
+  return itemOf(sandbox.state)(sandbox);
 }
+
+const itemOf = memo((state: SandboxState) =>
+  memo(({ record }: Sandbox): PodSandbox => {
+    const { id, config, createdAt, runtimeHandler } = record;
+    return {
+      id,
+      metadata: config.metadata,
+      state: criState(state),
+      createdAt,
+      labels: config.labels,
+      annotations: config.annotations,
+      runtimeHandler,
+    };
+  }),
+);

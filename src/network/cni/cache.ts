@@ -63,10 +63,20 @@ export class ResultCache {
       result,
     };
     try {
-      await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-      await writeFileAtomic(join(this.#dir, name), JSON.stringify(content), { mode: 0o600 });
+      await this.#put(join(this.#dir, name), JSON.stringify(content));
     } catch (error) {
       throw wrap(`failed to set network "${network.name}" cached result`, error, 'INTERNAL');
+    }
+  }
+
+  /** The directory is there but for the first time. */
+  async #put(path: string, text: string): Promise<void> {
+    try {
+      await writeFileAtomic(path, text, { mode: 0o600 });
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+      await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+      await writeFileAtomic(path, text, { mode: 0o600 });
     }
   }
 

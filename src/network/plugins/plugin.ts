@@ -38,6 +38,11 @@ export interface Plugin {
    * With an answer the executable of that name is used instead.
    */
   unknownKey(config: JsonObject): string | undefined;
+  /**
+   * True when an ADD of this configuration is sure to hand prevResult on and do nothing: then no thread is asked. Absent
+   * means never.
+   */
+  passesOn?(config: JsonObject): boolean;
   /** Each throws CniError. add returns the result to pass on. */
   add(args: PluginArgs, context: PluginContext): Result;
   del(args: PluginArgs, context: PluginContext): void;

@@ -5,6 +5,7 @@ import {
   type PluginReply,
   type PluginRequest,
 } from '../cni/invoke/invoke.ts';
+import { key } from './config.ts';
 import { passedOver } from './context.ts';
 import type { Registry } from './registry.ts';
 
@@ -34,7 +35,10 @@ export class SelectingInvoke implements Invoke {
     const plugin = builtin === 'never' ? undefined : registry.get(request.type);
     if (plugin === undefined) return executables.invoke(request, options);
     const unknown = request.verb === 'VERSION' ? undefined : plugin.unknownKey(request.config);
-    if (unknown === undefined) return builtins.invoke(request, options);
+    if (unknown === undefined) {
+      const passes = request.verb === 'ADD' && plugin.passesOn?.(request.config) === true;
+      return passes ? passedOn(request) : builtins.invoke(request, options);
+    }
     try {
       return await executables.invoke(request, options);
     } catch (error) {
@@ -45,4 +49,8 @@ export class SelectingInvoke implements Invoke {
       });
     }
   }
+}
+
+function passedOn({ config }: PluginRequest): PluginReply {
+  return { output: key(config, 'prevResult'), provider: 'built-in', stderr: '' };
 }

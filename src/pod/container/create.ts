@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { writeFileAtomic } from '../../lib/atomic-file.ts';
 import { BerthError, codeOf, invalid, messageOf, wrap } from '../../lib/errors.ts';
+import { encodeJson } from '../../lib/exact-json.ts';
 import { newId } from '../../lib/id.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { buildSpec } from '../../oci/build.ts';
@@ -43,7 +44,7 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
   await containers.files.writeIntent(container.record);
   try {
     const spec = await makeInEngine(deps, plan, container, image, signal);
-    await writeFileAtomic(specFile(deps, container.id), JSON.stringify(spec));
+    await writeFileAtomic(specFile(deps, container.id), encodeJson(spec));
     const { uid, gid, additionalGids } = spec.process.user;
     const user = { linux: { uid, gid, supplementalGroups: [...(additionalGids ?? [])] } };
     await container.update({ phase: 'created', user, resources: plan.config.linux?.resources ?? null });

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { LinuxContainerResources__Output } from '../../gen/runtime/v1/LinuxContainerResources.ts';
 import { writeFileAtomic } from '../../lib/atomic-file.ts';
 import { BerthError, wrap } from '../../lib/errors.ts';
+import { decodeJson, encodeJson } from '../../lib/exact-json.ts';
 import { criResources, updateResources } from '../../oci/resources.ts';
 import type { RuntimeSpec } from '../../oci/types.ts';
 import type { PodDeps } from '../deps.ts';
@@ -25,13 +26,13 @@ export function updateContainer(
       throw new BerthError('FAILED_PRECONDITION', `container "${container.id}" is ${phase}`);
     }
     const path = specFile(deps, container.id);
-    const spec = JSON.parse(await readFile(path, 'utf8')) as RuntimeSpec;
+    const spec = decodeJson(await readFile(path, 'utf8')) as RuntimeSpec;
     const updated = updateResources(spec, resources, host);
     await engine.updateSpec(container.id, updated, { signal }).catch((error: unknown) => {
       throw wrap(`failed to update container "${container.id}"`, error);
     });
     if (phase === 'running') await engine.update(container.id, updated.linux.resources ?? {}, { signal });
-    await writeFileAtomic(path, JSON.stringify(updated));
+    await writeFileAtomic(path, encodeJson(updated));
     await container.update({ resources: criResources(updated) });
   });
 }

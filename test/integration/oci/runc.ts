@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { execa, type ResultPromise } from 'execa';
 import { readAccounts } from '../../../src/oci/accounts.ts';
 import { buildSpec } from '../../../src/oci/build.ts';
-import { encodeJson } from '../../../src/oci/exact-json.ts';
+import { encodeJson } from '../../../src/lib/exact-json.ts';
 import { detectHostFacts } from '../../../src/oci/host-facts.ts';
 import type { SandboxFacts, SpecInput } from '../../../src/oci/input.ts';
 import { detectRuntimeFeatures } from '../../../src/oci/runtime-features.ts';

@@ -133,6 +133,27 @@ describe('attach', () => {
     await writing;
   });
 
+  it('ends only when a slow client has taken the last byte', async () => {
+    const { stdout } = await rig.start('c1');
+    using shim = rig.shim(stdout);
+    const sink = new Sink();
+    const attachment = await rig.pumps.attach(
+      'c1',
+      {
+        stdout: async (chunk) => {
+          await sleep(50);
+          sink.take(chunk);
+        },
+      },
+      { signal: never() },
+    );
+    await shim.run('seq', '20000');
+    shim.close();
+    await rig.pumps.drain('c1', {});
+    await attachment.ended;
+    assert.equal(sink.text, `${numbers(20_000).join('\n')}\n`);
+  });
+
   it('ends with what a taker throws', async () => {
     const { stdout } = await rig.start('c1');
     using shim = rig.shim(stdout);

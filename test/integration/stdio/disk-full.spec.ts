@@ -22,7 +22,10 @@ describe('A full disk', () => {
     assert.match(JSON.stringify(reports[0]), /ENOSPC/);
     assert.ok(kinds.includes('log-write-recovered'));
     assert.ok(blockedMs < 10_000, `the writer was blocked for ${blockedMs} ms`);
-    const dropped = reports.reduce((sum, report) => sum + (report.kind === 'log-dropped' ? report.lines : 0), 0);
+    const dropped = reports.reduce(
+      (sum, report) => sum + (report.kind === 'log-dropped' ? report.lines : 0),
+      0,
+    );
     assert.ok(dropped > 0, 'nothing was dropped: the file system was large enough');
     assert.equal(numbers.length + dropped, last, 'each line is written or counted');
     assert.deepEqual(

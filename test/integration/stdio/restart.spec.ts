@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { execa } from 'execa';
 import { eventually } from '../../helpers/fixture.ts';
 import { numbers, StdioRig, wholeLines } from './rig.ts';
@@ -13,10 +13,24 @@ const program = (name: string): string => fileURLToPath(new URL(`./programs/${na
 
 describe('Pumps over the end of a daemon', () => {
   let rig: StdioRig;
+  /** The pump threads, the newest last. */
+  let threads: Worker[];
+  const onWorker = (worker: Worker): void => void threads.push(worker);
+  /** Ends the thread behind the back of its owner. */
+  const killThread = async (): Promise<void> => {
+    await threads.at(-1)?.terminate();
+    await eventually('the death', () => (rig.deaths.length > 0 ? true : undefined));
+  };
+
   beforeEach(async () => {
+    threads = [];
+    process.on('worker', onWorker);
     rig = await StdioRig.create();
   });
-  afterEach(() => rig[Symbol.asyncDispose]());
+  afterEach(async () => {
+    process.off('worker', onWorker);
+    await rig[Symbol.asyncDispose]();
+  });
 
   it('lose and repeat nothing when stopped in order while a process writes', async () => {
     const { stdout } = await rig.start('c1');
@@ -83,7 +97,7 @@ describe('Pumps over the end of a daemon', () => {
     await eventually('the first lines', () => (rig.log('c1').length === 3 ? true : undefined));
     const attached = await rig.pumps.attach('c1', { stdout: () => undefined }, { signal: never() });
     rmSync(rig.fifos('c2').directory, { recursive: true });
-    await killThread(rig);
+    await killThread();
     await assert.rejects(attached.ended, { code: 'UNAVAILABLE' });
     assert.deepEqual(rig.deaths, ['pump thread failed: it exited']);
     await shim.run('seq', '4', '6');
@@ -100,9 +114,9 @@ describe('Pumps over the end of a daemon', () => {
 
   it('tell who waits when the thread dies', async () => {
     const { stdout } = await rig.start('c1');
-    using _shim = rig.shim(stdout);
+    rig.shim(stdout);
     const drained = rig.pumps.drain('c1', {});
-    await killThread(rig);
+    await killThread();
     await assert.rejects(drained, { code: 'UNAVAILABLE' });
     const again = rig.pumps.drain('c1', { quietMs: 10 });
     assert.deepEqual(await again, { complete: false });
@@ -111,21 +125,4 @@ describe('Pumps over the end of a daemon', () => {
 
 function never(): AbortSignal {
   return new AbortController().signal;
-}
-
-/** Ends the thread behind the back of its owner, who shows it by the next order. */
-async function killThread(rig: StdioRig): Promise<void> {
-  const post = Worker.prototype.postMessage;
-  let thread: Worker | undefined;
-  Worker.prototype.postMessage = function (this: Worker, ...args: Parameters<typeof post>) {
-    thread = this;
-    return post.apply(this, args);
-  } as typeof post;
-  try {
-    await rig.pumps.stop('unknown');
-  } finally {
-    Worker.prototype.postMessage = post;
-  }
-  await thread?.terminate();
-  await eventually('the death', () => (rig.deaths.length > 0 ? true : undefined));
 }

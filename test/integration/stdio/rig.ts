@@ -1,6 +1,7 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { createFifos, type FifoPaths } from '../../../src/stdio/fifos.ts';
 import type { PumpReport, PumpSpec } from '../../../src/stdio/protocol.ts';
 import { Pumps } from '../../../src/stdio/pumps.ts';
@@ -48,8 +49,7 @@ export class StdioRig implements AsyncDisposable {
   /** Makes FIFOs and pumps them to the log. */
   async start(id: string, spec: Partial<PumpSpec> & { logPath?: string } = {}): Promise<FifoPaths> {
     const fifos = this.fifos(id, { stdin: spec.stdinOnce !== undefined, terminal: spec.terminal ?? false });
-    const { directory: _, ...paths } = fifos;
-    await this.pumps.start({ id, ...paths, terminal: false, logPath: this.logPath(id), ...spec });
+    await this.pumps.start({ id, ...streamsOf(fifos), terminal: false, logPath: this.logPath(id), ...spec });
     return fifos;
   }
 
@@ -72,7 +72,7 @@ export class StdioRig implements AsyncDisposable {
 export class Shim implements Disposable {
   readonly writer: number;
   readonly #reader: number;
-  readonly #children = new Set<{ kill(signal: 'SIGKILL'): boolean }>();
+  readonly #children = new Set<ChildProcess>();
   #closed = false;
 
   constructor(path: string) {
@@ -82,15 +82,11 @@ export class Shim implements Disposable {
 
   /** Runs a process that writes to the FIFO; resolves when it has ended. */
   async run(file: string, ...args: string[]): Promise<void> {
-    const child = execa(file, args, { stdin: 'ignore', stdout: this.writer, stderr: 'ignore', buffer: false });
+    const child = spawn(file, args, { stdio: ['ignore', this.writer, 'ignore'] });
     this.#children.add(child);
-    try {
-      await child;
-    } catch (error) {
-      if (!this.#closed) throw error;
-    } finally {
-      this.#children.delete(child);
-    }
+    const [code] = (await once(child, 'close')) as [number | null];
+    this.#children.delete(child);
+    if (code !== 0 && !this.#closed) throw new Error(`${file} exited with ${String(code)}`);
   }
 
   close(): void {
@@ -111,6 +107,11 @@ export interface LogLine {
   readonly stream: string;
   readonly tag: string;
   readonly content: string;
+}
+
+/** The paths alone. */
+function streamsOf({ stdin, stdout, stderr }: FifoPaths): Pick<PumpSpec, 'stdin' | 'stdout' | 'stderr'> {
+  return { stdout, ...(stdin !== undefined && { stdin }), ...(stderr !== undefined && { stderr }) };
 }
 
 /** Reads a CRI log strictly: a line that has not its format fails the test. */

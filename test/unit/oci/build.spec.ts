@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BASE_SPEC } from '../../../src/oci/base.ts';
 import { buildSpec } from '../../../src/oci/build.ts';
-import { encodeJson } from '../../../src/oci/exact-json.ts';
+import { encodeJson } from '../../../src/lib/exact-json.ts';
 import { detectHostFacts } from '../../../src/oci/host-facts.ts';
 import { detectRuntimeFeatures, parseFeatures } from '../../../src/oci/runtime-features.ts';
 import { containerConfig, mount, sandboxFacts, secured, securedSandbox, specInput } from './spec-input.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { LinuxContainerResources__Output } from '../../../src/gen/runtime/v1/LinuxContainerResources.ts';
 import { BASE_SPEC } from '../../../src/oci/base.ts';
-import { decodeJson, encodeJson } from '../../../src/oci/exact-json.ts';
+import { decodeJson, encodeJson } from '../../../src/lib/exact-json.ts';
 import type { HostFacts } from '../../../src/oci/host-facts.ts';
 import { criResources, updateResources, withResources } from '../../../src/oci/resources.ts';
 import { withCgroup } from '../../../src/oci/root.ts';

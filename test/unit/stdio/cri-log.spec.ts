@@ -55,7 +55,9 @@ function model(input: Buffer, limit: number): string[] {
   ];
 }
 
-const bytes = fc.array(fc.constantFrom(97, 98, 10, 13, 0, 255), { maxLength: 200 }).map((list) => Buffer.from(list));
+const bytes = fc
+  .array(fc.constantFrom(97, 98, 10, 13, 0, 255), { maxLength: 200 })
+  .map((list) => Buffer.from(list));
 const chunkSizes = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 30 });
 
 function cut(input: Buffer, sizes: readonly number[]): Buffer[] {
@@ -89,7 +91,8 @@ describe('CriLogEncoder', () => {
   it('does so for pieces of real size, too', () => {
     const line = (length: number, end: string): string => 'x'.repeat(length) + end;
     const input = Buffer.from(
-      [16_384, 16_385, 0, 40_000, 16_384, 100_000].map((n, i) => line(n, i % 2 ? '\r\n' : '\n')).join('') + 'tail',
+      [16_384, 16_385, 0, 40_000, 16_384, 100_000].map((n, i) => line(n, i % 2 ? '\r\n' : '\n')).join('') +
+        'tail',
     );
     for (const size of [1, 4_096, 16_384, 16_385, 65_536]) {
       assert.deepEqual(tagged(encodeAll(cut(input, [size]), 16_384)), model(input, 16_384), String(size));
@@ -147,7 +150,10 @@ describe('CriLogEncoder', () => {
   });
 
   it('gives each record a later time than the one before, whatever the clock does', () => {
-    const clocks = fc.array(fc.bigInt({ min: at, max: at + 3_000_000_000n }), { minLength: 1, maxLength: 20 });
+    const clocks = fc.array(fc.bigInt({ min: at, max: at + 3_000_000_000n }), {
+      minLength: 1,
+      maxLength: 20,
+    });
     fc.assert(
       fc.property(clocks, (clock) => {
         const encoder = new CriLogEncoder('stdout', 10);

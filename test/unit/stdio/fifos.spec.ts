@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { closeSync, constants, existsSync, openSync, readSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { close } from '../../../src/kernel/libc.ts';

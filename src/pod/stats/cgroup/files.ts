@@ -11,12 +11,12 @@ const GONE = ['ENOENT', 'ENOTDIR', 'ENODEV', 'ESRCH', 'ENOTSUP', 'EOPNOTSUPP'];
 /** What v1 shows for "no limit" is the largest count of whole pages, which depends on the machine. */
 const UNLIMITED = 1n << 62n;
 
-/** Does something with files of the kernel; undefined when what they are about has gone. */
-export function unlessGone<T>(read: () => T): T | undefined {
+/** Does something with files of the kernel; undefined when what they are about has gone, or for one of these errors too. */
+export function unlessGone<T>(read: () => T, ...also: readonly string[]): T | undefined {
   try {
     return read();
   } catch (error) {
-    if (isErrno(error, ...GONE)) return undefined;
+    if (isErrno(error, ...GONE, ...also)) return undefined;
     throw error;
   }
 }

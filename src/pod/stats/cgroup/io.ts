@@ -78,10 +78,10 @@ function countsV1(directory: string): Map<string, Counts> | undefined {
 }
 
 function put(devices: Map<string, Counts>, number: string, name: string, value: string | undefined): void {
-  const counts = devices.get(number) ?? new Map<string, bigint>();
   const count = toCount(value);
-  if (count !== undefined) counts.set(name, count);
-  devices.set(number, counts);
+  if (count === undefined) return;
+  const counts = devices.get(number) ?? new Map<string, bigint>();
+  devices.set(number, counts.set(name, count));
 }
 
 /** The name of the device with this `major:minor`, by its node; '' when there is none. */

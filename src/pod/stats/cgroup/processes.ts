@@ -53,11 +53,11 @@ function pidsBelow(directory: string): string[] | undefined {
   return [...own, ...subdirectories(directory).flatMap((below) => pidsBelow(below) ?? [])];
 }
 
-/** What a process's descriptors point to. */
+/** What a process's descriptors point to; '' for one that may not be looked at (as without CAP_SYS_PTRACE). */
 function openFiles(pid: string): string[] {
   const directory = `/proc/${pid}/fd`;
-  const names = unlessGone(() => readdirSync(directory)) ?? [];
-  return names.flatMap((name) => unlessGone(() => readlinkSync(join(directory, name))) ?? []);
+  const names = unlessGone(() => readdirSync(directory), 'EACCES', 'EPERM') ?? [];
+  return names.map((name) => unlessGone(() => readlinkSync(join(directory, name)), 'EACCES', 'EPERM') ?? '');
 }
 
 /** Lines of `Max open files            1024                 524288               files`. Source: proc_pid_limits(5). */

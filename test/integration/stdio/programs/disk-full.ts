@@ -34,8 +34,9 @@ await shim.run('seq', String(LINES));
 const blockedMs = Date.now() - began;
 
 mount('tmpfs', disk, 'tmpfs', MS_REMOUNT, 'size=64m');
-await eventually('the recovery', () =>
-  reports.some(({ kind }) => kind === 'log-write-recovered') ? true : undefined,
+await eventually(
+  'the recovery',
+  () => (reports.some(({ kind }) => kind === 'log-write-recovered') ? true : undefined),
   10_000,
 );
 await shim.run('seq', String(LINES + 1), String(LINES + 10));

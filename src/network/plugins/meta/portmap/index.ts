@@ -3,9 +3,10 @@ import { deleteUdpEntries } from '../../../../kernel/conntrack.ts';
 import { isIptablesUsable } from '../../../../kernel/iptables.ts';
 import { isNftUsable } from '../../../../kernel/nft.ts';
 import { messageOf } from '../../../../lib/errors.ts';
+import { isJsonObject, type JsonObject } from '../../../../lib/json.ts';
 import type { Result } from '../../../cni/types.ts';
 import { formatAddress } from '../../address.ts';
-import { failure, stringAt } from '../../config.ts';
+import { failure, key, stringAt } from '../../config.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import type { Forwarding, PortmapBackend } from './backend.ts';
 import {
@@ -23,7 +24,16 @@ import { enableLocalnetRouting } from './localnet.ts';
 import { withNamespaceLock } from './namespace-lock.ts';
 import { nftablesBackend } from './nftables-backend.ts';
 
-export const portmap: Plugin = { type: 'portmap', unknownKey, add, del, check };
+export const portmap: Plugin = { type: 'portmap', unknownKey, passesOn, add, del, check };
+
+/** Without mappings there is nothing to do: most pods have none. A configuration that ADD would refuse is not passed on. */
+function passesOn(config: JsonObject): boolean {
+  try {
+    return parseConf(config).mappings.length === 0 && isJsonObject(key(config, 'prevResult'));
+  } catch {
+    return false;
+  }
+}
 
 const backends: Readonly<Record<Backend, PortmapBackend>> = {
   iptables: iptablesBackend,
