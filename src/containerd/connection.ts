@@ -96,6 +96,7 @@ export class Connection {
   close(): void {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(new BerthError('UNAVAILABLE', `the connection to "${this.address}" is closed`));
+    this.#become(this.#state);
     this.#probeNow.abort();
     this.#client.close();
   }
@@ -235,7 +236,6 @@ export class Connection {
     while (!signal.aborted) {
       this.#probeNow = new AbortController();
       const state = await this.#probe(signal);
-      if (signal.aborted) break;
       this.#become(state);
       if (state.connected) {
         pause = FIRST_PAUSE_MS;
@@ -246,7 +246,6 @@ export class Connection {
         pause = Math.min(pause * 2, MOST_PAUSE_MS);
       }
     }
-    this.#become({ connected: false, reason: 'the connection is closed' });
   }
 
   async #probe(signal: AbortSignal): Promise<ConnectionState> {
@@ -269,13 +268,14 @@ export class Connection {
     });
   }
 
-  #become(state: ConnectionState): void {
+  #become(probed: ConnectionState): void {
+    const closed = this.#closing.signal.aborted;
+    const state: ConnectionState = closed ? { connected: false, reason: 'the connection is closed' } : probed;
     const before = this.#state;
     this.#state = state;
     if (sameState(before, state)) return;
     if (state.connected) this.#log.info('connected to containerd', { version: state.version });
-    else if (before.connected && !this.#closing.signal.aborted)
-      this.#log.warn('lost containerd', { reason: state.reason });
+    else if (before.connected && !closed) this.#log.warn('lost containerd', { reason: state.reason });
     for (const listener of this.#listeners) listener(state);
   }
 

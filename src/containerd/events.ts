@@ -74,7 +74,6 @@ export class Events {
           yield notice;
         }
       } catch (error) {
-        if (signal.aborted) return;
         this.#log.debug('subscription to events ended', { error: messageOf(error) });
       }
       await sleep(pause, signal);

@@ -27,6 +27,7 @@ export interface ImageService {
 
 /** How often a service that is starting is asked. */
 const ASK_EVERY_MS = 50;
+const ASK_MS = 1_000;
 
 /** The ImageService that containerd's CRI plugin serves on containerd's own socket. */
 export class ContainerdImageService implements ImageService {
@@ -39,16 +40,17 @@ export class ContainerdImageService implements ImageService {
 
   /** Resolves once images are served. Throws UNAVAILABLE, with why they are not, when the signal aborts before that. */
   async ready({ signal }: { signal: AbortSignal }): Promise<void> {
-    for (let problem = 'not asked yet'; ; ) {
-      if (signal.aborted) throw new BerthError('UNAVAILABLE', `no images are served: ${problem}`);
+    let problem = 'not asked yet';
+    while (!signal.aborted) {
       try {
-        await this.imageFsInfo({}, { signal });
+        await this.imageFsInfo({}, { timeoutMs: ASK_MS });
         return;
       } catch (error) {
-        if (!signal.aborted) problem = messageOf(error);
+        problem = messageOf(error);
       }
       await sleep(ASK_EVERY_MS, signal);
     }
+    throw new BerthError('UNAVAILABLE', `no images are served: ${problem}`);
   }
 
   pullImage(request: PullImageRequest, options?: CallOptions): Promise<PullImageResponse__Output> {

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { CriServer } from '../cri/server.ts';
+import { fileJobsModule, threadedWrite } from '../kernel/files.ts';
 import { namespaceJobsModule, Namespaces } from '../kernel/namespaces.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
 import { deadlineSignal, raceSignal } from '../lib/deadline.ts';
@@ -88,7 +89,7 @@ export class Daemon {
     const pods: PodDeps = {
       settings: config,
       store,
-      files: sandboxFiles(config.storage.root),
+      files: sandboxFiles(config.storage.root, threadedWrite(pool)),
       creations: new Creations<SandboxPlan>(sameSandbox),
       locks: new KeyedLock(),
       threads: pool,
@@ -151,7 +152,7 @@ export class Daemon {
     const pool = new ThreadPool({
       name: 'network',
       size: NETWORK_THREADS,
-      modules: [namespaceJobsModule, sandboxJobsModule, pluginJobsModule],
+      modules: [fileJobsModule, namespaceJobsModule, sandboxJobsModule, pluginJobsModule],
       serve: delegated.serve,
     });
     const builtins = new BuiltinInvoke(pool, delegated);
@@ -161,7 +162,14 @@ export class Daemon {
       builtins,
       executables,
     });
-    return { pool, chain: new Chain({ invoke, cache: new ResultCache(cni.cacheDir), binDirs: cni.binDirs }) };
+    return {
+      pool,
+      chain: new Chain({
+        invoke,
+        cache: new ResultCache(cni.cacheDir, threadedWrite(pool)),
+        binDirs: cni.binDirs,
+      }),
+    };
   }
 
   /** Lets creations undo themselves; what does not end in time is undone by the next start, from its record. */

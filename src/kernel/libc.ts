@@ -48,7 +48,18 @@ export const RESOLVE_NO_MAGICLINKS = 0x02;
 
 const SYS_OPENAT2 = 437;
 
-type Int = (...args: readonly (number | bigint | string | Uint8Array | null)[]) => number;
+const O_CLOEXEC = 0x8_0000;
+const WNOHANG = 1;
+const SIGPIPE = 13;
+/** spawn.h and signal.h: flags, and sizes that are not less than those of glibc and musl on any architecture. */
+const POSIX_SPAWN_SETPGROUP = 0x02;
+const POSIX_SPAWN_SETSIGDEF = 0x04;
+const SPAWN_ACTIONS_BYTES = 256;
+const SPAWN_ATTRIBUTES_BYTES = 1024;
+const SIGSET_BYTES = 128;
+
+type Value = number | bigint | string | Uint8Array | null;
+type Int = (...args: readonly (Value | readonly (string | null)[] | number[])[]) => number;
 
 interface Libc {
   readonly errno: () => number;
@@ -66,6 +77,18 @@ interface Libc {
   readonly close: Int;
   readonly openat2: Int;
   readonly mkfifo: Int;
+  readonly pipe2: Int;
+  readonly waitpid: Int;
+  readonly posixSpawn: Int;
+  readonly spawnActionsInit: Int;
+  readonly spawnActionsDup2: Int;
+  readonly spawnActionsChdir: Int;
+  readonly spawnActionsDestroy: Int;
+  readonly spawnAttributesInit: Int;
+  readonly spawnAttributesFlags: Int;
+  readonly spawnAttributesGroup: Int;
+  readonly spawnAttributesDefaults: Int;
+  readonly spawnAttributesDestroy: Int;
 }
 
 let loaded: Libc | undefined;
@@ -97,6 +120,22 @@ function load(): Libc {
     recv: bind('int64_t recv(int fd, uint8_t *buffer, size_t length, int flags)'),
     close: bind('int close(int fd)'),
     mkfifo: bind('int mkfifo(const char *path, uint32_t mode)'),
+    pipe2: bind('int pipe2(_Out_ int *fds, int flags)'),
+    waitpid: bind('int waitpid(int pid, _Out_ int *status, int options)'),
+    posixSpawn: bind(
+      'int posix_spawn(_Out_ int *pid, const char *path, const uint8_t *actions, const uint8_t *attributes, const char **argv, const char **envp)',
+    ),
+    spawnActionsInit: bind('int posix_spawn_file_actions_init(uint8_t *actions)'),
+    spawnActionsDup2: bind('int posix_spawn_file_actions_adddup2(uint8_t *actions, int fd, int newfd)'),
+    spawnActionsChdir: bind('int posix_spawn_file_actions_addchdir_np(uint8_t *actions, const char *path)'),
+    spawnActionsDestroy: bind('int posix_spawn_file_actions_destroy(uint8_t *actions)'),
+    spawnAttributesInit: bind('int posix_spawnattr_init(uint8_t *attributes)'),
+    spawnAttributesFlags: bind('int posix_spawnattr_setflags(uint8_t *attributes, short flags)'),
+    spawnAttributesGroup: bind('int posix_spawnattr_setpgroup(uint8_t *attributes, int group)'),
+    spawnAttributesDefaults: bind(
+      'int posix_spawnattr_setsigdefault(uint8_t *attributes, const uint8_t *set)',
+    ),
+    spawnAttributesDestroy: bind('int posix_spawnattr_destroy(uint8_t *attributes)'),
     openat2: library.func('syscall', 'int64_t', [
       'int64_t',
       'int',
@@ -204,4 +243,62 @@ export function openat2(
 /** Makes a FIFO; the umask is taken off the mode. */
 export function mkfifo(path: string, mode: number): void {
   check('mkfifo', JSON.stringify(path), (c) => c.mkfifo(path, mode));
+}
+
+/** Both ends of a new pipe, reading end first; neither is inherited. */
+export function pipe(): readonly [number, number] {
+  const ends = [0, 0];
+  check('pipe2', '', (c) => c.pipe2(ends, O_CLOEXEC));
+  return [ends[0] ?? 0, ends[1] ?? 0];
+}
+
+/** The wait status of a child that has ended, which is then forgotten; undefined while it runs. See waitpid(2). */
+export function waitpid(pid: number): number | undefined {
+  const status = [0];
+  const ended = check('waitpid', `${pid}`, (c) => c.waitpid(pid, status, WNOHANG));
+  return ended === pid ? (status[0] ?? 0) : undefined;
+}
+
+export interface SpawnRequest {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** `NAME=value`. */
+  readonly env: readonly string[];
+  readonly directory: string;
+  /** What becomes its descriptors 0, 1 and 2. */
+  readonly descriptors: readonly [number, number, number];
+}
+
+/**
+ * Starts a process that leads a group of its own, and returns its pid. Unlike fork(2), which copies the page tables of the
+ * whole daemon, posix_spawn(3) costs the same however large that is. All other descriptors must be close-on-exec, as Node's are.
+ */
+export function posixSpawn({ file, args, env, directory, descriptors }: SpawnRequest): number {
+  const c = libc();
+  const actions = new Uint8Array(SPAWN_ACTIONS_BYTES);
+  const attributes = new Uint8Array(SPAWN_ATTRIBUTES_BYTES);
+  c.spawnActionsInit(actions);
+  c.spawnAttributesInit(attributes);
+  try {
+    c.spawnActionsChdir(actions, directory);
+    for (const [target, fd] of descriptors.entries()) c.spawnActionsDup2(actions, fd, target);
+    c.spawnAttributesFlags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
+    c.spawnAttributesGroup(attributes, 0);
+    c.spawnAttributesDefaults(attributes, signalSet(SIGPIPE));
+    const pid = [0];
+    const errno = c.posixSpawn(pid, file, actions, attributes, [file, ...args, null], [...env, null]);
+    if (errno !== 0) throw new SyscallError('posix_spawn', errno, file);
+    return pid[0] ?? 0;
+  } finally {
+    c.spawnAttributesDestroy(attributes);
+    c.spawnActionsDestroy(actions);
+  }
+}
+
+/** Node ignores SIGPIPE, and what is ignored stays so over an exec: the child gets it back. */
+function signalSet(signal: number): Uint8Array {
+  const set = new Uint8Array(SIGSET_BYTES);
+  const bit = signal - 1;
+  set[bit >> 3] = 1 << (bit & 7);
+  return set;
 }

@@ -4,15 +4,21 @@ import { threadId } from 'node:worker_threads';
 
 let serial = 0;
 
+export interface WriteOptions {
+  /** 0600 when absent. */
+  readonly mode?: number;
+  /** The content is on disk before the name points to it. */
+  readonly sync?: boolean;
+}
+
+/** How a file is replaced as a whole: writeFileAtomic, or the same on another thread. */
+export type WriteFile = (path: string, data: string, options?: WriteOptions) => Promise<void>;
+
 /**
  * Writes a file so that a reader, or a crash, sees the old content or the new one and never a part. With `sync` the
  * content is on disk before the name points to it; the journal keeps the order of names, so the directory is not synced.
  */
-export async function writeFileAtomic(
-  path: string,
-  data: string,
-  options: { mode?: number; sync?: boolean } = {},
-): Promise<void> {
+export async function writeFileAtomic(path: string, data: string, options: WriteOptions = {}): Promise<void> {
   const temporary = temporaryName(path);
   try {
     const file = await open(temporary, 'wx', options.mode ?? 0o600);
@@ -30,11 +36,7 @@ export async function writeFileAtomic(
 }
 
 /** As writeFileAtomic, for worker threads. */
-export function writeFileAtomicSync(
-  path: string,
-  data: string,
-  options: { mode?: number; sync?: boolean } = {},
-): void {
+export function writeFileAtomicSync(path: string, data: string, options: WriteOptions = {}): void {
   const temporary = temporaryName(path);
   const fd = openSync(temporary, 'wx', options.mode ?? 0o600);
   try {

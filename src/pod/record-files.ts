@@ -10,7 +10,7 @@
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../lib/errors.ts';
-import { writeFileAtomic } from '../lib/atomic-file.ts';
+import { type WriteFile, writeFileAtomic } from '../lib/atomic-file.ts';
 
 /** What is read back: a state of undefined means half-made. */
 export interface Stored<Record, State> {
@@ -24,9 +24,11 @@ const STATE = 'state.json';
 export class RecordFiles<Record extends { readonly id: string }, State> {
   readonly #root: string;
   readonly #intent: string;
+  readonly #write: WriteFile;
 
   /** @param kind directory below root; @param intent name of the intent's file without `.json`. */
-  constructor(root: string, kind: string, intent: string) {
+  constructor(root: string, kind: string, intent: string, write: WriteFile = writeFileAtomic) {
+    this.#write = write;
     this.#root = join(root, kind);
     this.#intent = `${intent}.json`;
   }
@@ -37,7 +39,7 @@ export class RecordFiles<Record extends { readonly id: string }, State> {
 
   async writeIntent(record: Record): Promise<void> {
     await mkdir(this.directory(record.id), { recursive: true, mode: 0o700 });
-    await writeFileAtomic(this.intentPath(record.id), JSON.stringify(record), { sync: true });
+    await this.#write(this.intentPath(record.id), JSON.stringify(record), { sync: true });
   }
 
   intentPath(id: string): string {
@@ -45,7 +47,7 @@ export class RecordFiles<Record extends { readonly id: string }, State> {
   }
 
   async writeState(id: string, state: State): Promise<void> {
-    await writeFileAtomic(join(this.directory(id), STATE), JSON.stringify(state));
+    await this.#write(join(this.directory(id), STATE), JSON.stringify(state));
   }
 
   /** Forgets an object. The directory is renamed first, so that a crash in the middle leaves no half of a record. */

@@ -18,6 +18,11 @@ export interface AttachOptions {
   readonly signal: AbortSignal;
   /** `drop` when absent: a client that is 16 MiB behind is dropped. `wait` for a streaming exec, which nobody else reads. */
   readonly slow?: SlowClient;
+  /**
+   * Has the engine close its own write end of the stdin FIFO (containerd: CloseIO). A shim holds one, so that a container does not
+   * lose its stdin with us; without this its stdin would have no end.
+   */
+  readonly closeStdin?: () => Promise<void>;
 }
 
 /** One client of a container's streams. */
@@ -29,11 +34,17 @@ export interface Attachment {
   readonly ended: Promise<void>;
 }
 
+export interface SessionOptions extends AttachOptions {
+  /** The end of the client's stdin, or its going, is the end of the container's; else it is the end of the session. */
+  readonly endsContainerStdin: boolean;
+}
+
 /** The main thread's side of an attached client. */
 export class AttachSession implements Attachment {
   readonly ended: Promise<void>;
   readonly #port: MessagePort;
   readonly #streams: AttachStreams;
+  readonly #options: SessionOptions;
   /** One chunk after the other, in the order of their arrival. */
   #taking: Promise<void> = Promise.resolve();
   #stdinTaken: ((error?: Error) => void) | undefined;
@@ -41,14 +52,10 @@ export class AttachSession implements Attachment {
   #isOver = false;
   #settle: (error?: Error) => void = () => undefined;
 
-  /** endsWithStdin: the client's last byte of stdin is the end of the session, not of the container's stdin. */
-  constructor(
-    port: MessagePort,
-    streams: AttachStreams,
-    options: { signal: AbortSignal; endsWithStdin: boolean },
-  ) {
+  constructor(port: MessagePort, streams: AttachStreams, options: SessionOptions) {
     this.#port = port;
     this.#streams = streams;
+    this.#options = options;
     const over = new Promise<void>((resolve, reject) => {
       this.#settle = (error) => {
         this.#isOver = true;
@@ -72,7 +79,7 @@ export class AttachSession implements Attachment {
       if (this.#hadLast) return;
       this.#settle(new BerthError('UNAVAILABLE', 'failed to attach: the pump thread ended'));
     });
-    if (streams.stdin !== undefined) void this.#sendStdin(streams.stdin, over, options.endsWithStdin);
+    if (streams.stdin !== undefined) void this.#sendStdin(streams.stdin, over);
   }
 
   #receive(message: ToClient): void {
@@ -106,11 +113,8 @@ export class AttachSession implements Attachment {
   }
 
   /** Sends chunk after chunk, each when the container's FIFO has taken the one before. */
-  async #sendStdin(
-    stdin: AsyncIterable<Uint8Array>,
-    over: Promise<void>,
-    endsSession: boolean,
-  ): Promise<void> {
+  async #sendStdin(stdin: AsyncIterable<Uint8Array>, over: Promise<void>): Promise<void> {
+    const { endsContainerStdin, closeStdin } = this.#options;
     const chunks = stdin[Symbol.asyncIterator]();
     const stopped = over.then(
       () => undefined,
@@ -123,7 +127,8 @@ export class AttachSession implements Attachment {
         await Promise.race([this.#sendChunk(next.value), stopped]);
       }
       this.#post({ kind: 'stdin-end' });
-      if (endsSession) this.#enqueue(() => this.#settle());
+      if (endsContainerStdin) await closeStdin?.();
+      else this.#enqueue(() => this.#settle());
     } catch (error) {
       this.#settle(error as Error);
     } finally {

@@ -94,6 +94,7 @@ export class Client {
     if (this.#closed) return;
     this.#closed = true;
     this.#port.close();
+    if (this.#wishes.stdin) this.#events.stdinEnd();
     this.#events.closed();
     this.#setBlocking(false);
   }

@@ -14,7 +14,7 @@ export interface PumpSpec {
   readonly stdout?: string;
   readonly stderr?: string;
   readonly terminal: boolean;
-  /** The end of the first attached client's stdin is the end of the container's; not in terminal mode. */
+  /** When the first client that brings stdin has ended it, or is gone, the container's ends; not in terminal mode. */
   readonly stdinOnce?: boolean;
   /** Where the CRI log goes; without it output is only for attached clients and collectBytes. */
   readonly logPath?: string;
@@ -44,6 +44,7 @@ export interface Drained {
 export interface ClientWishes {
   readonly stdout: boolean;
   readonly stderr: boolean;
+  readonly stdin: boolean;
   readonly slow: SlowClient;
 }
 

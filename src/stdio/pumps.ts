@@ -1,6 +1,6 @@
 import { MessageChannel, type Transferable, Worker } from 'node:worker_threads';
 import { factsToError } from '../kernel/threads/errors.ts';
-import { BerthError, messageOf } from '../lib/errors.ts';
+import { BerthError, codeOf, messageOf } from '../lib/errors.ts';
 import { type Attachment, type AttachOptions, AttachSession, type AttachStreams } from './attach.ts';
 import type {
   DrainLimits,
@@ -58,12 +58,21 @@ export class Pumps {
 
   /**
    * After the task's exit: reads until nobody has the FIFOs open for writing, or a limit is reached; then writes the last
-   * records and closes everything. NOT_FOUND for an id that is not pumped.
+   * records and closes everything. Of an id that is not pumped nothing is left to read: incomplete, but no error. What was
+   * collected is lost with its thread: UNAVAILABLE, or NOT_FOUND.
    */
   async drain(id: string, limits: DrainLimits): Promise<Drained> {
-    const drained = (await this.#call({ kind: 'drain', id, limits })) as Drained;
-    this.#specs.delete(id);
-    return drained;
+    const collects = this.#specs.get(id)?.collectBytes !== undefined;
+    try {
+      return await this.#drainOnce(id, limits);
+    } catch (error) {
+      if (collects || this.#stopped) throw error;
+      if (codeOf(error) === 'NOT_FOUND') return { complete: false };
+      // The thread died; the next one has taken the pump up.
+      return await this.#drainOnce(id, limits);
+    } finally {
+      this.#specs.delete(id);
+    }
   }
 
   /** Ends a pump at once; what was read is written, what is in the FIFOs is left there. No error for an unknown id. */
@@ -82,6 +91,7 @@ export class Pumps {
     const wishes = {
       stdout: outputs.stdout !== undefined,
       stderr: outputs.stderr !== undefined,
+      stdin: stdin !== undefined,
       slow: options.slow ?? 'drop',
     };
     try {
@@ -93,8 +103,8 @@ export class Pumps {
     const spec = this.#specs.get(id);
     const hasStdin = stdin !== undefined && spec?.stdin !== undefined;
     return new AttachSession(port1, hasStdin ? streams : outputs, {
-      signal: options.signal,
-      endsWithStdin: spec?.stdinOnce !== true || spec.terminal,
+      ...options,
+      endsContainerStdin: spec?.stdinOnce === true && !spec.terminal,
     });
   }
 
@@ -111,6 +121,10 @@ export class Pumps {
       this.#worker = undefined;
       await worker.terminate();
     }
+  }
+
+  async #drainOnce(id: string, limits: DrainLimits): Promise<Drained> {
+    return (await this.#call({ kind: 'drain', id, limits })) as Drained;
   }
 
   #call(request: PumpRequest, transfer: Transferable[] = []): Promise<unknown> {
@@ -145,6 +159,7 @@ export class Pumps {
       if (this.#worker === worker) this.#died(failure);
     });
     for (const spec of this.#specs.values()) {
+      if (spec.collectBytes !== undefined) continue;
       const reject = (error: Error): void => {
         this.#options.onReport({ id: spec.id, kind: 'restart-failed', error: messageOf(error) });
       };

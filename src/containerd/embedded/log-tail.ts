@@ -81,7 +81,8 @@ const EXPECTED = /^failed to load cni during init/;
 
 /** One line of containerd at our level for it: what it says of each plugin and call is for debugging. */
 export function writeLine(log: Logger, line: string): void {
-  const { level, msg, time: _, ...fields } = parseLine(line);
+  const { level, msg, ...rest } = parseLine(line);
+  const fields = Object.fromEntries(Object.entries(rest).filter(([name]) => name !== 'time'));
   const message = typeof msg === 'string' && msg !== '' ? msg : line;
   if (level === 'debug' || level === 'trace' || level === 'info' || EXPECTED.test(message))
     log.debug(message, fields);

@@ -1,12 +1,8 @@
-import type { ListMetricDescriptorsRequest__Output } from '../../gen/runtime/v1/ListMetricDescriptorsRequest.ts';
 import type { ListMetricDescriptorsResponse } from '../../gen/runtime/v1/ListMetricDescriptorsResponse.ts';
 import { baseLabels, descriptors } from '../../pod/stats/metrics/descriptors.ts';
 
 /** CRI ListMetricDescriptors: always the same, as kubelet asks once when it starts. */
-export function listMetricDescriptors(
-  _deps: unknown,
-  _request: ListMetricDescriptorsRequest__Output,
-): ListMetricDescriptorsResponse {
+export function listMetricDescriptors(): ListMetricDescriptorsResponse {
   return {
     descriptors: Object.entries(descriptors).map(([name, { help, labels }]) => ({
       name,

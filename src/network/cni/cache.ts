@@ -4,7 +4,7 @@
  */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../../lib/atomic-file.ts';
+import { type WriteFile, writeFileAtomic } from '../../lib/atomic-file.ts';
 import { BerthError, isErrno, messageOf, wrap } from '../../lib/errors.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json.ts';
 import { field } from './fields.ts';
@@ -37,9 +37,11 @@ export interface CacheListing {
 
 export class ResultCache {
   readonly #dir: string;
+  readonly #write: WriteFile;
 
   /** @param cacheDir the directory above `results`, `/var/lib/cni` by default. */
-  constructor(cacheDir: string) {
+  constructor(cacheDir: string, write: WriteFile = writeFileAtomic) {
+    this.#write = write;
     this.#dir = join(cacheDir, 'results');
   }
 
@@ -72,11 +74,11 @@ export class ResultCache {
   /** The directory is there but for the first time. */
   async #put(path: string, text: string): Promise<void> {
     try {
-      await writeFileAtomic(path, text, { mode: 0o600 });
+      await this.#write(path, text, { mode: 0o600 });
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw error;
       await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-      await writeFileAtomic(path, text, { mode: 0o600 });
+      await this.#write(path, text, { mode: 0o600 });
     }
   }
 

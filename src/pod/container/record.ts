@@ -1,6 +1,7 @@
 import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.ts';
 import type { ContainerUser } from '../../gen/runtime/v1/ContainerUser.ts';
 import type { LinuxContainerResources__Output } from '../../gen/runtime/v1/LinuxContainerResources.ts';
+import type { WriteFile } from '../../lib/atomic-file.ts';
 import { RecordFiles, type Stored } from '../record-files.ts';
 
 /** The intent. Times are nanoseconds since the epoch in decimal. */
@@ -66,6 +67,6 @@ export const newContainerState: ContainerState = {
 export type StoredContainer = Stored<ContainerRecord, ContainerState>;
 export type ContainerFiles = RecordFiles<ContainerRecord, ContainerState>;
 
-export function containerFiles(root: string): ContainerFiles {
-  return new RecordFiles(root, 'containers', 'container');
+export function containerFiles(root: string, write?: WriteFile): ContainerFiles {
+  return new RecordFiles(root, 'containers', 'container', write);
 }

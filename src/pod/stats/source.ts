@@ -13,7 +13,7 @@ export interface MeasuredContainer {
   /** The image's name, for metrics. */
   readonly image: string;
   readonly running: boolean;
-  /** `linux.cgroupsPath` of its runtime spec. */
+  /** `linux.cgroupsPath` of its runtime spec; '' when it is not known. */
   readonly cgroupsPath: string;
   /** Nanoseconds since the epoch; 0 before it starts. */
   readonly startedAt: bigint;

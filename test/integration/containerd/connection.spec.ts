@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Connection, type ConnectionState } from '../../../src/containerd/connection.ts';
 import { Containerd } from '../../../src/containerd/containerd.ts';
 import { EmbeddedContainerd } from '../../../src/containerd/embedded/embedded.ts';
@@ -71,14 +71,31 @@ describe('the connection to containerd', () => {
 });
 
 describe('the embedded containerd', () => {
-  it('is private: its socket and directories are ours, and it makes none elsewhere', async () => {
+  it('has a session, a socket and directories of its own, and makes none elsewhere', async () => {
+    const elsewhere = ['/opt/containerd', '/var/lib/containerd', '/etc/containerd', '/var/run/nri'];
+    const before = elsewhere.map((path) => existsSync(path));
     await using engine = await TestEngine.start();
-    const log = engine.log.lines.filter(({ level }) => level === 'error' || level === 'warn');
+    const { socket, cniConfDir } = engine.paths;
+    assert.equal(statSync(dirname(socket)).mode & 0o777, 0o700);
+    assert.deepEqual(readdirSync(cniConfDir), []);
     assert.deepEqual(
-      log.map(({ message }) => message),
+      elsewhere.map((path) => existsSync(path)),
+      before,
+    );
+    const stat = readFileSync(`/proc/${engine.pid}/stat`, 'utf8');
+    const [, , , session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    assert.equal(Number(session), engine.pid);
+  });
+
+  it('has its log in ours, where a start is nothing to worry about', async () => {
+    await using engine = await TestEngine.start();
+    const serving = () => engine.log.lines.find(({ message }) => message.startsWith('serving...'));
+    assert.equal((await eventually('serving', serving)).level, 'debug');
+    const worries = engine.log.lines.filter(({ level }) => level === 'error' || level === 'warn');
+    assert.deepEqual(
+      worries.map(({ message }) => message),
       [],
     );
-    assert.ok(engine.log.lines.some(({ level, message }) => level === 'debug' && /serving/.test(message)));
   });
 
   it('is started again, with back-off, each time it dies', async () => {
@@ -86,7 +103,8 @@ describe('the embedded containerd', () => {
     for (const nth of [1, 2]) {
       const { pid } = engine;
       process.kill(pid, 'SIGKILL');
-      const restarted = () => (engine.embedded.status.restarts === nth && engine.pid !== 0 ? true : undefined);
+      const restarted = () =>
+        engine.embedded.status.restarts === nth && engine.pid !== 0 ? true : undefined;
       await eventually('started again', restarted);
       assert.notEqual(engine.pid, pid);
       await engine.ready();

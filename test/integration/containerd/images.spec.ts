@@ -63,7 +63,8 @@ describe('the images of the CRI', () => {
       assert.equal(info.imageSpec?.os, 'linux');
     }
     const streamed = [];
-    for await (const batch of streamImages(engine, { filter: { image: spec(tag) } }, call)) streamed.push(batch);
+    for await (const batch of streamImages(engine, { filter: { image: spec(tag) } }, call))
+      streamed.push(batch);
     assert.deepEqual(
       streamed.map((batch) => batch.images?.map(({ id }) => id)),
       [[tiny.id]],
@@ -72,7 +73,8 @@ describe('the images of the CRI', () => {
     await removeImage(engine, { image: spec(tag) }, call);
     assert.deepEqual((await listImages(engine, { filter: null }, call)).images, []);
     assert.equal((await imageStatus(engine, { image: spec(tag), verbose: false }, call)).image, null);
-    for await (const batch of streamImages(engine, { filter: null }, call)) assert.fail(JSON.stringify(batch));
+    for await (const batch of streamImages(engine, { filter: null }, call))
+      assert.fail(JSON.stringify(batch));
   });
 
   it('of ctr are those of the CRI, under the name that ctr gave', async () => {
@@ -125,7 +127,10 @@ describe('the images of the CRI', () => {
   });
 
   it('are refused by name when there are none of that name, or no name', async () => {
-    await assert.rejects(pullImage(engine, pullRequest('127.0.0.1:1/none:1'), call), /127\.0\.0\.1:1.*refused/);
+    await assert.rejects(
+      pullImage(engine, pullRequest('127.0.0.1:1/none:1'), call),
+      /127\.0\.0\.1:1.*refused/,
+    );
     await assert.rejects(pullImage(engine, pullRequest('No Name'), call), /invalid reference format/);
     for (const image of [null, spec('')]) {
       const refused = { code: 'INVALID_ARGUMENT', message: 'invalid image.image: must not be empty' };

@@ -57,7 +57,8 @@ export class TestRegistry implements AsyncDisposable {
     else if (path.includes('/manifests/')) {
       send(response, head, manifest.content, manifest.mediaType, manifest.digest);
     } else if (blob === undefined) response.writeHead(404).end();
-    else if (!this.stalled) send(response, head, blob, 'application/octet-stream', path.split('/').at(-1) ?? '');
+    else if (!this.stalled)
+      send(response, head, blob, 'application/octet-stream', path.split('/').at(-1) ?? '');
   }
 }
 

@@ -172,7 +172,10 @@ describe('containerd: images, content, snapshots, leases', () => {
     const view = await snapshots.view({ key: 'look', parent: 'base' }, call);
     assert.ok(view[0]?.options.includes('ro'));
     await snapshots.label('look', { e: 'f' });
-    assert.deepEqual((await snapshots.list([hasLabel('e', 'f')])).map(({ name }) => name), ['look']);
+    assert.deepEqual(
+      (await snapshots.list([hasLabel('e', 'f')])).map(({ name }) => name),
+      ['look'],
+    );
     await assert.rejects(snapshots.remove('base'), { code: 'FAILED_PRECONDITION' });
     await snapshots.remove('look');
     await snapshots.remove('base');

@@ -112,14 +112,28 @@ describe('Pumps over the end of a daemon', () => {
     );
   });
 
-  it('tell who waits when the thread dies', async () => {
+  it('drain on, on the next thread, when the thread dies meanwhile', async () => {
     const { stdout } = await rig.start('c1');
-    rig.shim(stdout);
+    const shim = rig.shim(stdout);
     const drained = rig.pumps.drain('c1', {});
     await killThread();
+    // Answered by the next thread once it has the FIFO open.
+    await rig.pumps.reopen('c1');
+    await shim.run('seq', '3');
+    shim.close();
+    assert.deepEqual(await drained, { complete: true });
+    assert.deepEqual(wholeLines(rig.log('c1')), numbers(3));
+  });
+
+  it('do not pass off as empty what was collected on a thread that died', async () => {
+    const { stdout } = rig.fifos('e1');
+    await rig.pumps.start({ id: 'e1', stdout, terminal: true, collectBytes: 100 });
+    await rig.pumps.start({ id: 'e2', stdout, terminal: true, collectBytes: 100 });
+    rig.shim(stdout);
+    const drained = rig.pumps.drain('e1', {});
+    await killThread();
     await assert.rejects(drained, { code: 'UNAVAILABLE' });
-    const again = rig.pumps.drain('c1', { quietMs: 10 });
-    assert.deepEqual(await again, { complete: false });
+    await assert.rejects(rig.pumps.drain('e2', {}), { code: 'NOT_FOUND' });
   });
 });
 

@@ -12,14 +12,23 @@ describe('the configuration of the embedded containerd', () => {
   const paths = embeddedPaths({ root: '/var/lib/berth', state: '/run/berth' });
   const make = (major: number, minor: number, more = {}) =>
     parse(
-      embeddedConfig({ paths, version: { major, minor }, registryConfigPath: '/certs', snapshotter: '', ...more }),
+      embeddedConfig({
+        paths,
+        version: { major, minor },
+        registryConfigPath: '/certs',
+        snapshotter: '',
+        ...more,
+      }),
     );
 
   it('knows the versions that distributions print', () => {
     const line = (version: string): string => `containerd github.com/containerd/containerd${version}`;
     assert.deepEqual(parseVersion(line(' 1.6.20~ds1 1.6.20~ds1-1+deb12u1')), { major: 1, minor: 6 });
     assert.deepEqual(parseVersion(line(' v1.7.24 abc')), { major: 1, minor: 7 });
-    assert.deepEqual(parseVersion(line('/v2 v2.1.4 75cb2b7193e4e490e9fbdc236c0e811ccaba3376')), { major: 2, minor: 1 });
+    assert.deepEqual(parseVersion(line('/v2 v2.1.4 75cb2b7193e4e490e9fbdc236c0e811ccaba3376')), {
+      major: 2,
+      minor: 1,
+    });
     assert.deepEqual(parseVersion(line('/v2 2.1.9~ds1 2.1.9~ds1-1')), { major: 2, minor: 1 });
     assert.throws(() => parseVersion(line(' 1.5.9 x')), { code: 'FAILED_PRECONDITION', message: /too old/ });
     assert.throws(() => parseVersion('runc version 1.1.5'), { code: 'FAILED_PRECONDITION' });
@@ -64,7 +73,10 @@ describe('the configuration of the embedded containerd', () => {
 describe("containerd's log in ours", () => {
   function written(line: string): [string, string, Fields] {
     const lines: [string, string, Fields][] = [];
-    const at = (level: string) => (message: string, fields: Fields = {}) => void lines.push([level, message, fields]);
+    const at =
+      (level: string) =>
+      (message: string, fields: Fields = {}) =>
+        void lines.push([level, message, fields]);
     const log: Logger = {
       debug: at('debug'),
       info: at('info'),
@@ -109,7 +121,15 @@ describe('a process by pid and start time', () => {
     assert.equal(isContainerd(['containerd', '--config', '/etc/containerd/config.toml'], config), false);
     assert.equal(isContainerd(['vi', '--config', config], config), false);
     assert.equal(isContainerd([], config), false);
-    const shim = ['/usr/bin/containerd-shim-runc-v2', '-namespace', 'k8s.io', '-id', 'x', '-address', '/a.sock'];
+    const shim = [
+      '/usr/bin/containerd-shim-runc-v2',
+      '-namespace',
+      'k8s.io',
+      '-id',
+      'x',
+      '-address',
+      '/a.sock',
+    ];
     assert.equal(isShimOf(shim, '/a.sock'), true);
     assert.equal(isShimOf(shim, '/b.sock'), false);
     assert.equal(isShimOf(['containerd-shim-runc-v2'], ''), false);

@@ -68,13 +68,18 @@ describe('the choice of the engine', () => {
     assert.deepEqual(await choose('/run/other.sock'), external('/run/other.sock'));
     assert.equal(warnings.length, 1);
     assert.deepEqual(await choose(''), external('/run/other.sock'));
-    assert.deepEqual(JSON.parse(readFileSync(join(root, 'engine.json'), 'utf8')), { engine: '/run/other.sock' });
+    assert.deepEqual(JSON.parse(readFileSync(join(root, 'engine.json'), 'utf8')), {
+      engine: '/run/other.sock',
+    });
   });
 
   it('is not guessed when its record is damaged', async () => {
     for (const text of ['', '{', '{}', '[]', '{"engine": 3}', '{"engine": "relative"}']) {
       writeFileSync(join(root, 'engine.json'), text);
-      await assert.rejects(choose(''), { code: 'FAILED_PRECONDITION', message: /failed to read the chosen engine/ });
+      await assert.rejects(choose(''), {
+        code: 'FAILED_PRECONDITION',
+        message: /failed to read the chosen engine/,
+      });
     }
   });
 });

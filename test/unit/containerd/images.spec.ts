@@ -21,9 +21,16 @@ class Blobs {
     return { mediaType, digest, size: blob.length, annotations: {} };
   }
 
-  addImage(platform: Partial<Platform>, more: { config?: unknown; diffIds?: string[] | null } = {}): Descriptor {
+  addImage(
+    platform: Partial<Platform>,
+    more: { config?: unknown; diffIds?: string[] | null } = {},
+  ): Descriptor {
     const { config, diffIds = ['sha256:11'] } = more;
-    const configuration = this.add(`${OCI}.config.v1+json`, { ...platform, config, rootfs: { diff_ids: diffIds } });
+    const configuration = this.add(`${OCI}.config.v1+json`, {
+      ...platform,
+      config,
+      rootfs: { diff_ids: diffIds },
+    });
     const layers = (diffIds ?? []).map((id) => this.add(`${OCI}.layer.v1.tar`, id));
     return this.add(`${OCI}.manifest.v1+json`, { schemaVersion: 2, config: configuration, layers });
   }
@@ -80,12 +87,17 @@ describe("an image's documents", () => {
       read.layers.map(({ diffId }) => diffId),
       ['sha256:11'],
     );
-    assert.equal((await readImage(blobs.content, index, { platform: amd64 })).manifest.digest, images.amd64.digest);
+    assert.equal(
+      (await readImage(blobs.content, index, { platform: amd64 })).manifest.digest,
+      images.amd64.digest,
+    );
   });
 
   it('are not found for another platform, with what there is', async () => {
     const blobs = new Blobs();
-    const index = blobs.add(`${OCI}.index.v1+json`, { manifests: [{ ...blobs.addImage(amd64), platform: amd64 }] });
+    const index = blobs.add(`${OCI}.index.v1+json`, {
+      manifests: [{ ...blobs.addImage(amd64), platform: amd64 }],
+    });
     await assert.rejects(readImage(blobs.content, index, { platform: arm64 }), {
       code: 'NOT_FOUND',
       message: `no image for platform linux/arm64/v8 in "${index.digest}", which has: linux/amd64`,
@@ -96,7 +108,9 @@ describe("an image's documents", () => {
 
   it('may leave everything out that Go leaves out, or writes as null', async () => {
     const blobs = new Blobs();
-    const bare = await readImage(blobs.content, blobs.addImage(amd64, { diffIds: null }), { platform: amd64 });
+    const bare = await readImage(blobs.content, blobs.addImage(amd64, { diffIds: null }), {
+      platform: amd64,
+    });
     assert.deepEqual(bare.layers, []);
     assert.deepEqual([bare.config.user, bare.config.env, bare.config.volumes], ['', [], []]);
     const config = { Env: null, Volumes: { '/data': {} }, Labels: null, User: 'me', StopSignal: 'SIGUSR1' };
@@ -112,8 +126,14 @@ describe("an image's documents", () => {
       readImage(blobs.content, blobs.add(type, document), { platform: amd64 });
     await assert.rejects(bad('{'), { code: 'INVALID_ARGUMENT', message: /is no JSON/ });
     await assert.rejects(bad({}), { code: 'INVALID_ARGUMENT', message: /: config: / });
-    await assert.rejects(bad({}, 'text/plain'), { code: 'INVALID_ARGUMENT', message: /neither manifest nor index/ });
-    await assert.rejects(bad({ config: { digest: '../x', size: 1 } }), { code: 'INVALID_ARGUMENT', message: /digest/ });
+    await assert.rejects(bad({}, 'text/plain'), {
+      code: 'INVALID_ARGUMENT',
+      message: /neither manifest nor index/,
+    });
+    await assert.rejects(bad({ config: { digest: '../x', size: 1 } }), {
+      code: 'INVALID_ARGUMENT',
+      message: /digest/,
+    });
     const config = blobs.add('c', { rootfs: { diff_ids: ['sha256:1', 'sha256:2'] } });
     await assert.rejects(bad({ config, layers: [] }), /has 0 layers, but its configuration names 2/);
     const missing = { config: { mediaType: '', digest: `sha256:${'0'.repeat(64)}`, size: 1 }, layers: [] };
@@ -123,7 +143,8 @@ describe("an image's documents", () => {
   it('are not followed in circles or without end', async () => {
     const blobs = new Blobs();
     let target = blobs.addImage(amd64);
-    for (let depth = 0; depth < 6; depth += 1) target = blobs.add(`${OCI}.index.v1+json`, { depth, manifests: [target] });
+    for (let depth = 0; depth < 6; depth += 1)
+      target = blobs.add(`${OCI}.index.v1+json`, { depth, manifests: [target] });
     await assert.rejects(readImage(blobs.content, target, { platform: amd64 }), { code: 'INVALID_ARGUMENT' });
   });
 });

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { sleep } from '../../../lib/deadline.ts';
-import { isErrno, messageOf } from '../../../lib/errors.ts';
+import { SyscallError } from '../../../kernel/errno.ts';
+import { messageOf } from '../../../lib/errors.ts';
 import { isJsonObject } from '../../../lib/json.ts';
 import { field } from '../fields.ts';
 import { findExecutable } from './find.ts';
@@ -69,7 +70,8 @@ export class ExecInvoke implements Invoke {
         return await runProcess(run, options.signal);
       } catch (error) {
         if (options.signal.aborted) throw options.signal.reason;
-        if (!isErrno(error, 'ETXTBSY') || wait === undefined) {
+        const isBusy = error instanceof SyscallError && error.code === 'ETXTBSY';
+        if (!isBusy || wait === undefined) {
           throw new PluginError(`failed to start ${file}: ${messageOf(error)}`, {
             provider: file,
             cause: error,

@@ -2,10 +2,9 @@
  * One run of one executable: input on stdin, bounded output, and an end that always comes. The process leads a
  * group of its own, so that at the deadline its children die with it.
  */
-import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { execa } from 'execa';
+import { Child } from '../../../kernel/child.ts';
 import { sleep } from '../../../lib/deadline.ts';
 import { isErrno } from '../../../lib/errors.ts';
 
@@ -37,26 +36,14 @@ const DRAIN_MS = 100;
 
 /**
  * Runs the executable to its end. After an abort the outcome is that of the killed process: the caller looks at
- * the signal. Throws the errno exception of a process that could not be started.
+ * the signal. Throws the SyscallError of a process that could not be started.
  */
 export async function runProcess(request: ProcessRequest, signal: AbortSignal): Promise<ProcessOutcome> {
   signal.throwIfAborted();
-  const child = execa(request.file, [], {
-    cwd: '/',
-    env: request.env,
-    extendEnv: false,
-    stdin: 'pipe',
-    buffer: false,
-    detached: true,
-    cleanup: false,
-    reject: false,
-  });
-  const { pid } = child;
-  if (pid === undefined) throw startFailure(await child);
-  child.catch(() => undefined);
+  const child = Child.start({ file: request.file, env: request.env, directory: '/' });
+  const { pid, ended } = child;
   request.onProcess?.({ pid, startTime: startTimeOf(pid) });
   const onAbort = (): void => void terminate(pid, ended);
-  const ended = exitOf(child);
   try {
     const stderr = new Tail(child.stderr);
     const stdout = new Bounded(child.stdout, request.maxOutput, () => killGroup(pid, 'SIGKILL'));
@@ -81,23 +68,6 @@ export async function runProcess(request: ProcessRequest, signal: AbortSignal): 
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
     request.onProcess?.(undefined);
   }
-}
-
-interface Exit {
-  readonly exitCode: number | null;
-  readonly exitSignal: NodeJS.Signals | null;
-}
-
-function exitOf(child: Pick<ChildProcess, 'once'>): Promise<Exit> {
-  return new Promise((resolve) => {
-    child.once('exit', (exitCode, exitSignal) => resolve({ exitCode, exitSignal }));
-  });
-}
-
-function startFailure(result: { readonly cause?: unknown }): Error {
-  return result.cause instanceof Error
-    ? result.cause
-    : new Error(`failed to start process: ${String(result.cause)}`);
 }
 
 async function terminate(pid: number, ended: Promise<unknown>): Promise<void> {

@@ -37,17 +37,24 @@ export function readLimit(path: string): bigint | undefined {
   return limit === undefined || limit > UNLIMITED ? undefined : limit;
 }
 
-/** A file with lines of `<name> <number>`; undefined when it is absent. */
-export function readPairs(path: string): ReadonlyMap<string, bigint> | undefined {
+/** Numbers by name. */
+export interface Pairs {
+  get(name: string): bigint | undefined;
+}
+
+/** A file with lines of `<name> <number>`; undefined when it is absent. Of the many there are few are asked for. */
+export function readPairs(path: string): Pairs | undefined {
   const text = readText(path);
   if (text === undefined) return undefined;
-  const pairs = new Map<string, bigint>();
-  for (const line of text.split('\n')) {
-    const space = line.indexOf(' ');
-    const value = space < 0 ? undefined : toCount(line.slice(space + 1));
-    if (value !== undefined) pairs.set(line.slice(0, space), value);
-  }
-  return pairs;
+  const lines = `\n${text}`;
+  return {
+    get(name) {
+      const at = lines.indexOf(`\n${name} `);
+      if (at < 0) return undefined;
+      const end = lines.indexOf('\n', at + 1);
+      return toCount(lines.slice(at + name.length + 2, end < 0 ? undefined : end));
+    },
+  };
 }
 
 /** The directories in a directory, as paths; none when it is absent. */

@@ -16,9 +16,10 @@ export interface CgroupTree {
 export type CgroupTrees = Readonly<Partial<Record<Controller, CgroupTree>>>;
 
 const ROOT = '/sys/fs/cgroup';
-/** What v2 calls what has another name in v1. It counts CPU time and pressure in every cgroup, without a controller. */
+/** What v2 calls what has another name in v1. */
 const V2_NAMES: Readonly<Partial<Record<Controller, string>>> = { blkio: 'io' };
-const V2_ALWAYS: readonly Controller[] = ['pressure'];
+/** What v2 counts in every cgroup, without a controller. */
+const V2_ALWAYS: readonly Controller[] = ['cpuacct', 'pressure'];
 
 /** Finds the hierarchies by what is mounted below a directory. They do not change while a machine runs. */
 export function findCgroupTrees(root = ROOT, mounts: readonly Mount[] = listMounts(root)): CgroupTrees {
@@ -44,17 +45,18 @@ function v2Controllers(unified: Mount, root: string): readonly Controller[] {
   return controllers.filter((name) => V2_ALWAYS.includes(name) || on.includes(V2_NAMES[name] ?? name));
 }
 
-/** One cgroup, by its path from the root of every hierarchy. */
+/** One cgroup, by its path from the root of every hierarchy; '' for none. */
 export interface Cgroup {
   readonly trees: CgroupTrees;
   readonly path: string;
 }
 
-/** Where a cgroup's files of a controller are; undefined when no hierarchy has it. */
+/** Where a cgroup's files of a controller are; undefined when no hierarchy has it, or there is no cgroup. */
 export function directoryOf(
   { trees, path }: Cgroup,
   controller: Controller,
 ): { readonly version: 1 | 2; readonly directory: string } | undefined {
   const tree = trees[controller];
-  return tree === undefined ? undefined : { version: tree.version, directory: join(tree.root, path) };
+  if (tree === undefined || path === '') return undefined;
+  return { version: tree.version, directory: join(tree.root, path) };
 }

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ThreadPool } from '../../../../src/kernel/threads/pool.ts';
 import { createLogger } from '../../../../src/lib/log.ts';
+import { containerCgroupPath } from '../../../../src/pod/stats/cgroup/paths.ts';
 import { type CgroupTrees, controllers, findCgroupTrees } from '../../../../src/pod/stats/cgroup/trees.ts';
 import type { InterfaceReading } from '../../../../src/pod/stats/interfaces.ts';
 import type { Metric } from '../../../../src/pod/stats/metrics/metrics.ts';
@@ -61,6 +63,54 @@ class RealCgroup {
       await exited;
     }
     for (const directory of this.#directories) rmdirSync(directory);
+  }
+}
+
+/** A container of runc that sleeps, from the root file system that its bundle directory is. */
+class RuncContainer implements Disposable {
+  readonly cgroupsPath: string;
+  readonly #directory = mkdtempSync(join(tmpdir(), 'berth-runc-'));
+  readonly #id = `berth-test-${randomBytes(4).toString('hex')}`;
+
+  constructor(cgroupsPath: string) {
+    this.cgroupsPath = cgroupsPath;
+    mkdirSync(join(this.#directory, 'rootfs/bin'), { recursive: true });
+    mkdirSync(join(this.#directory, 'rootfs/proc'));
+    copyFileSync('/bin/busybox', join(this.#directory, 'rootfs/bin/busybox'));
+    writeFileSync(join(this.#directory, 'config.json'), JSON.stringify(this.#spec()));
+    this.#runc('run', '--detach', '--bundle', this.#directory, this.#id);
+  }
+
+  [Symbol.dispose](): void {
+    this.#runc('delete', '--force', this.#id);
+    rmSync(this.#directory, { recursive: true });
+  }
+
+  #runc(...args: string[]): void {
+    execFileSync('runc', ['--root', join(this.#directory, 'state'), ...args], { stdio: 'ignore' });
+  }
+
+  #spec(): object {
+    return {
+      ociVersion: '1.0.2',
+      process: {
+        user: { uid: 0, gid: 0 },
+        args: ['/bin/busybox', 'sleep', '600'],
+        cwd: '/',
+        rlimits: [{ type: 'RLIMIT_NOFILE', hard: 1024, soft: 123 }],
+      },
+      root: { path: 'rootfs' },
+      mounts: [{ destination: '/proc', type: 'proc', source: 'proc' }],
+      linux: {
+        cgroupsPath: this.cgroupsPath,
+        resources: {
+          memory: { limit: 64 << 20 },
+          cpu: { quota: 50_000, period: 100_000, shares: 512 },
+          pids: { limit: 20 },
+        },
+        namespaces: [{ type: 'pid' }, { type: 'mount' }],
+      },
+    };
   }
 }
 
@@ -161,6 +211,8 @@ describe('statistics on the real kernel', () => {
   });
 
   it('count the traffic of the pod in its own namespace, as ip(8) does', async () => {
+    // Otherwise the kernel goes on sending on its own while we look.
+    netns.enter(() => writeFileSync('/proc/sys/net/ipv6/conf/all/disable_ipv6', '1'));
     netns.ip('link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'net1');
     for (const [name, address] of [
       ['eth0', '192.0.2.1/24'],
@@ -235,6 +287,37 @@ describe('statistics on the real kernel', () => {
     crowd.stop();
     assert.equal(count, 500);
     assert.ok(longest < 100, `${longest} ms`);
+  });
+
+  it('have CPU time and pressure from a v2 hierarchy', async function () {
+    const tree = trees.pressure;
+    if (tree === undefined) this.skip();
+    const reader = new StatsReader(pool, { cpuacct: tree, pressure: tree });
+    const [reading, gone] = await reader.cgroups([`${pod}/c1`, `${pod}/none`], ['cpu', 'pressure']);
+    assert.ok((reading?.cpu?.usageNanos ?? 0n) > 0n);
+    const { some } = reading?.pressure?.cpu ?? {};
+    assert.ok(some !== undefined && some.totalNanos >= 0n && some.avg10 >= 0);
+    assert.equal(gone?.cpu, undefined);
+    assert.equal(gone?.pressure, undefined);
+  });
+
+  it("find a container's cgroup where runc makes it, with its limits", async () => {
+    using container = new RuncContainer(`${pod}-runc`);
+    const reader = new StatsReader(pool);
+    const [reading] = await reader.cgroups(
+      [containerCgroupPath(container.cgroupsPath)],
+      ['cpu', 'cpuDetails', 'memory', 'processes', 'processDetails'],
+    );
+    assert.ok(reading?.cpu !== undefined && reading.memory !== undefined);
+    assert.equal(reading.memory.limit, 64n << 20n);
+    assert.ok(reading.memory.workingSet < 64n << 20n);
+    assert.equal(reading.cpuDetails?.quotaMicros, 50_000n);
+    assert.equal(reading.cpuDetails.periodMicros, 100_000n);
+    assert.ok((reading.cpuDetails.shares ?? 0n) > 500n && (reading.cpuDetails.shares ?? 0n) < 520n);
+    assert.equal(reading.processes?.processes, 1n);
+    assert.equal(reading.processDetails?.threadsMax, 20n);
+    const openFiles = reading.processDetails.softLimits.find(({ name }) => name === 'max_open_files');
+    assert.equal(openFiles?.value, 123n);
   });
 
   it('find the device of a file system', async () => {

@@ -170,6 +170,25 @@ describe('a cgroup of v1', () => {
     assert.deepEqual(Object.values(parts), [undefined, undefined, undefined, undefined, undefined]);
   });
 
+  it('is never the root when its path is not known', () => {
+    fixture.write({
+      'cpuacct/cpuacct.usage': 1,
+      'memory/memory.usage_in_bytes': 1,
+      'memory/memory.stat': '',
+    });
+    fixture.write({ 'cpu/cpu.shares': 1024, 'pids/cgroup.procs': '1\n' });
+    const { cpu, cpuDetails, memory, processes } = readCgroup({ trees: fixture.trees, path: '' }, [
+      'cpu',
+      'cpuDetails',
+      'memory',
+      'processes',
+    ]);
+    assert.deepEqual(
+      [cpu, memory, processes, cpuDetails?.shares],
+      [undefined, undefined, undefined, undefined],
+    );
+  });
+
   it('has gone when one of its files has', () => {
     fixture.write({ 'memory/pod/c1/memory.usage_in_bytes': 10 });
     assert.equal(readMemory(cgroup), undefined);
@@ -337,6 +356,7 @@ describe('the hierarchies of cgroups', () => {
       mount(unified, 'cgroup2'),
     ]);
     assert.deepEqual(trees, {
+      cpuacct: { version: 2, root: unified },
       memory: { version: 1, root: `${fixture.root}/memory` },
       hugetlb: { version: 2, root: unified },
       blkio: { version: 2, root: unified },

@@ -57,7 +57,7 @@ describe('the CPU sampler', () => {
     // Half a CPU, were it for a whole second.
     const reading = { at: at + 1_000_000_000n, cpu: { usageNanos: 500_000_000n } };
     const rate = Number(sampler.rate('c1', reading));
-    assert.ok(Math.abs(rate - 500_000_000) < 20_000_000, `rate is ${rate}`);
+    assert.ok(Math.abs(rate - 500_000_000) < 100_000_000, `rate is ${rate}`);
   });
 
   it('tells the rate of the last period or two, not of the whole past', async () => {
@@ -65,7 +65,9 @@ describe('the CPU sampler', () => {
     sampler.rate('c1', reader.reading(path));
     await wait(20);
     reader.usage.set(path, 10n ** 15n);
-    await wait(150);
+    const calls = reader.calls;
+    while (reader.calls < calls + 3) await wait(5);
+    await wait(20);
     assert.equal(sampler.rate('c1', reader.reading(path)), 0n);
   });
 

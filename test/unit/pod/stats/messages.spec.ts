@@ -152,7 +152,7 @@ describe('messages of statistics', () => {
   });
 
   it('describe metrics that a client can read', () => {
-    const wire = overTheWire('ListMetricDescriptors', listMetricDescriptors(undefined, {}));
+    const wire = overTheWire('ListMetricDescriptors', listMetricDescriptors());
     const all = wire['descriptors'] as { name: string; labelKeys: string[] }[];
     assert.equal(all.length, 58);
     assert.deepEqual(all.find(({ name }) => name === 'container_cpu_usage_seconds_total')?.labelKeys, [

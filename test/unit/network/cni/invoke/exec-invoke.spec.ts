@@ -244,7 +244,7 @@ describe('plugins as executables', () => {
     await writeFile(join(dir, 'p'), '#!/nowhere/interpreter\n', { mode: 0o755 });
     assert.match(
       (await failureOf(invoke.invoke(request('p'), { signal: never }))).message,
-      /^failed to start .*\/p: .*ENOENT/s,
+      /^failed to start .*\/p: .*no such file or directory/s,
     );
   });
 
