@@ -73,17 +73,18 @@ export class PodNetwork {
   }
 
   /**
-   * ADDs every attachment in order and chooses the primary IP. A failed ADD is not undone here: the caller, who wrote the
+   * ADDs every attachment in order and chooses the primary IP. `cached` resolves when libcni's cache files are written. A failed ADD is not undone here: the caller, who wrote the
    * intent, calls detach. `remainingMs` is what is left of the client's deadline.
    */
   async attach(
     target: Target,
     observer: Observer,
     options: { signal: AbortSignal; remainingMs: number },
-  ): Promise<{ results: Result[]; primaryIp: PrimaryIp }> {
+  ): Promise<{ results: Result[]; primaryIp: PrimaryIp; cached: Promise<unknown> }> {
     const doing = `failed to setup network for sandbox "${target.sandboxId}"`;
     const budget = cut(this.#settings.addTimeoutSeconds, options.remainingMs);
     using deadline = deadlineSignal('the CNI chain', budget, options.signal);
+    const writes: Promise<void>[] = [];
     try {
       const results: Result[] = [];
       for (const record of target.attachments) {
@@ -93,11 +94,21 @@ export class PodNetwork {
             ...this.#counting(observer),
             signal: deadline.signal,
             hints: { withheld: this.#debts.withheld() },
+            onCacheWrite: (written) => {
+              written.catch(() => undefined);
+              writes.push(written);
+            },
           }),
         );
       }
-      return { results, primaryIp: this.#primary(results, target.attachments) };
+      return {
+        results,
+        primaryIp: this.#primary(results, target.attachments),
+        cached: Promise.all(writes),
+      };
     } catch (error) {
+      // A DEL follows, which drops what is written here.
+      await Promise.allSettled(writes);
       throw networkError(doing, error);
     }
   }

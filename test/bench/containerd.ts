@@ -24,6 +24,8 @@ export interface ContainerdOptions {
   readonly node: TestNode;
   readonly confDir: string;
   readonly binDir: string;
+  /** On a tmpfs, as /run is. */
+  readonly state: string;
 }
 
 /** Debian's containerd with its CRI plugin, on directories and a socket of its own, in a session of its own. */
@@ -118,12 +120,15 @@ export class Containerd implements AsyncDisposable {
   }
 }
 
-function configuration(directory: string, { confDir, binDir }: ContainerdOptions): Record<string, unknown> {
+function configuration(
+  directory: string,
+  { confDir, binDir, state }: ContainerdOptions,
+): Record<string, unknown> {
   const address = join(directory, 'containerd.sock');
   return {
     version: 2,
     root: join(directory, 'root'),
-    state: join(directory, 'state'),
+    state,
     grpc: { address },
     ttrpc: { address: `${address}.ttrpc` },
     debug: { level: 'warn' },

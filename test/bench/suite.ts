@@ -41,21 +41,33 @@ export interface Contestants {
 
 /**
  * Starts them on the same conflist, each in a network namespace of its own: the same link names, subnets and rules, and nobody's
- * links slow another's.
+ * links slow another's. What lies below /run on a node, state and pinned namespaces, is on a tmpfs here too, for each of them.
  */
 export async function startContestants(cleanup: Cleanup): Promise<Contestants> {
+  const volatile = await scratchDirectory(cleanup, '/dev/shm');
+  const paths = (name: string): { storage: { state: string }; netns: string } => ({
+    storage: { state: join(volatile, name, 'state') },
+    netns: join(volatile, name, 'netns'),
+  });
   const node = async (): Promise<TestNode> => cleanup.use(await TestNode.create());
-  const cni = { bin_dirs: [binDir] };
+  const of = (name: string, cni: Record<string, unknown>): Record<string, Record<string, unknown>> => {
+    const { storage, netns } = paths(name);
+    return { storage, cni: { bin_dirs: [binDir], netns_dir: netns, ...cni } };
+  };
   const berthNode = await node();
   const metrics = { address: metricsAddress };
-  const berth = cleanup.use(await TestDaemon.start({ node: berthNode, config: { cni, metrics } }));
+  const berth = cleanup.use(
+    await TestDaemon.start({ node: berthNode, config: { ...of('berth', {}), metrics } }),
+  );
   const executables = cleanup.use(
-    await TestDaemon.start({ node: await node(), config: { cni: { ...cni, builtin: 'never' } } }),
+    await TestDaemon.start({ node: await node(), config: of('executables', { builtin: 'never' }) }),
   );
   const confDir = await scratchDirectory(cleanup);
   await writeFile(join(confDir, '10-test.conflist'), JSON.stringify(bridgeNetwork(confDir)));
-  const containerd = cleanup.use(await Containerd.start({ node: await node(), confDir, binDir }));
-  const bare = new BareKernel(await node(), await scratchDirectory(cleanup));
+  const containerd = cleanup.use(
+    await Containerd.start({ node: await node(), confDir, binDir, state: paths('containerd').storage.state }),
+  );
+  const bare = new BareKernel(await node(), volatile);
   cleanup.defer(async () => bare[Symbol.dispose]());
   return { berth, berthNode, executables, containerd, bare };
 }
@@ -91,8 +103,8 @@ async function measureBareKernel(bare: BareKernel, samples: Samples, count: numb
   await settle();
 }
 
-async function scratchDirectory(cleanup: Cleanup): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'bench-'));
+async function scratchDirectory(cleanup: Cleanup, parent: string = tmpdir()): Promise<string> {
+  const directory = await mkdtemp(join(parent, 'bench-'));
   cleanup.defer(async () => {
     await unmountBelow(directory);
     await rm(directory, { recursive: true, force: true });

@@ -16,6 +16,8 @@ export interface EmbeddedPaths {
   readonly config: string;
   readonly log: string;
   readonly record: string;
+  /** For the runtime option `root`: without it runc's state is shared by all containerds of the machine. */
+  readonly runcRoot: string;
   /** Empty, and never removed: containerd's CRI exits when the directory that it watches is gone. */
   readonly cniConfDir: string;
 }

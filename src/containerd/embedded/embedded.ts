@@ -258,6 +258,7 @@ export function embeddedPaths({ root, state }: { root: string; state: string }):
     config: join(directory, 'config.toml'),
     log: join(directory, 'containerd.log'),
     record: join(directory, 'process.json'),
+    runcRoot: join(directory, 'runc'),
     cniConfDir: join(directory, 'cni'),
   };
 }

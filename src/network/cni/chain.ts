@@ -35,6 +35,11 @@ export interface ChainOptions extends CallOptions {
   readonly netns?: string;
 }
 
+export interface AddOptions extends ChainOptions {
+  /** Given the writing of the cache file, which add() then does not wait for: a failure is the caller's to see. */
+  readonly onCacheWrite?: (written: Promise<void>) => void;
+}
+
 export interface DelOptions extends ChainOptions {
   /** What ADD returned; without it the cache is asked. */
   readonly result?: Result | undefined;
@@ -81,7 +86,7 @@ export class Chain {
    * ADD: each plugin is given the result of the one before; the last result is cached and returned. After a
    * failure nothing is undone: plugins before the failing one have done their work, and the caller owes a del.
    */
-  async add(attachment: Attachment, options: ChainOptions): Promise<Result> {
+  async add(attachment: Attachment, options: AddOptions): Promise<Result> {
     checkAttachment(attachment);
     return this.#gate.shared(async () => {
       let result: Result | undefined;
@@ -93,7 +98,9 @@ export class Chain {
         );
       }
       if (result === undefined) throw invalid('network list', `"${attachment.network.name}" has no plugins`);
-      await this.#cache.write(attachment, fromResult(result, attachment.network.cniVersion));
+      const written = this.#cache.write(attachment, fromResult(result, attachment.network.cniVersion));
+      if (options.onCacheWrite === undefined) await written;
+      else options.onCacheWrite(written);
       return result;
     }, options.signal);
   }

@@ -12,6 +12,7 @@ import type { RuntimeSpec } from '../../oci/types.ts';
 import type { PodDeps } from '../deps.ts';
 import type { EngineImage } from '../engine/engine.ts';
 import { podPidNamespace } from '../sandbox/pause.ts';
+import { stateDirectory } from '../sandbox/teardown.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import { Container } from './container.ts';
 import type { ContainerPlan } from './plan.ts';
@@ -123,8 +124,8 @@ export function specFile(deps: Pick<PodDeps, 'containers'>, id: string): string 
 }
 
 /** What a container takes over from its sandbox. */
-export function sandboxFacts(deps: Pick<PodDeps, 'files'>, { record }: Sandbox): SandboxFacts {
-  const directory = deps.files.directory(record.id);
+export function sandboxFacts(deps: Pick<PodDeps, 'settings'>, { record }: Sandbox): SandboxFacts {
+  const directory = stateDirectory(deps, record.id);
   const file = (name: string): string => join(directory, name);
   return {
     id: record.id,

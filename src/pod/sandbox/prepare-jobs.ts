@@ -22,12 +22,11 @@ export interface Preparation {
 
 function prepare(arg: unknown): void {
   const { id, intent, stateDirectory, hostname, dns, namespaces } = arg as Preparation;
-  const directory = dirname(intent.path);
   try {
-    mkdirSync(directory, { mode: 0o700 });
+    mkdirSync(dirname(intent.path), { mode: 0o700 });
     writeFileAtomicSync(intent.path, intent.text, { sync: true });
     mkdirSync(stateDirectory, { mode: 0o700 });
-    writePodFiles(directory, hostname, dns);
+    writePodFiles(stateDirectory, hostname, dns);
   } catch (error) {
     throw wrap(`failed to record sandbox "${id}"`, error, 'UNAVAILABLE');
   }

@@ -1,4 +1,4 @@
-/** What is recorded of a sandbox. Beside the JSON its directory holds `hostname`, `hosts` and `resolv.conf`, which containers mount. */
+/** What is recorded of a sandbox. What containers mount of it (hostname, hosts, resolv.conf, shm) is in its state directory. */
 import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.ts';
 import type { AttachmentRecord } from '../../network/attachment.ts';
 import type { Result, Step } from '../../network/cni/types.ts';

@@ -43,12 +43,14 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
     await deps.threads.call('sandbox.prepare', preparation(deps, sandbox, plan));
     if (sandbox.record.attachments.length > 0) {
       rollback.add('network', () => detachNetwork(deps, sandbox));
-      const { results, primaryIp } = await deps.network.attach(
+      const { cached, ...network } = await deps.network.attach(
         networkTarget(sandbox),
         observe(sandbox, deps),
         options,
       );
-      await sandbox.update({ phase: 'ready', results, primaryIp, process: undefined });
+      const ready = sandbox.update({ phase: 'ready', ...network, process: undefined });
+      // Both, also when one fails: the undoing must meet neither on its way.
+      await allSettled([cached, ready]);
     } else {
       await sandbox.update({ phase: 'ready' });
     }
@@ -59,6 +61,12 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
   deps.events.publish('CONTAINER_CREATED_EVENT', sandbox);
   deps.events.publish('CONTAINER_STARTED_EVENT', sandbox);
   return sandbox.id;
+}
+
+/** Waits for all, then throws the first failure. */
+async function allSettled(promises: readonly Promise<unknown>[]): Promise<void> {
+  await Promise.allSettled(promises);
+  await Promise.all(promises);
 }
 
 /** Undoes what was done. When that fails too the sandbox is kept, as UNKNOWN, so that kubelet's Stop and Remove can finish it. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -11,14 +11,15 @@ import { argvOf, isShimOf, signalProcess } from '../../../src/containerd/embedde
 import { findProcesses } from '../../../src/containerd/embedded/process.ts';
 import { ContainerdImageService } from '../../../src/containerd/image-service.ts';
 import { readImage } from '../../../src/containerd/image-documents.ts';
+import { runcOptionsAny } from '../../../src/containerd/typeurl.ts';
 import { Unpacker } from '../../../src/containerd/unpack.ts';
 import { eventually } from '../../helpers/fixture.ts';
 import { unmountBelow } from '../../helpers/mounts.ts';
 import { MemoryLog } from './memory-log.ts';
 import { tinyImage, type TinyImage } from './tiny-image.ts';
 
-/** containerd's own, whatever its configuration says; removed again when we were the first to use them. */
-const SHARED = ['/run/containerd', '/opt/containerd', '/var/lib/cni', '/var/lib/containerd'];
+/** Where each containerd's shims listen, whatever its configuration says; others may be using it. */
+const SHARED = ['/run/containerd/s', '/run/containerd'];
 
 /** Which containerd is tested, beside Debian's own: CONTAINERD names another. */
 export const executable = process.env['CONTAINERD'] ?? 'containerd';
@@ -33,7 +34,6 @@ export class TestEngine implements AsyncDisposable {
   embedded: EmbeddedContainerd;
   readonly client: Containerd;
   readonly images: ContainerdImageService;
-  readonly #foreign = SHARED.filter((path) => existsSync(path));
 
   private constructor(directory: string) {
     this.directory = directory;
@@ -103,11 +103,12 @@ export class TestEngine implements AsyncDisposable {
     // Until the container holds its snapshot, the garbage collector may take it.
     await using lease = await client.leases.hold({ ttlMs: 60_000 });
     const rootfs = await client.snapshots('overlayfs').prepare({ key: id, parent }, { lease: lease.id });
+    const options = runcOptionsAny(client.connection.api, { root: this.paths.runcRoot });
     await client.containers.create({
       id,
       labels: { 'io.berth.test': this.cgroup },
       image: imageName,
-      runtime: { type: 'io.containerd.runc.v2' },
+      runtime: { type: 'io.containerd.runc.v2', options },
       spec: runtimeSpec(args, `/${this.cgroup}/${id}`),
       snapshotter: 'overlayfs',
       snapshotKey: id,
@@ -134,9 +135,7 @@ export class TestEngine implements AsyncDisposable {
     await eventually('the shims have ended', () => (this.shims().length === 0 ? true : undefined));
     await unmountBelow(this.directory);
     await rm(this.directory, { recursive: true, force: true });
-    for (const path of SHARED.filter((shared) => !this.#foreign.includes(shared))) {
-      await rm(path, { recursive: true, force: true });
-    }
+    for (const path of SHARED) await rmdir(path).catch(() => undefined);
     await eventually('the cgroups are empty', () => removeCgroups(this.cgroup));
   }
 

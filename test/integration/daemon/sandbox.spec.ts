@@ -87,7 +87,7 @@ describe('a sandbox', () => {
     assert.equal(await inside('ipc', 'ipc', 'cat', '/proc/sys/kernel/shm_rmid_forced'), '1');
     assert.equal(await inside('network', 'net', 'cat', '/proc/sys/net/core/somaxconn'), '777');
     assert.equal(await inside('network', 'net', 'cat', '/proc/sys/net/ipv4/ip_unprivileged_port_start'), '0');
-    const root = join(directory, 'root/sandboxes', id);
+    const root = join(directory, 'state/sandboxes', id);
     assert.equal(
       readFileSync(join(root, 'resolv.conf'), 'utf8'),
       'search a.local b.local\nnameserver 10.0.0.10\noptions ndots:5\n',
