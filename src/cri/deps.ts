@@ -4,6 +4,7 @@ import type { Logger } from '../lib/log.ts';
 import type { Debts } from '../network/debts.ts';
 import type { Networks } from '../network/networks.ts';
 import type { PodDeps } from '../pod/deps.ts';
+import type { Stats } from '../pod/stats/stats.ts';
 
 /** What the RPCs work with. */
 export interface CriDeps {
@@ -12,6 +13,7 @@ export interface CriDeps {
   readonly networks: Networks;
   readonly debts: Debts;
   readonly images: ImageService;
+  readonly stats: Stats;
   /** Aborts when Berth stops: ends streams, and creations under way. */
   readonly stopping: AbortSignal;
   /** False until recovery has paid, once, what it could. */

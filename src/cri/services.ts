@@ -27,6 +27,15 @@ import { stopContainer } from './runtime/stop-container.ts';
 import { stopPodSandbox } from './runtime/stop-pod-sandbox.ts';
 import { streamContainers } from './runtime/stream-containers.ts';
 import { streamPodSandboxes } from './runtime/stream-pod-sandboxes.ts';
+import { containerStats } from './runtime/container-stats.ts';
+import { listContainerStats } from './runtime/list-container-stats.ts';
+import { podSandboxStats } from './runtime/pod-sandbox-stats.ts';
+import { listPodSandboxStats } from './runtime/list-pod-sandbox-stats.ts';
+import { listMetricDescriptors } from './runtime/list-metric-descriptors.ts';
+import { listPodSandboxMetrics } from './runtime/list-pod-sandbox-metrics.ts';
+import { streamContainerStats } from './runtime/stream-container-stats.ts';
+import { streamPodSandboxStats } from './runtime/stream-pod-sandbox-stats.ts';
+import { streamPodSandboxMetrics } from './runtime/stream-pod-sandbox-metrics.ts';
 import { updateContainerResources } from './runtime/update-container-resources.ts';
 import { updateRuntimeConfig } from './runtime/update-runtime-config.ts';
 import { version } from './runtime/version.ts';
@@ -70,10 +79,19 @@ export function services(): Service[] {
         UpdateContainerResources: updateContainerResources,
         ReopenContainerLog: reopenContainerLog,
         ExecSync: execSync,
+        ContainerStats: containerStats,
+        ListContainerStats: listContainerStats,
+        PodSandboxStats: podSandboxStats,
+        ListPodSandboxStats: listPodSandboxStats,
+        ListMetricDescriptors: listMetricDescriptors,
+        ListPodSandboxMetrics: listPodSandboxMetrics,
       },
       streams: {
         StreamPodSandboxes: streamPodSandboxes,
         StreamContainers: streamContainers,
+        StreamContainerStats: streamContainerStats,
+        StreamPodSandboxStats: streamPodSandboxStats,
+        StreamPodSandboxMetrics: streamPodSandboxMetrics,
         GetContainerEvents: getContainerEvents,
       },
     },

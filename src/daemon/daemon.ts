@@ -38,6 +38,7 @@ import { SandboxStore } from '../pod/sandbox/store.ts';
 import { ExitMonitor } from '../pod/container/exits.ts';
 import { recoverContainers } from '../pod/container/recover.ts';
 import { startEngine } from './engine.ts';
+import { createStats } from './stats.ts';
 import { claimInstance, type Instance } from './instance.ts';
 import { MetricsServer } from './metrics-server.ts';
 
@@ -120,12 +121,15 @@ export class Daemon {
     const metricsServer = new MetricsServer(config.metrics.address, metrics.registry);
     await metricsServer.start();
     this.#stops.push(() => metricsServer.stop());
+    const { stats, stop: stopStats } = createStats(pods, images);
+    this.#stops.push(stopStats);
     const deps = {
       config,
       pods,
       networks,
       debts,
       images,
+      stats,
       stopping: this.#stopping.signal,
       recovered: () => recovered,
       log: this.#log,

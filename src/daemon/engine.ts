@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { Containerd } from '../containerd/containerd.ts';
-import { EmbeddedContainerd } from '../containerd/embedded/embedded.ts';
+import { EmbeddedContainerd, embeddedPaths } from '../containerd/embedded/embedded.ts';
 import { chooseEngine } from '../containerd/engine-choice.ts';
 import { ContainerdImageService, type ImageService } from '../containerd/image-service.ts';
 import { cgroupDriver } from '../kernel/cgroups.ts';
@@ -34,7 +34,7 @@ export interface EngineParts {
 /** Chooses the engine, starts an embedded one, connects, and builds what works with it. */
 export async function startEngine(config: Config, instance: string, log: Logger): Promise<EngineParts> {
   const stops: EngineParts['stops'] = [];
-  const { address, wait } = await engineAddress(config, log, stops);
+  const { address, wait, runcRoot } = await engineAddress(config, log, stops);
   const containerd = new Containerd({ address, log });
   containerd.connection.start();
   stops.push(() => containerd.connection.close());
@@ -55,6 +55,7 @@ export async function startEngine(config: Config, instance: string, log: Logger)
     images: new EngineImages(images, containerd.connection),
     rootfs: new RootFs(rootfsPool),
     settings: config.containerd,
+    runcRoot,
     systemdCgroup:
       (config.runtime.cgroupDriver === 'auto' ? cgroupDriver() : config.runtime.cgroupDriver) === 'systemd',
     instance,
@@ -77,22 +78,23 @@ async function engineAddress(
   config: Config,
   log: Logger,
   stops: EngineParts['stops'],
-): Promise<{ address: string; wait: boolean }> {
+): Promise<{ address: string; wait: boolean; runcRoot: string }> {
   const { storage, containerd } = config;
   const choice = await chooseEngine({ address: containerd.address, root: storage.root, log });
-  if (choice.kind === 'external') return { address: choice.address, wait: false };
+  if (choice.kind === 'external') return { address: choice.address, wait: false, runcRoot: '' };
   const { registryConfigPath, snapshotter } = containerd;
+  const { runcRoot } = embeddedPaths(storage);
   const embedded = new EmbeddedContainerd({ ...storage, registryConfigPath, snapshotter, log });
   try {
     await embedded.start();
     stops.push(() => embedded.stop({ ifIdle: true }).then(() => undefined));
-    return { address: embedded.address, wait: true };
+    return { address: embedded.address, wait: true, runcRoot };
   } catch (error) {
     log.error('there is no embedded containerd: sandboxes are served, containers are not', {
       error: messageOf(error),
     });
   }
-  return { address: embedded.address, wait: false };
+  return { address: embedded.address, wait: false, runcRoot };
 }
 
 function restriction(setting: Config['runtime']['restrictOomScoreAdj']): 'auto' | 'always' | 'never' {

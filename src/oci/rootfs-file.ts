@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { SyscallError } from '../kernel/errno.ts';
-import { openat2, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS } from '../kernel/libc.ts';
+import { close, openat2, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS } from '../kernel/libc.ts';
 import { BerthError, isErrno } from '../lib/errors.ts';
 
 // Those that node:fs does not list; asm-generic/fcntl.h, the same on all architectures that we run on.
@@ -26,7 +26,8 @@ export function readInRoot(root: string, path: string, most: number): string | u
       throw new BerthError('FAILED_PRECONDITION', `failed to read "${path}" of the image: it ${problem}`);
     return readFileSync(fd, 'utf8');
   } finally {
-    closeSync(fd);
+    // Not node's own: in a worker it complains of what it did not open.
+    close(fd);
   }
 }
 

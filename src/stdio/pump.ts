@@ -9,7 +9,7 @@ import { LogFile } from './log-file.ts';
 import type { ClientWishes, DrainLimits, Drained, PumpReport, PumpSpec } from './protocol.ts';
 import { WallClock } from './wall-clock.ts';
 
-/** kubelet's own limit of a line that it reads. */
+/** containerd's default, in bytes of content. */
 const MAX_LINE_SIZE = 16 * 1024;
 /**
  * A kill -9 loses what one read had taken and the unfinished line before it: with 48 KiB here and lines of up to 16 KiB no more than

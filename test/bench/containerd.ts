@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -80,7 +80,7 @@ export class Containerd implements AsyncDisposable {
     await unmountBelow(this.directory);
     await rm(this.directory, { recursive: true, force: true });
     for (const path of sharedDirectories.filter((shared) => !this.#foreign.includes(shared))) {
-      await rm(path, { recursive: true, force: true });
+      await removeEmpty(path);
     }
     removeCgroups();
   }
@@ -191,4 +191,11 @@ function removeTree(directory: string): void {
   } catch {
     // Not there, or a process is still in it.
   }
+}
+
+/** Removes directories that hold nothing but empty directories; what somebody else put there meanwhile stays. */
+async function removeEmpty(path: string): Promise<void> {
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+  for (const entry of entries.filter((one) => one.isDirectory())) await removeEmpty(join(path, entry.name));
+  await rmdir(path).catch(() => undefined);
 }

@@ -42,16 +42,14 @@ export class ExitMonitor {
       await engine.delete(one.id);
       await files.remove(one.id);
     }
+    // Whom we believe running is noted first: one that starts while we ask is not among the answers.
+    const paused = this.#deps.store.all().filter((sandbox) => sandbox.state.pausePid !== 0);
+    const believed = store.all().filter((container) => container.state.phase === 'running');
     const tasks = new Map((await engine.tasks()).map((task) => [task.id, task]));
-    for (const sandbox of this.#deps.store.all()) {
-      if (sandbox.state.pausePid !== 0 && tasks.get(sandbox.id)?.running !== true)
-        await this.#pauseEnded(sandbox.id);
-    }
-    for (const container of store.all()) {
-      if (container.state.phase !== 'running') continue;
+    for (const { id } of paused) if (tasks.get(id)?.running !== true) this.#pauseEnded(id);
+    for (const container of believed) {
       const task = tasks.get(container.id);
-      if (task?.running === true) continue;
-      await this.#ended(container, task?.exit);
+      if (task?.running !== true) await this.#ended(container, task?.exit);
     }
   }
 
@@ -65,7 +63,7 @@ export class ExitMonitor {
         }
         const container = containers.store.find(event.id);
         if (container === undefined) {
-          await this.#pauseEnded(event.id);
+          this.#pauseEnded(event.id);
           continue;
         }
         if (event.kind === 'oom') await this.#outOfMemory(container);
@@ -77,12 +75,23 @@ export class ExitMonitor {
     }
   }
 
-  /** A pause process that somebody killed: the next container that needs one gets another. */
-  async #pauseEnded(id: string): Promise<void> {
-    const sandbox = this.#deps.store.find(id);
+  /**
+   * A pause process that somebody killed: the next container that needs one gets another. Not waited for: who holds the sandbox may
+   * himself be waiting for an event.
+   */
+  #pauseEnded(id: string): void {
+    const { store, locks, log } = this.#deps;
+    const sandbox = store.find(id);
     if (sandbox?.state.phase !== 'ready' || sandbox.state.pausePid === 0) return;
-    this.#deps.log.warn('pause process ended', { sandbox: id });
-    await this.#deps.locks.with(id, () => endPause(this.#deps, sandbox));
+    const { pausePid } = sandbox.state;
+    log.warn('pause process ended', { sandbox: id, pid: pausePid });
+    locks
+      .with(id, async () => {
+        if (sandbox.state.pausePid === pausePid) await endPause(this.#deps, sandbox);
+      })
+      .catch((error: unknown) => {
+        log.error('failed to forget a pause process', { sandbox: id, error: messageOf(error) });
+      });
   }
 
   #report(container: Container, error: unknown): void {

@@ -15,27 +15,34 @@ const START_FAILED = { exitCode: 128, reason: 'StartError' };
  * is the error too.
  */
 export function startContainer(deps: PodDeps, container: Container, signal: AbortSignal): Promise<void> {
-  // The sandbox's lock: a pod's containers share a shim, which must not be leaving while another container comes.
-  return deps.locks.with(container.record.sandboxId, async () => {
-    if (container.state.phase !== 'created') {
-      throw new BerthError(
-        'FAILED_PRECONDITION',
-        `container "${container.id}" is ${container.state.phase}, not created`,
-      );
-    }
-    const sandbox = deps.store.get(container.record.sandboxId);
-    if (sandbox.state.phase !== 'ready') {
-      throw new BerthError('FAILED_PRECONDITION', `sandbox "${sandbox.id}" is not ready`);
-    }
-    try {
-      const pid = await run(deps, container, signal);
-      await container.update({ phase: 'running', pid, startedAt: nowNanos().toString() });
-    } catch (error) {
-      await giveUp(deps, container, error);
-      throw wrap(`failed to start container "${container.id}"`, error);
-    }
-    deps.events.publish('CONTAINER_STARTED_EVENT', sandbox, container.id);
-  });
+  // The sandbox's lock: a pod's containers share a shim, which must not be leaving while another container comes. The
+  // container's: it may end before it is recorded as running, and its end is recorded after that.
+  const { locks } = deps;
+  const { sandboxId } = container.record;
+  return locks.with(sandboxId, () =>
+    locks.with(`container ${container.id}`, () => startHeld(deps, container, signal)),
+  );
+}
+
+async function startHeld(deps: PodDeps, container: Container, signal: AbortSignal): Promise<void> {
+  if (container.state.phase !== 'created') {
+    throw new BerthError(
+      'FAILED_PRECONDITION',
+      `container "${container.id}" is ${container.state.phase}, not created`,
+    );
+  }
+  const sandbox = deps.store.get(container.record.sandboxId);
+  if (sandbox.state.phase !== 'ready') {
+    throw new BerthError('FAILED_PRECONDITION', `sandbox "${sandbox.id}" is not ready`);
+  }
+  try {
+    const pid = await run(deps, container, signal);
+    await container.update({ phase: 'running', pid, startedAt: nowNanos().toString() });
+  } catch (error) {
+    await giveUp(deps, container, error);
+    throw wrap(`failed to start container "${container.id}"`, error);
+  }
+  deps.events.publish('CONTAINER_STARTED_EVENT', sandbox, container.id);
 }
 
 async function run(deps: PodDeps, container: Container, signal: AbortSignal): Promise<number> {

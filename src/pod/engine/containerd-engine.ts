@@ -36,6 +36,8 @@ export interface ContainerdEngineOptions {
   readonly rootfs: RootFs;
   readonly settings: ContainerdConfig;
   readonly systemdCgroup: boolean;
+  /** Where runc keeps its own state; '' for runc's default, which every containerd of the machine shares. */
+  readonly runcRoot: string;
   /** Our instance's uuid: only containers that bear it are ours. */
   readonly instance: string;
 }
@@ -177,6 +179,10 @@ export class ContainerdEngine implements Engine {
     await gone((await this.#snapshots()).remove(id, options));
   }
 
+  async written(id: string, options: EngineOptions = {}): Promise<{ bytes: number; inodes: number }> {
+    return (await this.#snapshots()).usage(id, options);
+  }
+
   async tasks(options: EngineOptions = {}): Promise<EngineTask[]> {
     return (await this.#containerd.tasks.list(options)).map(toTask);
   }
@@ -235,12 +241,12 @@ export class ContainerdEngine implements Engine {
   }
 
   #runtime(handler: string): { type: string; options: ReturnType<typeof runcOptionsAny> } {
-    const { settings, containerd, systemdCgroup } = this.#options;
+    const { settings, containerd, systemdCgroup, runcRoot } = this.#options;
     const name = handler === '' ? settings.defaultRuntime : handler;
     const runtime = settings.runtimes.get(name);
     if (runtime === undefined)
       throw new BerthError('INVALID_ARGUMENT', `no runtime for "${name}" is configured`);
-    const options = { binaryName: runtime.binary, systemdCgroup };
+    const options = { binaryName: runtime.binary, systemdCgroup, root: runcRoot };
     return { type: runtime.type, options: runcOptionsAny(containerd.connection.api, options) };
   }
 }

@@ -98,6 +98,8 @@ export interface Engine {
   deleteTask(id: string, options?: EngineOptions): Promise<EngineExit | undefined>;
   /** Kills what runs, then deletes task, container and root file system. */
   delete(id: string, options?: EngineOptions): Promise<void>;
+  /** What the container has written to its root file system. Throws NOT_FOUND. */
+  written(id: string, options?: EngineOptions): Promise<{ bytes: number; inodes: number }>;
   tasks(options?: EngineOptions): Promise<EngineTask[]>;
   events(signal: AbortSignal): AsyncIterable<EngineEvent>;
 }

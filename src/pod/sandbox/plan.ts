@@ -10,6 +10,7 @@ import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxCo
 import type { PortMapping__Output } from '../../gen/runtime/v1/PortMapping.ts';
 import type { Config } from '../../config/schema.ts';
 import { BerthError, invalid } from '../../lib/errors.ts';
+import { askedUserNamespace } from '../../oci/user-namespace.ts';
 import { checkAnnotations, checkLabels } from '../labels.ts';
 import { checkName } from '../name.ts';
 import { podSysctls } from './sysctls.ts';
@@ -141,8 +142,7 @@ function checkNamespaces(options: NamespaceOption__Output | null): SandboxPlan['
   if (options === null) return { network: 'POD', ipc: 'POD' };
   if (!['POD', 'CONTAINER', 'NODE', 'TARGET'].includes(options.pid))
     throw invalid(`${field}.pid`, `unknown mode ${options.pid}`);
-  const usernsMode = options.usernsOptions?.mode ?? 'NODE';
-  if (usernsMode !== 'NODE') {
+  if (askedUserNamespace(options.usernsOptions, `${field}.userns_options`) !== undefined) {
     throw new BerthError('UNIMPLEMENTED', `${field}.userns_options.mode: user namespaces are not served`);
   }
   return {

@@ -233,6 +233,30 @@ describe('attach', () => {
       await attachment.ended;
     });
 
+    it('once: ends for the container also when its client just goes, and the engine is told', async () => {
+      const { stdin = '' } = await rig.start('c1', { stdinOnce: true });
+      const container = reader(stdin);
+      const client = new AbortController();
+      let closed = 0;
+      const closeStdin = async (): Promise<void> => {
+        closed += 1;
+      };
+      const stream = new PassThrough();
+      const { ended } = await rig.pumps.attach(
+        'c1',
+        { stdin: stream, stdout: () => undefined },
+        { signal: client.signal, closeStdin },
+      );
+      stream.write('some');
+      assert.equal(await eventually('the bytes', () => container.read()), 'some');
+      assert.equal(container.read(), undefined);
+      client.abort(new Error('gone'));
+      await assert.rejects(ended, /gone/);
+      await eventually('the end', () => (container.read() === '' ? true : undefined));
+      assert.equal(closed, 1);
+      container.close();
+    });
+
     it('once, in a terminal: ends the session only', async () => {
       const { stdin = '' } = await rig.start('c1', { stdinOnce: true, terminal: true });
       const container = reader(stdin);

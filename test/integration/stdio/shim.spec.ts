@@ -88,9 +88,11 @@ describe('stdio with a real shim', () => {
         output += Buffer.from(chunk).toString();
       };
       const streams = { stdin, stdout: take };
+      const closeStdin = (): Promise<void> => engine.client.tasks.closeStdin({ ...host, execId: 'cat' });
       ({ ended } = await pumps.attach('cat', streams, {
         signal: new AbortController().signal,
         slow: 'wait',
+        closeStdin,
       }));
     };
     await start('cat', 'cat; echo end', { stdin: true, spec: { stdinOnce: true }, before });
