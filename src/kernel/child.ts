@@ -69,12 +69,12 @@ export class Child {
   /** Looks for the end again and again: there is no event for it but SIGCHLD, which is libuv's. */
   async #watch(): Promise<ChildExit> {
     const closed = Promise.all([closing(this.stdout), closing(this.stderr)]);
-    let isClosed = false;
-    void closed.then(() => (isClosed = true));
+    const output = { isClosed: false };
+    void closed.then(() => (output.isClosed = true));
     for (let look = 0; ; ) {
       const status = waitpid(this.pid);
       if (status !== undefined) return exitOf(status);
-      if (!isClosed) {
+      if (!output.isClosed) {
         await Promise.race([closed, pause(LOOK_MS)]);
       } else {
         await pause(CLOSING_MS[Math.min(look, CLOSING_MS.length - 1)] ?? LOOK_MS);

@@ -53,6 +53,16 @@ export function writeFileAtomicSync(path: string, data: string, options: WriteOp
   }
 }
 
+/** Waits until a file's content is on disk. */
+export function syncFileSync(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Unique among the threads of this process, which each have a serial of their own. */
 function temporaryName(path: string): string {
   serial += 1;

@@ -47,7 +47,7 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
     const spec = await makeInEngine(deps, plan, container, image, signal);
     await writeFileAtomic(specFile(deps, container.id), encodeJson(spec));
     const { uid, gid, additionalGids } = spec.process.user;
-    const user = { linux: { uid, gid, supplementalGroups: [...(additionalGids ?? [])] } };
+    const user = { linux: { uid, gid, supplementalGroups: [...additionalGids] } };
     await container.update({ phase: 'created', user, resources: plan.config.linux?.resources ?? null });
   } catch (error) {
     throw await undo(deps, container, wrap(`failed to create container "${plan.reservedName}"`, error));

@@ -8,7 +8,7 @@ import type { Container } from './container.ts';
 import { ioDirectory } from './start.ts';
 
 /** After the end of a container's process, how long a child of it that holds its output may keep us reading. */
-const DRAIN = { quietMs: 200, timeoutMs: 10_000 };
+const DRAIN = { quietMs: 2_000, timeoutMs: 10_000 };
 
 /**
  * Follows the engine's events and keeps the records true. Events may be lost, so after each subscription all tasks are

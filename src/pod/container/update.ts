@@ -31,7 +31,7 @@ export function updateContainer(
     await engine.updateSpec(container.id, updated, { signal }).catch((error: unknown) => {
       throw wrap(`failed to update container "${container.id}"`, error);
     });
-    if (phase === 'running') await engine.update(container.id, updated.linux.resources ?? {}, { signal });
+    if (phase === 'running') await engine.update(container.id, updated.linux.resources, { signal });
     await writeFileAtomic(path, encodeJson(updated));
     await container.update({ resources: criResources(updated) });
   });

@@ -138,7 +138,9 @@ export class ContainerdEngine implements Engine {
     const { spec, io } = process;
     const ref = { containerId: id, execId };
     await tasks.exec(ref, { spec, io }, options);
-    const forget = async (): Promise<void> => void (await gone(tasks.delete(ref)));
+    const forget = async (): Promise<void> => {
+      await gone(tasks.delete(ref));
+    };
     try {
       // Before start: an exit must not be missed.
       const ended = tasks.wait(ref);

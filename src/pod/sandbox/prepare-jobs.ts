@@ -1,13 +1,17 @@
 /**
- * The first steps of a sandbox as one job: what is many small waits on the main thread is one here. The order is the one that
- * recovery relies on: the intent is on disk before anything else is made.
+ * The steps of a sandbox that touch kernel and disk, as two jobs: what is many small waits on the main thread is one here.
+ *
+ * prepare: the intent is named before anything else is made, so that a Berth that is killed finds it. Then the namespaces.
+ * settle: the intent is synced, and the files that containers mount are written, while the network is attached. A power loss before
+ * that is over may lose the intent, but only together with the effects, which nothing has synced either; RunPodSandbox
+ * does not answer before it is durable.
  */
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { DNSConfig__Output } from '../../gen/runtime/v1/DNSConfig.ts';
 import { createPodNamespaces, type PodNamespacesSpec } from '../../kernel/pod-namespaces.ts';
 import type { Job } from '../../kernel/threads/job.ts';
-import { writeFileAtomicSync } from '../../lib/atomic-file.ts';
+import { syncFileSync, writeFileAtomicSync } from '../../lib/atomic-file.ts';
 import { wrap } from '../../lib/errors.ts';
 import { writePodFiles } from './pod-files.ts';
 
@@ -15,22 +19,37 @@ export interface Preparation {
   readonly id: string;
   readonly intent: { readonly path: string; readonly text: string };
   readonly stateDirectory: string;
-  readonly hostname: string;
-  readonly dns: DNSConfig__Output | null;
   readonly namespaces: PodNamespacesSpec;
 }
 
+export interface Settlement {
+  readonly id: string;
+  readonly intentPath: string;
+  readonly stateDirectory: string;
+  readonly hostname: string;
+  readonly dns: DNSConfig__Output | null;
+}
+
 function prepare(arg: unknown): void {
-  const { id, intent, stateDirectory, hostname, dns, namespaces } = arg as Preparation;
+  const { id, intent, stateDirectory, namespaces } = arg as Preparation;
   try {
     mkdirSync(dirname(intent.path), { mode: 0o700 });
-    writeFileAtomicSync(intent.path, intent.text, { sync: true });
+    writeFileAtomicSync(intent.path, intent.text);
     mkdirSync(stateDirectory, { mode: 0o700 });
-    writePodFiles(stateDirectory, hostname, dns);
   } catch (error) {
     throw wrap(`failed to record sandbox "${id}"`, error, 'UNAVAILABLE');
   }
   createPodNamespaces(namespaces);
 }
 
-export const jobs: Readonly<Record<string, Job>> = { 'sandbox.prepare': prepare };
+function settle(arg: unknown): void {
+  const { id, intentPath, stateDirectory, hostname, dns } = arg as Settlement;
+  try {
+    syncFileSync(intentPath);
+    writePodFiles(stateDirectory, hostname, dns);
+  } catch (error) {
+    throw wrap(`failed to record sandbox "${id}"`, error, 'UNAVAILABLE');
+  }
+}
+
+export const jobs: Readonly<Record<string, Job>> = { 'sandbox.prepare': prepare, 'sandbox.settle': settle };

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BerthError, messageOf, wrap } from '../../lib/errors.ts';
 import { newId } from '../../lib/id.ts';
 import { Rollback } from '../../lib/rollback.ts';
@@ -6,8 +7,8 @@ import { nowNanos } from '../../lib/time.ts';
 import type { AttachmentRecord } from '../../network/attachment.ts';
 import type { PodDeps } from '../deps.ts';
 import { sameSandbox, type SandboxPlan } from './plan.ts';
-import type { SandboxRecord } from './record.ts';
-import type { Preparation } from './prepare-jobs.ts';
+import type { SandboxRecord, SandboxState } from './record.ts';
+import type { Preparation, Settlement } from './prepare-jobs.ts';
 import { removeSandbox } from './remove.ts';
 import { Sandbox } from './sandbox.ts';
 import { detachNetwork, networkTarget, observe, releaseNamespaces, stateDirectory } from './teardown.ts';
@@ -41,19 +42,9 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
   try {
     rollback.add('namespaces', () => releaseNamespaces(deps, sandbox));
     await deps.threads.call('sandbox.prepare', preparation(deps, sandbox, plan));
-    if (sandbox.record.attachments.length > 0) {
-      rollback.add('network', () => detachNetwork(deps, sandbox));
-      const { cached, ...network } = await deps.network.attach(
-        networkTarget(sandbox),
-        observe(sandbox, deps),
-        options,
-      );
-      const ready = sandbox.update({ phase: 'ready', ...network, process: undefined });
-      // Both, also when one fails: the undoing must meet neither on its way.
-      await allSettled([cached, ready]);
-    } else {
-      await sandbox.update({ phase: 'ready' });
-    }
+    if (sandbox.record.attachments.length > 0) rollback.add('network', () => detachNetwork(deps, sandbox));
+    const [network] = await allDone([attach(deps, sandbox, options), settle(deps, sandbox)]);
+    await allDone([network.cached, sandbox.update({ phase: 'ready', ...network.facts, process: undefined })]);
   } catch (error) {
     throw await undo(deps, sandbox, rollback, error);
   }
@@ -63,10 +54,38 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
   return sandbox.id;
 }
 
-/** Waits for all, then throws the first failure. */
-async function allSettled(promises: readonly Promise<unknown>[]): Promise<void> {
+/** Attaches the networks; a pod on the node's network has none. */
+async function attach(
+  deps: PodDeps,
+  sandbox: Sandbox,
+  options: RunOptions,
+): Promise<{ facts: Partial<SandboxState>; cached: Promise<unknown> }> {
+  if (sandbox.record.attachments.length === 0) return { facts: {}, cached: Promise.resolve() };
+  const { cached, ...facts } = await deps.network.attach(
+    networkTarget(sandbox),
+    observe(sandbox, deps),
+    options,
+  );
+  return { facts, cached };
+}
+
+/** What need not be there before the network is attached. It waits for a turn, so that the network's thread is left to it. */
+async function settle(deps: PodDeps, { record }: Sandbox): Promise<void> {
+  await nextTurn();
+  const settlement: Settlement = {
+    id: record.id,
+    intentPath: deps.files.intentPath(record.id),
+    stateDirectory: stateDirectory(deps, record.id),
+    hostname: record.hostname,
+    dns: record.config.dnsConfig,
+  };
+  await deps.threads.call('sandbox.settle', settlement);
+}
+
+/** Waits for both, also when one fails, since the undoing must meet neither on its way; then throws the first failure. */
+async function allDone<A, B>(promises: readonly [Promise<A>, Promise<B>]): Promise<[A, B]> {
   await Promise.allSettled(promises);
-  await Promise.all(promises);
+  return Promise.all(promises);
 }
 
 /** Undoes what was done. When that fails too the sandbox is kept, as UNKNOWN, so that kubelet's Stop and Remove can finish it. */
@@ -128,15 +147,13 @@ function planAttachments(deps: PodDeps, plan: SandboxPlan, sandboxId: string): A
   });
 }
 
-/** The first steps of a sandbox, for one job: its intent, its files, its namespaces. */
+/** The first steps of a sandbox, for one job: its intent and its namespaces. */
 function preparation(deps: PodDeps, { record }: Sandbox, plan: SandboxPlan): Preparation {
   const { network, ipc, uts } = record.namespaces;
   return {
     id: record.id,
     intent: { path: deps.files.intentPath(record.id), text: JSON.stringify(record) },
     stateDirectory: stateDirectory(deps, record.id),
-    hostname: record.hostname,
-    dns: record.config.dnsConfig,
     namespaces: {
       ...(network === undefined ? {} : { net: network }),
       ...(ipc === undefined ? {} : { ipc }),

@@ -48,13 +48,12 @@ class Crashing implements AsyncDisposable {
   left(): Record<string, string[]> {
     const { directory } = this.rig.daemon;
     const places = ['root/sandboxes', 'state/sandboxes', 'netns', 'cni/results', 'root/debts'];
-    const found = places.map((place) => [place, entries(join(directory, place))] as const);
+    const found: [string, string[]][] = places.map((place) => [place, entries(join(directory, place))]);
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
       .filter((line) => line.includes(directory));
-    return Object.fromEntries(
-      [...found, ['addresses', this.reserved()], ['mounts', mounts]].filter(([, list]) => list.length > 0),
-    );
+    found.push(['addresses', this.reserved()], ['mounts', mounts]);
+    return Object.fromEntries(found.filter(([, list]) => list.length > 0));
   }
 
   /** Waits until a call of the plugin is under way; returns its line. */

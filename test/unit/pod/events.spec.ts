@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { createLogger } from '../../../src/lib/log.ts';
 import { PodEvents } from '../../../src/pod/events.ts';
-import { newState, type SandboxFiles, type SandboxRecord } from '../../../src/pod/sandbox/record.ts';
+import { newState, sandboxFiles, type SandboxRecord } from '../../../src/pod/sandbox/record.ts';
 import { Sandbox } from '../../../src/pod/sandbox/sandbox.ts';
 
 const log = createLogger({ level: 'fatal', format: 'json' });
-const sandbox = new Sandbox({ id: 'a' } as SandboxRecord, {} as SandboxFiles, {
+const sandbox = new Sandbox({ id: 'a' } as SandboxRecord, sandboxFiles('/nowhere'), {
   ...newState,
   phase: 'ready',
 });

@@ -21,7 +21,7 @@ function config(change: Record<string, unknown> = {}): PodSandboxConfig__Output 
     linux: null,
     windows: null,
     ...change,
-  } as PodSandboxConfig__Output;
+  };
 }
 
 function linux(change: Record<string, unknown>): PodSandboxConfig__Output {
