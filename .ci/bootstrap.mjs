@@ -17,6 +17,11 @@ const programs = {
   containerd: 'containerd',
   runc: 'runc',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
+  // What the images of critest are made with.
+  'dpkg-dev': 'dpkg-source',
+  gcc: 'gcc',
+  'libc6-dev': '/usr/include/stdio.h',
+  make: 'make',
 };
 
 const network = ['iproute2', 'iputils-ping', 'nftables', 'iptables', 'conntrack'];
@@ -26,7 +31,7 @@ const purposes = {
   build: [],
   quickstart: network,
   test: [...network, 'containernetworking-plugins', 'catatonit'],
-  conformance: network,
+  conformance: [...network, 'catatonit', 'containerd', 'runc', 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
   bench: [...network, 'containernetworking-plugins', 'catatonit', 'containerd', 'runc'],
 };
 

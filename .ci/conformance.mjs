@@ -1,5 +1,5 @@
-// Runs crictl and critest, built from the pinned module in test/conformance/tools, against a daemon of this clone.
-// Needs root and Go. node .ci/conformance.mjs [mocha arguments]
+// Runs crictl and critest, built from the pinned module in test/conformance/tools, against a daemon of this clone. The images
+// that critest wants are made here, too. Needs root, Go and a Debian mirror. node .ci/conformance.mjs [mocha arguments]
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -52,6 +52,9 @@ if (!hasGo()) throw new Error('the conformance tests need Go (https://go.dev/dl)
 await bootstrap('conformance');
 compileTests();
 const tools = buildTools();
+// Here, for in the network namespace of the tests there is no mirror to fetch from.
+const { buildPrograms } = await import('../.build/test/conformance/images/programs.js');
+await buildPrograms();
 const api = execFileSync('go', ['list', '-f', '{{.Dir}}', '-m', 'k8s.io/cri-api'], {
   cwd: module,
   encoding: 'utf8',

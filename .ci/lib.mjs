@@ -32,17 +32,17 @@ export function compileTests() {
 }
 
 /**
- * Runs a Node script with a temporary directory of its own and, as root, in a network namespace of its own with
+ * Runs a Node script with a temporary directory of its own and, as root, in network and mount namespaces of its own with
  * loopback up, so that the machine's network is neither seen nor touched. Returns the exit code.
  */
 export function runIsolated(args, env = {}) {
   const scratch = mkdtempSync(join(tmpdir(), 'berth-'));
   const isolated = { ...env, TMPDIR: scratch, BERTH_PRIVATE_NETWORK: isRoot ? '1' : '' };
   const node = [process.execPath, '--enable-source-maps', ...args];
-  const inside = [process.execPath, join(root, '.ci/loopback-up.mjs'), ...node];
+  const inside = [process.execPath, join(root, '.ci/isolated.mjs'), ...node];
   try {
     return isRoot
-      ? status('unshare', ['--net', ...inside], { env: isolated })
+      ? status('unshare', ['--net', '--mount', ...inside], { env: isolated })
       : status(node[0], node.slice(1), { env: isolated });
   } finally {
     rmSync(scratch, { recursive: true, force: true });

@@ -12,7 +12,11 @@ export const DIGEST_IMAGE = `${TOOLS}/test-image-digest:latest`;
 export const DIGEST_IN_CRITEST = '9700f9a2f5bf2c45f2f605a0bd3bce7cf37420ec9d3ed50ac2758413308766bf';
 
 const ACCOUNTS = {
-  passwd: ['root:x:0:0::/root:/bin/sh', 'www-data:x:33:33::/var/www:/bin/false', 'nobody:x:65534:65534::/:/bin/false'],
+  passwd: [
+    'root:x:0:0::/root:/bin/sh',
+    'www-data:x:33:33::/var/www:/bin/false',
+    'nobody:x:65534:65534::/:/bin/false',
+  ],
   group: ['root:x:0:', 'www-data:x:33:', 'nogroup:x:65534:'],
 };
 
@@ -37,7 +41,11 @@ export function catalog(programs: Programs): Map<string, Image> {
     { Entrypoint: ['/nnp'] },
     makeLayer(new Map([['nnp', program(programs.nnp, 0o4755)]])),
   );
-  add(`${TOOLS}/test-image-predefined-group:latest`, { ...SHELL, User: '1000' }, makeLayer(predefinedGroup()));
+  add(
+    `${TOOLS}/test-image-predefined-group:latest`,
+    { ...SHELL, User: '1000' },
+    makeLayer(predefinedGroup()),
+  );
   for (const [name, User] of [
     ['uid', '1002'],
     ['username', 'www-data'],
@@ -47,7 +55,13 @@ export function catalog(programs: Programs): Map<string, Image> {
     add(`${TOOLS}/test-image-user-${name}:latest`, { ...SHELL, User });
   }
   // Images to be pulled and removed: each has to be another, but for those that have to be the same.
-  for (const name of ['test-image-1', 'test-image-2', 'test-image-3', 'test-image-latest', 'test-image-digest'])
+  for (const name of [
+    'test-image-1',
+    'test-image-2',
+    'test-image-3',
+    'test-image-latest',
+    'test-image-digest',
+  ])
     add(`${TOOLS}/${name}:latest`, SHELL, marker(name));
   for (const tag of ['test', 'all']) add(`${TOOLS}/test-image-tag:${tag}`, SHELL, marker(`tag-${tag}`));
   for (const tag of ['1', '2', '3']) add(`${TOOLS}/test-image-tags:${tag}`, SHELL, marker('tags'));
@@ -58,7 +72,20 @@ export function catalog(programs: Programs): Map<string, Image> {
 
 /** busybox under all of its names. They are hard links: to mask one must not mask the others. */
 function userland({ busybox, applets }: Programs): Map<string, Entry> {
-  const directories = ['etc', 'root', 'home', 'proc', 'sys', 'dev', 'run', 'mnt', 'srv', 'var', 'usr', 'usr/sbin'];
+  const directories = [
+    'etc',
+    'root',
+    'home',
+    'proc',
+    'sys',
+    'dev',
+    'run',
+    'mnt',
+    'srv',
+    'var',
+    'usr',
+    'usr/sbin',
+  ];
   return new Map<string, Entry>([
     ...['bin', ...directories].map((name): [string, Entry] => [name, { directory: true }]),
     ['tmp', { directory: true, mode: 0o1777 }],

@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:f
 import { createHash } from 'node:crypto';
 import { availableParallelism, homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
+import { packageRoot } from '../../../src/lib/package-root.ts';
 
 /** What the images are made of, static all of them. */
 export interface Programs {
@@ -14,8 +14,7 @@ export interface Programs {
   readonly nnp: Buffer;
 }
 
-// From .build/test/conformance/images.
-const sources = fileURLToPath(new URL('../../../../test/conformance/images/', import.meta.url));
+const sources = join(packageRoot(), 'test/conformance/images');
 
 /** Which busybox: all of its applets but one that does not build here, and a shell that really executes /bin/ls. */
 const BUSYBOX = {
@@ -50,6 +49,7 @@ async function cacheDirectory(): Promise<string> {
 }
 
 async function build(cache: string): Promise<void> {
+  console.log("compiling what critest's images are made of (a minute the first time)");
   await mkdir(dirname(cache), { recursive: true });
   const fresh = await mkdtemp(`${cache}.`);
   const scratch = join(fresh, 'scratch');
@@ -68,7 +68,8 @@ async function build(cache: string): Promise<void> {
 async function buildBusybox(scratch: string, to: string): Promise<void> {
   const tree = join(scratch, 'busybox');
   await execa('dpkg-source', ['--no-check', '--extract', await fetchSource(scratch, 'busybox'), tree]);
-  const make = (...args: string[]): unknown => execa('make', args, { cwd: tree, env: reproducible, input: '\n'.repeat(2_000) });
+  const make = (...args: string[]): unknown =>
+    execa('make', args, { cwd: tree, env: reproducible, input: '\n'.repeat(2_000) });
   await make('defconfig');
   const config = join(tree, '.config');
   await writeFile(config, configured(await readFile(config, 'utf8')));
@@ -80,7 +81,9 @@ async function buildBusybox(scratch: string, to: string): Promise<void> {
 /** kconfig's file with our switches; oldconfig asks for what they entail, and takes its defaults. */
 function configured(defaults: string): string {
   const switches = [...BUSYBOX.on, ...BUSYBOX.off];
-  const kept = defaults.split('\n').filter((line) => !switches.includes(/CONFIG_(\w+)/.exec(line)?.[1] ?? ''));
+  const kept = defaults
+    .split('\n')
+    .filter((line) => !switches.includes(/CONFIG_(\w+)/.exec(line)?.[1] ?? ''));
   const on = BUSYBOX.on.map((name) => `CONFIG_${name}=y`);
   const off = BUSYBOX.off.map((name) => `# CONFIG_${name} is not set`);
   return [...kept, ...on, ...off, ''].join('\n');

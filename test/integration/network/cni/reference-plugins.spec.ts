@@ -19,11 +19,15 @@ describe('a chain of reference plugins', function () {
   const tag = randomBytes(3).toString('hex');
   const host = `brt-h${tag}`;
   const pod = `brt-p${tag}`;
-  const signal = AbortSignal.timeout(30_000);
+  let signal: AbortSignal;
   let dir = '';
   let chain: Chain;
   let network: NetworkList;
   let attachment: Attachment;
+
+  beforeEach(() => {
+    signal = AbortSignal.timeout(30_000);
+  });
 
   before(async function () {
     if (process.getuid?.() !== 0 || !existsSync(join(REFERENCE, 'bridge'))) this.skip();

@@ -247,6 +247,7 @@ describe('planSandbox', () => {
     const unimplemented = (error: unknown): boolean =>
       error instanceof BerthError && error.code === 'UNIMPLEMENTED';
     assert.throws(() => plan(config(), 'kata'), unimplemented);
-    assert.throws(() => plan(modes({ usernsOptions: { mode: 'POD', uids: [], gids: [] } })), unimplemented);
+    const ids = [{ hostId: 100_000, containerId: 0, length: 65_536 }];
+    assert.throws(() => plan(modes({ usernsOptions: { mode: 'POD', uids: ids, gids: ids } })), unimplemented);
   });
 });

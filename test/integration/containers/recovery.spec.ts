@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { eventually } from '../../helpers/fixture.ts';
+import { ContainerRig } from './rig.ts';
+
+const own = { linux: { securityContext: { namespaceOptions: { pid: 'CONTAINER' } } } } as const;
+/** Counts into its log until it is told to end. */
+const COUNT = ['sh', '-c', 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done'];
+
+describe('containers that outlive a daemon', () => {
+  let rig: ContainerRig;
+
+  beforeEach(async () => {
+    rig = await ContainerRig.start();
+  });
+
+  afterEach(async () => {
+    try {
+      await rig.clear();
+    } finally {
+      await rig[Symbol.asyncDispose]();
+    }
+  });
+
+  it('go on after kill -9 of Berth with pid and log, and can be stopped and executed in', async () => {
+    const pod = await rig.runPod('stays');
+    const id = await rig.run(pod, 'count', COUNT, own);
+    await rig.logged(pod, 'count', /^5$/m);
+    const before = await rig.status(id);
+    await rig.daemon.kill();
+    const last = numbers(rig.logText(pod, 'count')).at(-1) ?? 0;
+    await rig.daemon.start();
+    const after = await rig.status(id);
+    assert.equal(after.state, 'CONTAINER_RUNNING');
+    assert.equal(after.startedAt, before.startedAt);
+    await rig.logged(pod, 'count', new RegExp(`^${last + 20}$`, 'm'));
+    assert.equal(await execEventually(id), 'still here\n');
+    await rig.stop(id);
+    assert.equal((await rig.status(id)).exitCode, 137);
+    const seen = numbers(rig.logText(pod, 'count'));
+    assert.equal(new Set(seen).size, seen.length, 'a line is there twice');
+    assert.equal(seen[0], 1);
+  });
+
+  it('lose no line over SIGTERM of Berth', async () => {
+    const pod = await rig.runPod('term');
+    const id = await rig.run(pod, 'count', COUNT, own);
+    await rig.logged(pod, 'count', /^5$/m);
+    assert.equal(await rig.daemon.stop(), 0);
+    const last = numbers(rig.logText(pod, 'count')).at(-1) ?? 0;
+    await rig.daemon.start();
+    await rig.logged(pod, 'count', new RegExp(`^${last + 20}$`, 'm'));
+    await rig.stop(id);
+    const seen = numbers(rig.logText(pod, 'count'));
+    assert.deepEqual(
+      seen,
+      seen.map((_, i) => i + 1),
+    );
+  });
+
+  it('that ended meanwhile are reported with their code and last words', async () => {
+    const pod = await rig.runPod('away');
+    const id = await rig.run(pod, 'main', ['sh', '-c', 'echo begin; sleep 1; echo end; exit 9'], own);
+    await rig.logged(pod, 'main', /begin/);
+    await rig.daemon.kill();
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await rig.daemon.start();
+    const ended = await rig.ended(id);
+    assert.equal(ended.exitCode, 9);
+    assert.equal(ended.reason, 'Error');
+    assert.equal(rig.logText(pod, 'main'), 'begin\nend\n');
+  });
+
+  it('go on while containerd is killed, and their ends are seen by the next one', async () => {
+    const pod = await rig.runPod('engine');
+    const stays = await rig.run(pod, 'count', COUNT, own);
+    const ends = await rig.run(pod, 'ends', ['sh', '-c', 'sleep 0.5; exit 4'], own);
+    const dead = rig.enginePid;
+    process.kill(dead, 'SIGKILL');
+    await eventually('another containerd', () => (rig.enginePid === dead ? undefined : true), 15_000);
+    assert.equal((await rig.ended(ends, 20_000)).exitCode, 4);
+    assert.equal((await rig.status(stays)).state, 'CONTAINER_RUNNING');
+    const last = numbers(rig.logText(pod, 'count')).at(-1) ?? 0;
+    await rig.logged(pod, 'count', new RegExp(`^${last + 5}$`, 'm'));
+    assert.equal(await execEventually(stays), 'still here\n');
+    const more = await rig.run(pod, 'more', ['sleep', '3600'], own);
+    assert.equal((await rig.status(more)).state, 'CONTAINER_RUNNING');
+    assert.equal(rig.shims().length, 1);
+  });
+
+  it('are gone with their shim: EXITED, 255, Unknown', async () => {
+    const pod = await rig.runPod('shim');
+    const id = await rig.run(pod, 'count', COUNT, own);
+    await rig.daemon.kill();
+    for (const shim of rig.shims()) process.kill(shim, 'SIGKILL');
+    await rig.daemon.start();
+    const ended = await rig.ended(id, 20_000);
+    // containerd cleans up after a dead shim, and may tell of the kill.
+    assert.ok([137, 255].includes(ended.exitCode), String(ended.exitCode));
+  });
+
+  /** The engine takes a moment to be there again. */
+  function execEventually(id: string): Promise<string> {
+    return eventually(
+      'an exec',
+      () =>
+        rig.exec(id, ['echo', 'still here']).then(
+          ({ stdout }) => stdout,
+          () => undefined,
+        ),
+      15_000,
+    );
+  }
+});
+
+function numbers(text: string): number[] {
+  return text.split('\n').slice(0, -1).map(Number);
+}

@@ -1,0 +1,287 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ServiceError } from '@grpc/grpc-js';
+import { execa } from 'execa';
+import { embeddedPaths } from '../../../src/containerd/embedded/embedded.ts';
+import { argvOf, findProcesses, isShimOf, signalProcess } from '../../../src/containerd/embedded/process.ts';
+import type { ContainerConfig } from '../../../src/gen/runtime/v1/ContainerConfig.ts';
+import type { ContainerStatus__Output } from '../../../src/gen/runtime/v1/ContainerStatus.ts';
+import type { ContainerStatusResponse__Output } from '../../../src/gen/runtime/v1/ContainerStatusResponse.ts';
+import type { ExecSyncResponse__Output } from '../../../src/gen/runtime/v1/ExecSyncResponse.ts';
+import type { ListContainersResponse__Output } from '../../../src/gen/runtime/v1/ListContainersResponse.ts';
+import type { PodSandboxConfig } from '../../../src/gen/runtime/v1/PodSandboxConfig.ts';
+import { podConfig } from '../../helpers/cri-client.ts';
+import { eventually, Rig } from '../../helpers/fixture.ts';
+import { tinyImage } from '../containerd/tiny-image.ts';
+
+export const imageName = 'berth.local/test/tiny:1';
+
+/** containerd's own, whatever its configuration says; removed again when we were the first to use them. */
+const SHARED = ['/run/containerd', '/opt/containerd', '/var/lib/cni', '/var/lib/containerd'];
+const DEADLINE_MS = 60_000;
+
+type Done<T> = (error: ServiceError | null, answer?: T) => void;
+
+/** A daemon with an embedded containerd that has the tiny image, and the calls for containers. */
+export class ContainerRig implements AsyncDisposable {
+  readonly base: Rig;
+  /** Parent of the cgroups of all pods. */
+  readonly cgroup = `berth-test-${randomBytes(4).toString('hex')}`;
+  readonly #foreign = SHARED.filter((path) => existsSync(path));
+
+  private constructor(base: Rig) {
+    this.base = base;
+  }
+
+  static async start(): Promise<ContainerRig> {
+    const rig = new ContainerRig(await Rig.start({ config: { containerd: { address: 'embedded' } } }));
+    try {
+      const archive = join(rig.directory, 'image.tar');
+      await writeFile(archive, tinyImage(imageName).archive);
+      await rig.ctr('images', 'import', '--no-unpack', archive);
+      await rm(archive);
+      // The CRI's list of images follows containerd's events.
+      await eventually('the image is listed', async () => ((await rig.#image()) ? true : undefined));
+    } catch (error) {
+      await rig[Symbol.asyncDispose]();
+      throw error;
+    }
+    return rig;
+  }
+
+  get daemon(): Rig['daemon'] {
+    return this.base.daemon;
+  }
+
+  get directory(): string {
+    return this.daemon.directory;
+  }
+
+  get logDirectory(): string {
+    return join(this.directory, 'logs');
+  }
+
+  get engine(): ReturnType<typeof embeddedPaths> {
+    return embeddedPaths({ root: join(this.directory, 'root'), state: join(this.directory, 'state') });
+  }
+
+  /** The process id of the embedded containerd. */
+  get enginePid(): number {
+    return (JSON.parse(readFileSync(this.engine.record, 'utf8')) as { pid: number }).pid;
+  }
+
+  async ctr(...args: string[]): Promise<string> {
+    return (await execa('ctr', ['--address', this.engine.socket, '-n', 'k8s.io', ...args])).stdout;
+  }
+
+  shims(): number[] {
+    return findProcesses((argv) => isShimOf(argv, this.engine.socket)).map(({ pid }) => pid);
+  }
+
+  pod(name: string, more: PodSandboxConfig = {}): PodSandboxConfig {
+    return podConfig(name, {
+      logDirectory: join(this.logDirectory, name),
+      ...more,
+      linux: { cgroupParent: `/${this.cgroup}/${name}`, ...more.linux },
+    });
+  }
+
+  /** Runs a sandbox of this name, and returns its id with the config that containers have to repeat. */
+  async runPod(name: string, more: PodSandboxConfig = {}): Promise<Pod> {
+    const config = this.pod(name, more);
+    await mkdir(join(this.logDirectory, name), { recursive: true });
+    return { id: await this.daemon.client.run(config), config };
+  }
+
+  async create(
+    pod: Pod,
+    name: string,
+    command: readonly string[],
+    more: ContainerConfig = {},
+  ): Promise<string> {
+    const config: ContainerConfig = {
+      metadata: { name, attempt: 0 },
+      image: { image: imageName },
+      command: [...command],
+      logPath: `${name}.log`,
+      ...more,
+    };
+    const answer = await this.#call<{ containerId: string }>((done) =>
+      this.daemon.client.runtime.createContainer(
+        { podSandboxId: pod.id, config, sandboxConfig: pod.config },
+        deadline(),
+        done,
+      ),
+    );
+    return answer.containerId;
+  }
+
+  async startContainer(containerId: string): Promise<void> {
+    await this.#call((done) => this.daemon.client.runtime.startContainer({ containerId }, deadline(), done));
+  }
+
+  /** Creates and starts. */
+  async run(pod: Pod, name: string, command: readonly string[], more: ContainerConfig = {}): Promise<string> {
+    const id = await this.create(pod, name, command, more);
+    await this.startContainer(id);
+    return id;
+  }
+
+  async stop(containerId: string, timeout = 0): Promise<void> {
+    await this.#call((done) =>
+      this.daemon.client.runtime.stopContainer({ containerId, timeout }, deadline(), done),
+    );
+  }
+
+  async remove(containerId: string): Promise<void> {
+    await this.#call((done) => this.daemon.client.runtime.removeContainer({ containerId }, deadline(), done));
+  }
+
+  async status(containerId: string): Promise<ContainerStatus__Output> {
+    const { status } = await this.statusResponse(containerId, false);
+    if (status === null) throw new Error('no status');
+    return status;
+  }
+
+  statusResponse(containerId: string, verbose: boolean): Promise<ContainerStatusResponse__Output> {
+    return this.#call((done) =>
+      this.daemon.client.runtime.containerStatus({ containerId, verbose }, deadline(), done),
+    );
+  }
+
+  async exec(
+    containerId: string,
+    cmd: readonly string[],
+    timeout = 0,
+  ): Promise<{ stdout: string; stderr: string; exitCode: number }> {
+    const { stdout, stderr, exitCode } = await this.#call<ExecSyncResponse__Output>((done) =>
+      this.daemon.client.runtime.execSync({ containerId, cmd: [...cmd], timeout }, deadline(), done),
+    );
+    return { stdout: Buffer.from(stdout).toString(), stderr: Buffer.from(stderr).toString(), exitCode };
+  }
+
+  async list(): Promise<string[]> {
+    const { containers } = await this.#call<ListContainersResponse__Output>((done) =>
+      this.daemon.client.runtime.listContainers({}, deadline(), done),
+    );
+    return containers.map(({ id }) => id);
+  }
+
+  /** Waits for the end of a container. */
+  ended(id: string, ms = 10_000): Promise<ContainerStatus__Output> {
+    return eventually(
+      `container ${id} ends`,
+      async () => {
+        const status = await this.status(id);
+        return status.state === 'CONTAINER_EXITED' ? status : undefined;
+      },
+      ms,
+    );
+  }
+
+  /** The text of a log, without time, stream and tag. */
+  logText(pod: Pod, name: string): string {
+    const path = join(pod.config.logDirectory ?? '', `${name}.log`);
+    const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
+    return lines.map((line) => `${line.split(' ').slice(3).join(' ')}\n`).join('');
+  }
+
+  logged(pod: Pod, name: string, expected: RegExp): Promise<string> {
+    return eventually(`the log of ${name} matches ${String(expected)}`, () => {
+      const text = this.logText(pod, name);
+      return expected.test(text) ? text : undefined;
+    });
+  }
+
+  /** What is there of containers: in containerd, on disk, as FIFOs, as processes. */
+  async traces(): Promise<string[]> {
+    const list = async (...args: string[]): Promise<string[]> =>
+      (await this.ctr(...args)).split('\n').filter((line) => line !== '');
+    const files = (directory: string): string[] => (existsSync(directory) ? readdirSync(directory) : []);
+    return [
+      ...(await list('containers', 'ls', '--quiet')).map((id) => `container ${id}`),
+      ...(await list('tasks', 'ls', '--quiet')).map((id) => `task ${id}`),
+      ...(await list('leases', 'ls', '--quiet')).map((id) => `lease ${id}`),
+      ...(await list('snapshots', 'ls')).filter((line) => line.includes('Active')),
+      ...files(join(this.directory, 'root', 'containers')).map((id) => `record ${id}`),
+      ...files(join(this.directory, 'state', 'io')).map((name) => `fifo ${name}`),
+      ...this.shims().map((pid) => `shim ${argvOf(pid).join(' ')}`),
+    ];
+  }
+
+  /** Removes all pods, and waits until nothing of their containers is left. */
+  async clear(): Promise<void> {
+    await this.daemon.client.clear();
+    await eventually('no trace of any container', async () => {
+      const traces = await this.traces();
+      if (traces.length === 0) return true;
+      this.#lastTraces = traces;
+      return undefined;
+    }).catch((error: unknown) => {
+      throw new Error(`left behind: ${this.#lastTraces.join('; ')}`, { cause: error });
+    });
+  }
+
+  #lastTraces: string[] = [];
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const socket = this.engine.socket;
+    try {
+      await this.base[Symbol.asyncDispose]();
+    } finally {
+      // Whatever a failed test left.
+      for (const shim of findProcesses((argv) => isShimOf(argv, socket))) signalProcess(shim, 'SIGKILL');
+      for (const path of SHARED.filter((shared) => !this.#foreign.includes(shared)))
+        await rm(path, { recursive: true, force: true });
+      await eventually('the cgroups are empty', () => removeCgroups(this.cgroup));
+    }
+  }
+
+  async #image(): Promise<boolean> {
+    const { image } = await this.#call<{ image: unknown }>((done) =>
+      this.daemon.client.image.imageStatus({ image: { image: imageName } }, deadline(), done as never),
+    );
+    return image !== null;
+  }
+
+  #call<T>(start: (done: Done<T>) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      start((error, answer) => {
+        if (answer === undefined) reject(error ?? new Error('neither an answer nor an error'));
+        else resolve(answer);
+      });
+    });
+  }
+}
+
+/** A sandbox and how it was asked for. */
+export interface Pod {
+  readonly id: string;
+  readonly config: PodSandboxConfig;
+}
+
+function deadline(): { deadline: number } {
+  return { deadline: Date.now() + DEADLINE_MS };
+}
+
+/** Empty cgroups stay behind; with cgroup v1 one in each hierarchy. True once there is none. */
+function removeCgroups(name: string): true | undefined {
+  const directories = ['', ...readdirSync('/sys/fs/cgroup')].map((hierarchy) =>
+    join('/sys/fs/cgroup', hierarchy, name),
+  );
+  directories.forEach(removeTree);
+  return directories.some((directory) => existsSync(directory)) ? undefined : true;
+}
+
+/** rmdir from the leaves up: the files of a cgroup cannot be removed. */
+function removeTree(directory: string): void {
+  try {
+    for (const entry of readdirSync(directory, { withFileTypes: true }))
+      if (entry.isDirectory()) removeTree(join(directory, entry.name));
+    rmdirSync(directory);
+  } catch {
+    // Not there, or a process is still in it.
+  }
+}
