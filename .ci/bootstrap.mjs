@@ -16,6 +16,8 @@ const programs = {
   catatonit: 'catatonit',
   containerd: 'containerd',
   runc: 'runc',
+  // Its program has the name that the dynamic one has, too.
+  'busybox-static': '/usr/share/doc/busybox-static',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
   // What the images of critest are made with.
   'dpkg-dev': 'dpkg-source',
@@ -25,14 +27,15 @@ const programs = {
 };
 
 const network = ['iproute2', 'iputils-ping', 'nftables', 'iptables', 'conntrack'];
+const engine = ['catatonit', 'containerd', 'runc'];
 
 // What each purpose needs beside Node.
 const purposes = {
   build: [],
-  quickstart: network,
-  test: [...network, 'containernetworking-plugins', 'catatonit'],
-  conformance: [...network, 'catatonit', 'containerd', 'runc', 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
-  bench: [...network, 'containernetworking-plugins', 'catatonit', 'containerd', 'runc'],
+  quickstart: [...network, ...engine, 'busybox-static'],
+  test: [...network, ...engine, 'busybox-static', 'containernetworking-plugins'],
+  conformance: [...network, ...engine, 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
+  bench: [...network, ...engine, 'containernetworking-plugins'],
 };
 
 function isPresent(program) {

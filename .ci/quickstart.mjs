@@ -9,10 +9,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bootstrap } from './bootstrap.mjs';
 import { isRoot, root } from './lib.mjs';
+import { writeTinyImage } from './tiny-image.mjs';
 
-const START_MS = 15_000;
+const START_MS = 30_000;
 const berth = join(root, 'dist/main.js');
 const bridge = 'berth-quick';
+const image = 'berth.local/hello:1';
 
 const home = join(tmpdir(), `berth-quickstart-${process.pid}`);
 const at = (name) => join(home, name);
@@ -66,6 +68,7 @@ function writeFiles() {
     `[grpc]\naddress = "${socket}"\n` +
       `[storage]\nroot = "${at('root')}"\nstate = "${at('state')}"\n` +
       `[cni]\nconf_dir = "${at('net.d')}"\ncache_dir = "${at('cni')}"\nnetns_dir = "${at('netns')}"\n` +
+      '[containerd]\naddress = "embedded"\n' +
       '[log]\nformat = "text"\n',
   );
 }
@@ -135,7 +138,7 @@ async function tour(keep) {
     console.log(`serving the CRI on ${socket}`);
     cli('net', 'show');
     step('2. A pod');
-    const id = cli('pod', 'run', '--name', 'hello');
+    const id = cli('pod', 'run', '--name', 'hello', '--log-directory', at('logs'));
     const { status } = json(process.execPath, berth, 'pod', 'inspect', id, '--json');
     step('3. Its PodSandboxStatus');
     console.log(JSON.stringify(status, null, 2));
@@ -143,8 +146,10 @@ async function tour(keep) {
     cli('net', 'explain', 'default/hello');
     step(`5. The host reaches it: ${status.network.ip}`);
     show('ping', ['-c', '3', '-i', '0.2', '-W', '2', status.network.ip]);
+    step('6. A container in it');
+    await runContainer(id);
     if (keep) await untilInterrupted();
-    step('6. And away with it');
+    step('7. And away with it');
     cli('pod', 'rm', '--force', 'default/hello');
   } catch (error) {
     if (existsSync(at('log')))
@@ -156,6 +161,42 @@ async function tour(keep) {
     removeHome();
   }
   console.log('\nEverything that this created is gone again. Next: README.md.');
+}
+
+/** Loads an image of a busybox, runs it in the pod, and shows what it logged: the pod's address from inside. */
+async function runContainer(podSandboxId) {
+  mkdirSync(at('image'));
+  const archive = writeTinyImage(at('image'), image);
+  show('ctr', ['-a', at('state/containerd/containerd.sock'), '-n', 'k8s.io', 'images', 'import', archive]);
+  const { loadCri } = await import(join(root, 'dist/lib/proto.js'));
+  const { credentials } = await import('@grpc/grpc-js');
+  const { RuntimeService } = loadCri();
+  const runtime = new RuntimeService(`unix:${socket}`, credentials.createInsecure(), {
+    'grpc.default_authority': 'localhost',
+  });
+  const call = (method, request) =>
+    new Promise((resolve, reject) => {
+      const deadline = Date.now() + 30_000;
+      runtime[method](request, { deadline }, (error, answer) => (error ? reject(error) : resolve(answer)));
+    });
+  const { status } = await call('podSandboxStatus', { podSandboxId });
+  const sandboxConfig = { metadata: status.metadata, logDirectory: at('logs') };
+  const script = 'echo "hello from $(busybox hostname)"; busybox ip -4 -o addr show eth0';
+  const config = {
+    metadata: { name: 'hello' },
+    image: { image },
+    command: ['/bin/sh', '-c', script],
+    logPath: 'hello.log',
+    linux: { securityContext: { namespaceOptions: { pid: 'CONTAINER' } } },
+  };
+  const { containerId } = await call('createContainer', { podSandboxId, config, sandboxConfig });
+  await call('startContainer', { containerId });
+  for (let ended = false; !ended; await sleep(50)) {
+    const answer = await call('containerStatus', { containerId });
+    ended = answer.status.state === 'CONTAINER_EXITED';
+  }
+  runtime.close();
+  show('cat', [at('logs/hello.log')]);
 }
 
 async function untilInterrupted() {
