@@ -3,7 +3,7 @@
 // away again. --keep leaves everything running until Ctrl-C, to be tried out by hand.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,6 +15,8 @@ const START_MS = 30_000;
 const berth = join(root, 'dist/main.js');
 const bridge = 'berth-quick';
 const image = 'berth.local/hello:1';
+// Of our own, so that it can be taken away again.
+const cgroup = `/berth-quickstart-${process.pid}`;
 
 const home = join(tmpdir(), `berth-quickstart-${process.pid}`);
 const at = (name) => join(home, name);
@@ -110,6 +112,14 @@ function restoreMachine(before) {
     if (rules?.length === 0) spawnSync('nft', ['delete', 'table', family, name]);
   }
   writeFileSync(before.forwarding, before.forward);
+  removeCgroups();
+}
+
+/** In each hierarchy of cgroup v1, or the one of v2. */
+function removeCgroups() {
+  const top = '/sys/fs/cgroup';
+  const hierarchies = ['', ...readdirSync(top)].map((name) => join(top, name, cgroup));
+  for (const path of hierarchies.filter((name) => existsSync(name))) rmdirSync(path);
 }
 
 async function end(daemon) {
@@ -138,7 +148,7 @@ async function tour(keep) {
     console.log(`serving the CRI on ${socket}`);
     cli('net', 'show');
     step('2. A pod');
-    const id = cli('pod', 'run', '--name', 'hello', '--log-directory', at('logs'));
+    const id = cli('pod', 'run', '--name', 'hello', '--log-directory', at('logs'), '--cgroup-parent', cgroup);
     const { status } = json(process.execPath, berth, 'pod', 'inspect', id, '--json');
     step('3. Its PodSandboxStatus');
     console.log(JSON.stringify(status, null, 2));

@@ -3,7 +3,6 @@ import { Containerd } from '../containerd/containerd.ts';
 import { EmbeddedContainerd, embeddedPaths } from '../containerd/embedded/embedded.ts';
 import { chooseEngine } from '../containerd/engine-choice.ts';
 import { ContainerdImageService, type ImageService } from '../containerd/image-service.ts';
-import { cgroupDriver } from '../kernel/cgroups.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -56,8 +55,6 @@ export async function startEngine(config: Config, instance: string, log: Logger)
     rootfs: new RootFs(rootfsPool),
     settings: config.containerd,
     runcRoot,
-    systemdCgroup:
-      (config.runtime.cgroupDriver === 'auto' ? cgroupDriver() : config.runtime.cgroupDriver) === 'systemd',
     instance,
   });
   const containers: ContainerDeps = {

@@ -35,7 +35,6 @@ export interface ContainerdEngineOptions {
   readonly images: EngineImages;
   readonly rootfs: RootFs;
   readonly settings: ContainerdConfig;
-  readonly systemdCgroup: boolean;
   /** Where runc keeps its own state; '' for runc's default, which every containerd of the machine shares. */
   readonly runcRoot: string;
   /** Our instance's uuid: only containers that bear it are ours. */
@@ -97,7 +96,7 @@ export class ContainerdEngine implements Engine {
           id,
           labels: this.#labels(container),
           image: image.name,
-          runtime: this.#runtime(runtimeHandler),
+          runtime: this.#runtime(runtimeHandler, spec),
           spec,
           snapshotter: snapshots.snapshotter,
           snapshotKey: id,
@@ -242,12 +241,14 @@ export class ContainerdEngine implements Engine {
     return { ...labels, 'io.berth.instance': this.#options.instance, 'io.berth.sandbox': sandboxId };
   }
 
-  #runtime(handler: string): { type: string; options: ReturnType<typeof runcOptionsAny> } {
-    const { settings, containerd, systemdCgroup, runcRoot } = this.#options;
+  #runtime(handler: string, spec: RuntimeSpec): { type: string; options: ReturnType<typeof runcOptionsAny> } {
+    const { settings, containerd, runcRoot } = this.#options;
     const name = handler === '' ? settings.defaultRuntime : handler;
     const runtime = settings.runtimes.get(name);
     if (runtime === undefined)
       throw new BerthError('INVALID_ARGUMENT', `no runtime for "${name}" is configured`);
+    // A slice is systemd's to make; the parent that kubelet sent decides, whatever driver is configured.
+    const systemdCgroup = spec.linux.cgroupsPath.includes('.slice:');
     const options = { binaryName: runtime.binary, systemdCgroup, root: runcRoot };
     return { type: runtime.type, options: runcOptionsAny(containerd.connection.api, options) };
   }
