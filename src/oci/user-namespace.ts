@@ -1,4 +1,5 @@
 import type { IDMapping__Output } from '../gen/runtime/v1/IDMapping.ts';
+import type { PodSandboxConfig__Output } from '../gen/runtime/v1/PodSandboxConfig.ts';
 import type { UserNamespace__Output } from '../gen/runtime/v1/UserNamespace.ts';
 import { invalid } from '../lib/errors.ts';
 import { SECURITY, type SpecInput, securityOf } from './input.ts';
@@ -47,14 +48,19 @@ export function toSpecMapping({ containerId, hostId, length }: IDMapping__Output
   return { containerID: containerId, hostID: hostId, size: length };
 }
 
+/** The mappings of a sandbox; undefined when it has the node's user namespace. */
+export function userMappings(config: PodSandboxConfig__Output): IdMappings | undefined {
+  return askedUserNamespace(
+    config.linux?.securityContext?.namespaceOptions?.usernsOptions ?? null,
+    'sandbox_config.linux.security_context.namespace_options.userns_options',
+  );
+}
+
 /** The container's mappings, which must be its sandbox's. */
 export function containerUserNamespace({ config, sandbox }: SpecInput): IdMappings | undefined {
   const field = `${SECURITY}.namespace_options.userns_options`;
   const own = askedUserNamespace(securityOf(config).namespaceOptions?.usernsOptions ?? null, field);
-  const pods = askedUserNamespace(
-    sandbox.config.linux?.securityContext?.namespaceOptions?.usernsOptions ?? null,
-    'sandbox_config.linux.security_context.namespace_options.userns_options',
-  );
+  const pods = userMappings(sandbox.config);
   if (JSON.stringify(own) !== JSON.stringify(pods)) throw invalid(field, "differs from the sandbox's");
   return own;
 }

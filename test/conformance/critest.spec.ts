@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { packageRoot } from '../../src/lib/package-root.ts';
@@ -13,10 +14,24 @@ import { Registry } from './images/registry.ts';
 /** Compiling busybox is most of the first run; critest itself takes two minutes. */
 const TIMEOUT_MS = 15 * 60_000;
 
+const CGROUPS = '/sys/fs/cgroup';
+
 /** Streaming has no server yet. */
 const LEFT_OUT = /Streaming/;
 
 describe('critest', () => {
+  before(() => {
+    assert.equal(process.env['BERTH_PRIVATE_NETWORK'], '1', 'this needs a network namespace of its own');
+  });
+
+  after(clearNetwork);
+
+  after(async () => {
+    // The parent of pods that name none; only an empty cgroup can be removed.
+    for (const hierarchy of ['', ...(await readdir(CGROUPS))])
+      await rmdir(join(CGROUPS, hierarchy, 'k8s.io')).catch(() => undefined);
+  });
+
   it('passes all the specs that are listed, and no spec that runs fails', async function () {
     this.timeout(TIMEOUT_MS);
     const program = process.env['CRITEST'];
@@ -29,10 +44,11 @@ describe('critest', () => {
     await using registry = await Registry.start(images);
     const certs = await hostsFiles(join(scratch.path, 'certs.d'), registry, images.keys());
     // Not on a node of its own: registry, daemon and critest have to meet on loopback.
-    await using _network = networkCleanup();
     await using daemon = await TestDaemon.start({
       config: { containerd: { address: 'embedded', registry_config_path: certs } },
     });
+    // Root of a user namespace has to reach the root file systems.
+    for (const directory of [tmpdir(), daemon.directory]) await chmod(directory, 0o711);
     const { outcomes, output } = await runCritest({
       program,
       directory: scratch.path,
@@ -64,12 +80,7 @@ async function hostsFiles(
 }
 
 /** What plugins leave on a node for good, here in the private network of the run: the bridge, and portmap's chains. */
-function networkCleanup(): AsyncDisposable {
-  assert.equal(process.env['BERTH_PRIVATE_NETWORK'], '1', 'this needs a network namespace of its own');
-  return {
-    async [Symbol.asyncDispose]() {
-      await execa('ip', ['link', 'delete', 'brt0'], { reject: false });
-      await execa('nft', ['flush', 'ruleset']);
-    },
-  };
+async function clearNetwork(): Promise<void> {
+  await execa('ip', ['link', 'delete', 'brt0'], { reject: false });
+  await execa('nft', ['flush', 'ruleset']);
 }

@@ -9,6 +9,7 @@ import { buildSpec } from '../../oci/build.ts';
 import type { SandboxFacts, SpecInput } from '../../oci/input.ts';
 import { pidMode } from '../../oci/namespaces.ts';
 import type { RuntimeSpec } from '../../oci/types.ts';
+import { userMappings } from '../../oci/user-namespace.ts';
 import type { PodDeps } from '../deps.ts';
 import type { EngineImage } from '../engine/engine.ts';
 import { podPidNamespace } from '../sandbox/pause.ts';
@@ -95,7 +96,15 @@ async function makeInEngine(
   const { runtimeHandler } = sandbox.record;
   const spec = (accounts: SpecInput['accounts']): Promise<RuntimeSpec> => buildSpec({ ...input, accounts });
   return engine.create(
-    { id, sandboxId: sandbox.id, runtimeHandler, image, labels: config.labels, spec },
+    {
+      id,
+      sandboxId: sandbox.id,
+      runtimeHandler,
+      image,
+      labels: config.labels,
+      idMappings: userMappings(sandbox.record.config),
+      spec,
+    },
     { signal },
   );
 }

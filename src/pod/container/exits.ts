@@ -5,6 +5,7 @@ import type { PodDeps } from '../deps.ts';
 import type { EngineExit } from '../engine/engine.ts';
 import { endPause } from '../sandbox/pause.ts';
 import type { Container } from './container.ts';
+import { withShim } from './shim-lock.ts';
 import { ioDirectory } from './start.ts';
 
 /** After the end of a container's process, how long a child of it that holds its output may keep us reading. */
@@ -108,7 +109,9 @@ export class ExitMonitor {
       if (container.state.phase !== 'running') return;
       await containers.pumps.drain(container.id, DRAIN);
       await removeFifos(ioDirectory({ settings }), container.id);
-      const final = (await containers.engine.deleteTask(container.id)) ?? exit;
+      const { id, record } = container;
+      const deleted = await withShim(this.#deps, record.sandboxId, () => containers.engine.deleteTask(id));
+      const final = deleted ?? exit;
       await container.update({ phase: 'exited', pid: 0, ...described(final, container.oomKilled) });
       const sandbox = store.find(container.record.sandboxId);
       if (sandbox !== undefined) events.publish('CONTAINER_STOPPED_EVENT', sandbox, container.id);

@@ -1,5 +1,6 @@
 import { removeFifos } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
+import { withShim } from './shim-lock.ts';
 import { ioDirectory } from './start.ts';
 import { stopContainer } from './stop.ts';
 
@@ -14,7 +15,7 @@ export async function removeContainer(deps: PodDeps, given: string): Promise<voi
   await stopContainer(deps, container, 0, new AbortController().signal);
   await deps.locks.with(`container ${container.id}`, async () => {
     if (store.find(container.id) === undefined) return;
-    await engine.delete(container.id);
+    await withShim(deps, container.record.sandboxId, () => engine.delete(container.id));
     await pumps.stop(container.id);
     await removeFifos(ioDirectory(deps), container.id);
     await files.remove(container.id);

@@ -4,8 +4,9 @@ import { nowNanos } from '../../lib/time.ts';
 import { createFifos, type FifoPaths, removeFifos } from '../../stdio/fifos.ts';
 import type { PumpSpec } from '../../stdio/protocol.ts';
 import type { PodDeps } from '../deps.ts';
-import type { EngineIo } from '../engine/engine.ts';
+import type { EngineIo, EngineStart } from '../engine/engine.ts';
 import type { Container } from './container.ts';
+import { withShim } from './shim-lock.ts';
 
 /** What containerd's CRI reports of a container whose first process could not be started. */
 const START_FAILED = { exitCode: 128, reason: 'StartError' };
@@ -15,8 +16,8 @@ const START_FAILED = { exitCode: 128, reason: 'StartError' };
  * is the error too.
  */
 export function startContainer(deps: PodDeps, container: Container, signal: AbortSignal): Promise<void> {
-  // The sandbox's lock: a pod's containers share a shim, which must not be leaving while another container comes. The
-  // container's: it may end before it is recorded as running, and its end is recorded after that.
+  // The sandbox's lock: it must not be stopped meanwhile. The container's: it may end before it is recorded as running, and
+  // its end is recorded after that.
   const { locks } = deps;
   const { sandboxId } = container.record;
   return locks.with(sandboxId, () =>
@@ -36,8 +37,8 @@ async function startHeld(deps: PodDeps, container: Container, signal: AbortSigna
     throw new BerthError('FAILED_PRECONDITION', `sandbox "${sandbox.id}" is not ready`);
   }
   try {
-    const pid = await run(deps, container, signal);
-    await container.update({ phase: 'running', pid, startedAt: nowNanos().toString() });
+    const { pid, at } = await run(deps, container, signal);
+    await container.update({ phase: 'running', pid, startedAt: at.toString() });
   } catch (error) {
     await giveUp(deps, container, error);
     throw wrap(`failed to start container "${container.id}"`, error);
@@ -45,12 +46,13 @@ async function startHeld(deps: PodDeps, container: Container, signal: AbortSigna
   deps.events.publish('CONTAINER_STARTED_EVENT', sandbox, container.id);
 }
 
-async function run(deps: PodDeps, container: Container, signal: AbortSignal): Promise<number> {
-  const { config } = container.record;
+async function run(deps: PodDeps, container: Container, signal: AbortSignal): Promise<EngineStart> {
+  const { config, sandboxId } = container.record;
   const { engine, pumps } = deps.containers;
   const fifos = createFifos(ioDirectory(deps), container.id, { stdin: config.stdin, terminal: config.tty });
   await pumps.start(pumpSpec(deps, container, fifos));
-  return engine.start(container.id, engineIo(fifos, config.tty), { signal });
+  const io = engineIo(fifos, config.tty);
+  return withShim(deps, sandboxId, () => engine.start(container.id, io, { signal }));
 }
 
 async function giveUp(deps: PodDeps, container: Container, error: unknown): Promise<void> {

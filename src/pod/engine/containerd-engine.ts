@@ -7,8 +7,9 @@ import type { Snapshots } from '../../containerd/snapshots.ts';
 import type { Process } from '../../containerd/tasks.ts';
 import { runcOptionsAny } from '../../containerd/typeurl.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
-import { BerthError, codeOf, wrap } from '../../lib/errors.ts';
+import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
 import { Rollback } from '../../lib/rollback.ts';
+import { nowNanos } from '../../lib/time.ts';
 import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
 import type {
   Engine,
@@ -19,9 +20,11 @@ import type {
   EngineIo,
   EngineOptions,
   EngineProcess,
+  EngineStart,
   EngineTask,
   NewEngineContainer,
 } from './engine.ts';
+import { Remapper } from './remapper.ts';
 import type { RootFs } from './rootfs.ts';
 
 /** What is made before the container object holds it; a Berth that dies in between leaves it no longer than this. */
@@ -29,6 +32,8 @@ const LEASE_MS = 10 * 60 * 1_000;
 const SIGKILL = 9;
 /** containerd's shim puts containers with the same value into one process: a pod's containers share one. */
 const SHIM_GROUP = 'io.containerd.runc.v2.group';
+/** What containerd says when the pod's shim, its work done, went away as it was asked for another container. */
+const SHIM_IS_LEAVING = /dial unix \S*: connect: |ttrpc: closed/;
 
 export interface ContainerdEngineOptions {
   readonly containerd: Containerd;
@@ -46,12 +51,14 @@ export class ContainerdEngine implements Engine {
   readonly #options: ContainerdEngineOptions;
   readonly #containerd: Containerd;
   readonly #unpacker: Unpacker;
+  readonly #remapper: Remapper;
   #snapshotter: Promise<string> | undefined;
 
   constructor(options: ContainerdEngineOptions) {
     this.#options = options;
     this.#containerd = options.containerd;
     this.#unpacker = new Unpacker(options.containerd);
+    this.#remapper = new Remapper(options.rootfs);
   }
 
   get state(): Engine['state'] {
@@ -85,10 +92,11 @@ export class ContainerdEngine implements Engine {
     const rollback = new Rollback();
     try {
       rollback.add('snapshot', () => gone(snapshots.remove(id)));
-      const mounts = await snapshots.prepare(
-        { key: id, parent: image.chainId, labels: this.#labels(container) },
-        call,
-      );
+      const parent =
+        container.idMappings === undefined
+          ? image.chainId
+          : await this.#remapper.remapped(snapshots, image.chainId, container.idMappings, call);
+      const mounts = await snapshots.prepare({ key: id, parent, labels: this.#labels(container) }, call);
       const made = await container.spec(await this.#options.rootfs.accounts(mounts));
       const spec = { ...made, annotations: { ...made.annotations, [SHIM_GROUP]: container.sandboxId } };
       await containers.create(
@@ -111,12 +119,17 @@ export class ContainerdEngine implements Engine {
     }
   }
 
-  async start(id: string, io: EngineIo, options: EngineOptions = {}): Promise<number> {
+  async start(id: string, io: EngineIo, options: EngineOptions = {}): Promise<EngineStart> {
     const { tasks } = this.#containerd;
     const rootfs = await (await this.#snapshots()).mounts(id, options);
-    await tasks.create({ containerId: id, rootfs, io }, options);
+    const create = (): Promise<number> => tasks.create({ containerId: id, rootfs, io }, options);
+    await create().catch((error: unknown) => {
+      if (!SHIM_IS_LEAVING.test(messageOf(error))) throw error;
+      return create();
+    });
     try {
-      return await tasks.start({ containerId: id }, options);
+      const at = nowNanos();
+      return { pid: await tasks.start({ containerId: id }, options), at };
     } catch (error) {
       await this.#endTask(id);
       throw error;

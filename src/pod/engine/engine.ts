@@ -1,6 +1,7 @@
 import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
 import type { Accounts } from '../../oci/accounts.ts';
 import type { ImageConfig } from '../../oci/image-config.ts';
+import type { IdMappings } from '../../oci/user-namespace.ts';
 
 /** An image as containers need it. */
 export interface EngineImage {
@@ -21,6 +22,8 @@ export interface NewEngineContainer {
   readonly runtimeHandler: string;
   readonly image: EngineImage;
   readonly labels: Readonly<Record<string, string>>;
+  /** Of the pod's user namespace: the root file system is made to belong to its ids. */
+  readonly idMappings: IdMappings | undefined;
   /** Makes the spec, once the accounts of the root file system are known. */
   readonly spec: (accounts: Accounts) => Promise<RuntimeSpec>;
 }
@@ -45,6 +48,13 @@ export interface EngineExec {
   kill(signal: number): Promise<void>;
   /** To be called once it has ended. */
   forget(): Promise<void>;
+}
+
+/** How a process began. */
+export interface EngineStart {
+  readonly pid: number;
+  /** Nanoseconds since the epoch; never later than its first instruction, so that no process ends before it began. */
+  readonly at: bigint;
 }
 
 /** How a process ended. */
@@ -83,8 +93,8 @@ export interface Engine {
   image(reference: string, options?: EngineOptions): Promise<EngineImage>;
   /** Makes root file system and container; nothing runs yet. */
   create(container: NewEngineContainer, options?: EngineOptions): Promise<RuntimeSpec>;
-  /** Runs its first process, and returns its pid. On failure no task is left. */
-  start(id: string, io: EngineIo, options?: EngineOptions): Promise<number>;
+  /** Runs its first process. On failure no task is left. */
+  start(id: string, io: EngineIo, options?: EngineOptions): Promise<EngineStart>;
   kill(id: string, signal: number, options?: EngineOptions & { readonly all?: boolean }): Promise<void>;
   /** Starts another process in a running container. */
   exec(id: string, execId: string, process: EngineProcess, options?: EngineOptions): Promise<EngineExec>;

@@ -1,11 +1,13 @@
 /** Looks into root file systems, on a thread with a mount namespace of its own: what is mounted there nobody else sees. */
-import { mkdtempSync, rmdirSync } from 'node:fs';
+import { chmodSync, lchownSync, lstatSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Mount } from '../../containerd/types.ts';
 import { CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_RDONLY, MS_REC, mount, unshare } from '../../kernel/libc.ts';
 import { unmountAll } from '../../kernel/mounts.ts';
 import { type Accounts, readAccounts } from '../../oci/accounts.ts';
+import type { LinuxIdMapping } from '../../oci/types.ts';
+import type { IdMappings } from '../../oci/user-namespace.ts';
 
 /** mount(2) takes one page of options. */
 const OPTIONS_MAX = 4_095;
@@ -13,15 +15,45 @@ const OPTIONS_MAX = 4_095;
 let isPrivate = false;
 
 function readAccountsOf(arg: unknown): Accounts {
+  return withMounted(arg as readonly Mount[], MS_RDONLY, readAccounts);
+}
+
+function remap(arg: unknown): void {
+  const { mounts, mappings } = arg as { mounts: readonly Mount[]; mappings: IdMappings };
+  withMounted(mounts, 0, (root) => remapTree(root, mappings));
+}
+
+function withMounted<T>(mounts: readonly Mount[], flags: number, work: (root: string) => T): T {
   enterPrivateMountNamespace();
   const target = mkdtempSync(join(tmpdir(), 'berth-rootfs-'));
   try {
-    for (const one of arg as readonly Mount[]) mountReadOnly(one, target);
-    return readAccounts(target);
+    for (const one of mounts) mountAt(one, target, flags);
+    return work(target);
   } finally {
     unmountAll(target);
     rmdirSync(target);
   }
+}
+
+/** Each file once, however many names it has. chown(2) takes setuid and setgid bits away: they are set again. */
+function remapTree(root: string, { uids: [uids], gids: [gids] }: IdMappings): void {
+  const seen = new Set<bigint>();
+  const visit = (path: string): void => {
+    const stat = lstatSync(path, { bigint: true });
+    if (!seen.has(stat.ino)) {
+      seen.add(stat.ino);
+      lchownSync(path, outside(Number(stat.uid), uids), outside(Number(stat.gid), gids));
+      if (!stat.isSymbolicLink() && (stat.mode & 0o6000n) !== 0n)
+        chmodSync(path, Number(stat.mode & 0o7777n));
+    }
+    if (stat.isDirectory()) for (const name of readdirSync(path)) visit(join(path, name));
+  };
+  visit(root);
+}
+
+/** An id beyond the mapping stays: to the container it is nobody's. */
+function outside(id: number, { hostID, size }: LinuxIdMapping): number {
+  return id < size ? id + hostID : id;
 }
 
 /** Once for the thread: mounts of others still arrive, ours leave no trace outside. */
@@ -32,7 +64,7 @@ function enterPrivateMountNamespace(): void {
   isPrivate = true;
 }
 
-function mountReadOnly({ type, source, options }: Mount, target: string): void {
+function mountAt({ type, source, options }: Mount, target: string, flags: number): void {
   if (type === 'bind') {
     mount(source, target, 'none', MS_BIND | MS_REC, null);
     return;
@@ -40,7 +72,7 @@ function mountReadOnly({ type, source, options }: Mount, target: string): void {
   const data = options.filter((option) => !['ro', 'rw'].includes(option)).join(',');
   if (data.length > OPTIONS_MAX)
     throw new Error(`the options of ${type} are ${data.length} bytes, over ${OPTIONS_MAX}`);
-  mount(source, target, type, MS_RDONLY, data);
+  mount(source, target, type, flags, data);
 }
 
-export const jobs = { 'rootfs.accounts': readAccountsOf };
+export const jobs = { 'rootfs.accounts': readAccountsOf, 'rootfs.remap': remap };

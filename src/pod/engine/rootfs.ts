@@ -1,6 +1,7 @@
 import type { Mount } from '../../containerd/types.ts';
 import type { ThreadPool } from '../../kernel/threads/pool.ts';
 import type { Accounts } from '../../oci/accounts.ts';
+import type { IdMappings } from '../../oci/user-namespace.ts';
 
 /** The jobs module that the pool of RootFs must load. */
 export const rootfsJobsModule = new URL('./rootfs-jobs.js', import.meta.url);
@@ -16,5 +17,10 @@ export class RootFs {
   /** The users and groups of a root file system that is given by how to mount it. */
   async accounts(mounts: readonly Mount[]): Promise<Accounts> {
     return (await this.#pool.call('rootfs.accounts', mounts)) as Accounts;
+  }
+
+  /** Gives every file of a root file system to the ids that its own are mapped to. */
+  async remap(mounts: readonly Mount[], mappings: IdMappings): Promise<void> {
+    await this.#pool.call('rootfs.remap', { mounts, mappings });
   }
 }

@@ -8,6 +8,8 @@ import { containerCgroup } from '../../kernel/cgroups.ts';
 import { BerthError, wrap } from '../../lib/errors.ts';
 import { BASE_SPEC } from '../../oci/base.ts';
 import type { LinuxNamespace, RuntimeSpec, SpecMount } from '../../oci/types.ts';
+import { userMappings } from '../../oci/user-namespace.ts';
+import { withShim } from '../container/shim-lock.ts';
 import type { PodDeps } from '../deps.ts';
 import type { EngineImage } from '../engine/engine.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -42,7 +44,7 @@ export async function podPidNamespace(deps: PodDeps, sandbox: Sandbox, signal: A
 /** Ends the pause process and forgets it; without one nothing happens. */
 export async function endPause(deps: PodDeps, sandbox: Sandbox): Promise<void> {
   if (sandbox.state.pausePid === 0) return;
-  await deps.containers.engine.delete(sandbox.id);
+  await withShim(deps, sandbox.id, () => deps.containers.engine.delete(sandbox.id));
   await sandbox.update({ pausePid: 0 });
 }
 
@@ -54,11 +56,20 @@ async function start(deps: PodDeps, sandbox: Sandbox, signal: AbortSignal): Prom
     const labels = { 'io.berth.kind': 'pause' };
     const spec = async (): Promise<RuntimeSpec> => pauseSpec(deps, sandbox, image);
     await engine.create(
-      { id: sandbox.id, sandboxId: sandbox.id, runtimeHandler, image, labels, spec },
+      {
+        id: sandbox.id,
+        sandboxId: sandbox.id,
+        runtimeHandler,
+        image,
+        labels,
+        idMappings: userMappings(sandbox.record.config),
+        spec,
+      },
       { signal },
     );
     const io = { stdin: '', stdout: '', stderr: '', terminal: false };
-    await sandbox.update({ pausePid: await engine.start(sandbox.id, io, { signal }) });
+    const { pid } = await withShim(deps, sandbox.id, () => engine.start(sandbox.id, io, { signal }));
+    await sandbox.update({ pausePid: pid });
   } catch (error) {
     await engine.delete(sandbox.id).catch(() => undefined);
     throw wrap('failed to start the pause process', error);
