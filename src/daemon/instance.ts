@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StorageConfig } from '../config/schema.ts';
 import { FileLock } from '../kernel/flock.ts';
@@ -21,6 +21,8 @@ export async function claimInstance(storage: StorageConfig): Promise<Instance> {
   const release = (): void => locks.forEach((lock) => lock.release());
   try {
     for (const directory of new Set([storage.root, storage.state])) locks.push(lockDirectory(directory));
+    // An embedded engine's root file systems are below: root of a user namespace has to get there, not to look around.
+    chmodSync(storage.state, 0o711);
     return { uuid: await uuidOf(storage.root), [Symbol.dispose]: release };
   } catch (error) {
     release();

@@ -11,18 +11,23 @@ import {
   namespaceEntries,
   namespaceInode,
   pinNamespace,
+  pinNamespaceAt,
   threadNamespace,
   unpinNamespace,
+  withNamespaces,
 } from './thread-namespaces.ts';
 import { changeLink, LOOPBACK_INDEX } from './netlink/links.ts';
 import { NetlinkSocket } from './netlink/socket.ts';
 import { writeSysctl } from './sysctl.ts';
+import { type IdMaps, withUserNamespaceProcess } from './user-namespace.ts';
 
 export interface PodNamespacesSpec {
   /** Where to pin each namespace; a kind without a path stays the host's. */
   readonly net?: string;
   readonly ipc?: string;
   readonly uts?: string;
+  /** A user namespace of the pod's own, which the others that are made then belong to. */
+  readonly user?: IdMaps & { readonly path: string };
   /** Needs uts. */
   readonly hostname?: string;
   /** Name (with dots or slashes) → value; each must belong to a namespace that is made here. */
@@ -57,10 +62,13 @@ export function createPodNamespaces(spec: PodNamespacesSpec): NamespaceInodes {
   checkSpec(spec);
   const undo: (() => void)[] = [];
   try {
-    if (pins.length > 0) {
+    if (pins.length > 0 || spec.user !== undefined) {
       insideNew(
         pins.map(([kind]) => kind),
+        spec.user,
         () => {
+          const { user } = spec;
+          if (user !== undefined) undo.push(() => unpinNamespace(user.path));
           for (const [kind, path] of pins) {
             naming(`failed to pin ${kind} namespace "${path}"`, () => pinNamespace(kind, path));
             undo.push(() => unpinNamespace(path));
@@ -81,8 +89,16 @@ export function createPodNamespaces(spec: PodNamespacesSpec): NamespaceInodes {
   }
 }
 
-/** Runs a function in new namespaces and goes back to the thread's own. */
-function insideNew(kinds: readonly NamespaceKind[], fn: () => void): void {
+/** Runs a function in new namespaces, that of users pinned before, and goes back to the thread's own. */
+function insideNew(kinds: readonly NamespaceKind[], user: PodNamespacesSpec['user'], fn: () => void): void {
+  if (user !== undefined) {
+    withUserNamespaceProcess(user, (pid) => {
+      const of = (kind: string): string => `/proc/${pid}/ns/${kind}`;
+      pinNamespaceAt(of('user'), user.path);
+      withNamespaces(Object.fromEntries(kinds.map((kind) => [kind, of(kind)])), fn);
+    });
+    return;
+  }
   using descriptors = new Descriptors();
   const moves = kinds.map((kind) => ({ kind, back: descriptors.open(threadNamespace(kind)) }));
   unshare(kinds.reduce((flags, kind) => flags | NAMESPACE_FLAGS[kind], 0));

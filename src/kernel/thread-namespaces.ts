@@ -131,10 +131,15 @@ export function namespaceInode(path: string): number {
  * made as needed). Throws EEXIST when the file is there already.
  */
 export function pinNamespace(kind: NamespaceKind, path: string): void {
+  pinNamespaceAt(threadNamespace(kind), path);
+}
+
+/** As pinNamespace, for a namespace of any process: /proc/<pid>/ns/<kind>. */
+export function pinNamespaceAt(source: string, path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   closeSync(openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_EXCL, 0o444));
   try {
-    mount(threadNamespace(kind), path, 'none', MS_BIND, null);
+    mount(source, path, 'none', MS_BIND, null);
   } catch (error) {
     rmSync(path);
     throw error;

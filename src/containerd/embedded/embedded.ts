@@ -8,7 +8,7 @@
  *            stop(), unless something runs
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { writeFileAtomic } from '../../lib/atomic-file.ts';
@@ -101,6 +101,8 @@ export class EmbeddedContainerd {
     for (const directory of [dirname(paths.socket), paths.root, paths.cniConfDir]) {
       await mkdir(directory, { recursive: true, mode: 0o700 });
     }
+    // Root file systems are below: root of a user namespace has to get there, not to look around.
+    await chmod(dirname(paths.socket), 0o711);
     this.#version = await this.#askVersion();
     this.#tail = await LogTail.follow(paths.log, this.#log);
     this.#running = (await this.#adopt()) ?? (await this.#spawn());

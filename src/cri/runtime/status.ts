@@ -13,7 +13,7 @@ export const status: Unary<StatusRequest__Output, StatusResponse> = (deps, reque
     name,
     features: {
       recursiveReadOnlyMounts: deps.pods.containers.features(name).recursiveReadOnly,
-      userNamespaces: false,
+      userNamespaces: deps.pods.containers.features(name).userNamespaces,
     },
   })),
   features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false },

@@ -82,7 +82,8 @@ async function pauseImage(deps: PodDeps, signal: AbortSignal): Promise<EngineIma
 }
 
 function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): RuntimeSpec {
-  const { network, ipc, uts } = record.namespaces;
+  const { network, ipc, uts, user } = record.namespaces;
+  const mappings = userMappings(record.config);
   const joined = (type: LinuxNamespace['type'], path: string | undefined): LinuxNamespace[] =>
     path === undefined ? [] : [{ type, path }];
   const none = { bounding: [], effective: [], permitted: [] };
@@ -110,7 +111,9 @@ function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): Runt
         ...joined('network', network),
         ...joined('ipc', ipc),
         ...joined('uts', uts),
+        ...joined('user', user),
       ],
+      ...(mappings === undefined ? {} : { uidMappings: mappings.uids, gidMappings: mappings.gids }),
     },
   };
 }

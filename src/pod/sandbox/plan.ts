@@ -142,9 +142,7 @@ function checkNamespaces(options: NamespaceOption__Output | null): SandboxPlan['
   if (options === null) return { network: 'POD', ipc: 'POD' };
   if (!['POD', 'CONTAINER', 'NODE', 'TARGET'].includes(options.pid))
     throw invalid(`${field}.pid`, `unknown mode ${options.pid}`);
-  if (askedUserNamespace(options.usernsOptions, `${field}.userns_options`) !== undefined) {
-    throw new BerthError('UNIMPLEMENTED', `${field}.userns_options.mode: user namespaces are not served`);
-  }
+  askedUserNamespace(options.usernsOptions, `${field}.userns_options`);
   return {
     network: podOrNode(`${field}.network`, options.network),
     ipc: podOrNode(`${field}.ipc`, options.ipc),

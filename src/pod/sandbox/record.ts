@@ -17,7 +17,12 @@ export interface SandboxRecord {
   readonly runtimeHandler: string;
   readonly config: PodSandboxConfig__Output;
   /** Where the pod's own namespaces are pinned; one that it shares with the node is absent. */
-  readonly namespaces: { readonly network?: string; readonly ipc?: string; readonly uts?: string };
+  readonly namespaces: {
+    readonly network?: string;
+    readonly ipc?: string;
+    readonly uts?: string;
+    readonly user?: string;
+  };
   /** Mount point of the pod's /dev/shm; '' when it uses the node's. */
   readonly shm: string;
   /** '' with the node's UTS namespace. */

@@ -6,6 +6,7 @@ import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
 import type { AttachmentRecord } from '../../network/attachment.ts';
 import type { PodDeps } from '../deps.ts';
+import { userMappings } from '../../oci/user-namespace.ts';
 import { sameSandbox, type SandboxPlan } from './plan.ts';
 import type { SandboxRecord, SandboxState } from './record.ts';
 import type { Preparation, Settlement } from './prepare-jobs.ts';
@@ -127,6 +128,7 @@ function newRecord(deps: PodDeps, plan: SandboxPlan): SandboxRecord {
         : {}),
       ...(ownNetwork ? { uts: join(state, 'uts') } : {}),
       ...(ipc === 'POD' ? { ipc: join(state, 'ipc') } : {}),
+      ...(userMappings(plan.config) === undefined ? {} : { user: join(state, 'user') }),
     },
     shm: ipc === 'POD' ? join(state, 'shm') : '',
     hostname: ownNetwork ? plan.hostname || id.slice(0, 12) : '',
@@ -149,7 +151,8 @@ function planAttachments(deps: PodDeps, plan: SandboxPlan, sandboxId: string): A
 
 /** The first steps of a sandbox, for one job: its intent and its namespaces. */
 function preparation(deps: PodDeps, { record }: Sandbox, plan: SandboxPlan): Preparation {
-  const { network, ipc, uts } = record.namespaces;
+  const { network, ipc, uts, user } = record.namespaces;
+  const mappings = userMappings(plan.config);
   return {
     id: record.id,
     intent: { path: deps.files.intentPath(record.id), text: JSON.stringify(record) },
@@ -157,6 +160,7 @@ function preparation(deps: PodDeps, { record }: Sandbox, plan: SandboxPlan): Pre
     namespaces: {
       ...(network === undefined ? {} : { net: network }),
       ...(ipc === undefined ? {} : { ipc }),
+      ...(user === undefined || mappings === undefined ? {} : { user: { ...mappings, path: user } }),
       ...(uts === undefined ? {} : { uts, hostname: record.hostname }),
       ...(record.shm === '' ? {} : { shm: record.shm }),
       sysctls: plan.sysctls,

@@ -243,11 +243,22 @@ describe('planSandbox', () => {
     assert.throws(() => plan(withSysctl('kernel.msgmax')), /the pod uses the node's ipc namespace/);
   });
 
-  it('says UNIMPLEMENTED for handlers that need a pause container, and for user namespaces', () => {
+  it('says UNIMPLEMENTED for handlers that need a pause container', () => {
     const unimplemented = (error: unknown): boolean =>
       error instanceof BerthError && error.code === 'UNIMPLEMENTED';
     assert.throws(() => plan(config(), 'kata'), unimplemented);
+  });
+
+  it('takes one mapping of each kind for a user namespace, with root in it', () => {
     const ids = [{ hostId: 100_000, containerId: 0, length: 65_536 }];
-    assert.throws(() => plan(modes({ usernsOptions: { mode: 'POD', uids: ids, gids: ids } })), unimplemented);
+    const userns = (usernsOptions: object): unknown => plan(modes({ usernsOptions }));
+    userns({ mode: 'POD', uids: ids, gids: ids });
+    userns({ mode: 'NODE', uids: [], gids: [] });
+    const refused = /userns_options/;
+    assert.throws(() => userns({ mode: 'POD', uids: [...ids, ...ids], gids: ids }), refused);
+    assert.throws(() => userns({ mode: 'POD', uids: ids, gids: [] }), refused);
+    assert.throws(() => userns({ mode: 'CONTAINER', uids: [], gids: [] }), refused);
+    const rootless = [{ hostId: 100_000, containerId: 1, length: 65_536 }];
+    assert.throws(() => userns({ mode: 'POD', uids: rootless, gids: rootless }), refused);
   });
 });

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { chmod, mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
+import { ContainerRig } from './rig.ts';
+
+const FOREVER = ['sleep', '3600'];
+
+/** Options of a pod whose root is `hostId` outside. */
+function mapped(hostId: number, more: { pid?: 'POD' | 'CONTAINER' } = {}) {
+  const mappings = [{ containerId: 0, hostId, length: 65_536 }];
+  const usernsOptions = { mode: 'POD', uids: mappings, gids: mappings } as const;
+  return { linux: { securityContext: { namespaceOptions: { usernsOptions, ...more } } } };
+}
+
+describe('containers in a user namespace', () => {
+  let rig: ContainerRig;
+
+  before(async () => {
+    rig = await ContainerRig.start();
+    // Their root has to reach the root file systems.
+    for (const directory of [tmpdir(), rig.directory]) await chmod(directory, 0o711);
+  });
+
+  after(async () => {
+    await rig[Symbol.asyncDispose]();
+  });
+
+  afterEach(async () => {
+    await rig.clear();
+  });
+
+  it('are root inside and nobody special outside, as are their files', async () => {
+    const options = mapped(200_000, { pid: 'CONTAINER' });
+    const pod = await rig.runPod('userns', options);
+    const id = await rig.run(pod, 'main', FOREVER, options);
+    assert.match((await rig.exec(id, ['cat', '/proc/self/uid_map'])).stdout, /^\s+0\s+200000\s+65536\n$/);
+    assert.match((await rig.exec(id, ['id'])).stdout, /^uid=0/);
+    const { info } = await rig.statusResponse(id, true);
+    const { pid } = JSON.parse(info['info'] ?? '{}') as { pid: number };
+    assert.equal(statSync(`/proc/${pid}`).uid, 200_000);
+    assert.equal(statSync(`/proc/${pid}/root/etc/greeting`).uid, 200_000);
+    const write = await rig.exec(id, [
+      'sh',
+      '-c',
+      'echo more >> /etc/greeting && cat /etc/greeting /etc/hosts',
+    ]);
+    assert.match(write.stdout, /^hello\nmore\n/);
+    assert.equal(write.exitCode, 0, write.stderr);
+  });
+
+  it('own the network, the hostname and the processes of their pod', async () => {
+    const options = mapped(300_000);
+    const pod = await rig.runPod('owner', options);
+    const id = await rig.run(pod, 'main', FOREVER, options);
+    const second = await rig.run(pod, 'second', FOREVER, options);
+    assert.match((await rig.exec(id, ['cat', '/proc/1/cmdline'])).stdout, /catatonit/);
+    const user = async (container: string): Promise<string> =>
+      (await rig.exec(container, ['sh', '-c', 'cat /proc/self/uid_map /proc/sys/kernel/hostname'])).stdout;
+    assert.equal(await user(id), await user(second));
+    assert.match(await user(id), /300000[^]*owner/);
+    const { status: pods } = await rig.daemon.client.podStatus(pod.id);
+    await rig.base.node.run('ping', '-c1', '-W2', pods?.network?.ip ?? '');
+  });
+
+  it('of two pods with different mappings do not share ids', async () => {
+    const outside: number[] = [];
+    for (const hostId of [400_000, 500_000]) {
+      const options = mapped(hostId, { pid: 'CONTAINER' });
+      const pod = await rig.runPod(`pod-${hostId}`, options);
+      const id = await rig.run(pod, 'main', FOREVER, options);
+      const { info } = await rig.statusResponse(id, true);
+      const { pid } = JSON.parse(info['info'] ?? '{}') as { pid: number };
+      outside.push(statSync(`/proc/${pid}/root/bin/busybox`).uid);
+    }
+    assert.deepEqual(outside, [400_000, 500_000]);
+  });
+
+  it('live on when Berth is killed and started again', async () => {
+    const options = mapped(200_000);
+    const pod = await rig.runPod('again', options);
+    const id = await rig.run(pod, 'main', FOREVER, options);
+    await rig.daemon.kill();
+    await rig.daemon.start();
+    assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
+    const later = await rig.run(pod, 'later', FOREVER, options);
+    assert.match((await rig.exec(later, ['cat', '/proc/self/uid_map'])).stdout, /200000/);
+  });
+
+  it('need mappings that are those of their pod, and no volume that the runtime cannot map', async () => {
+    const options = mapped(200_000);
+    const pod = await rig.runPod('strict', options);
+    const { INVALID_ARGUMENT, FAILED_PRECONDITION } = status;
+    await assert.rejects(rig.create(pod, 'other', FOREVER, mapped(600_000)), { code: INVALID_ARGUMENT });
+    await assert.rejects(rig.create(pod, 'none', FOREVER), { code: INVALID_ARGUMENT });
+    const [mapping] = options.linux.securityContext.namespaceOptions.usernsOptions.uids;
+    const hostPath = join(rig.directory, 'volume');
+    await mkdir(hostPath);
+    const volume = {
+      containerPath: '/data',
+      hostPath,
+      uidMappings: [mapping ?? {}],
+      gidMappings: [mapping ?? {}],
+    };
+    await assert.rejects(rig.create(pod, 'volume', FOREVER, { ...options, mounts: [volume] }), {
+      code: FAILED_PRECONDITION,
+      details: /idmapped mount/,
+    });
+  });
+});
