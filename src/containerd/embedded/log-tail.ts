@@ -90,7 +90,7 @@ export function writeLine(log: Logger, line: string): void {
   else log.error(message, fields);
 }
 
-/** What is no line of its logger, such as a panic, is worth an error. */
+/** Shims log text, with a level in it. What is no line of a logger, such as a panic, is worth an error. */
 function parseLine(line: string): Record<string, unknown> {
   try {
     const parsed: unknown = JSON.parse(line);
@@ -98,5 +98,5 @@ function parseLine(line: string): Record<string, unknown> {
   } catch {
     // Not JSON.
   }
-  return { level: 'error', msg: line };
+  return { level: /\blevel=(\w+)/.exec(line)?.[1] ?? 'error', msg: line };
 }
