@@ -76,7 +76,8 @@ describe('the embedded containerd', () => {
     const before = elsewhere.map((path) => existsSync(path));
     await using engine = await TestEngine.start();
     const { socket, cniConfDir } = engine.paths;
-    assert.equal(statSync(dirname(socket)).mode & 0o777, 0o700);
+    // Root of a user namespace gets through to its root file system, but sees nothing.
+    assert.equal(statSync(dirname(socket)).mode & 0o777, 0o711);
     assert.deepEqual(readdirSync(cniConfDir), []);
     assert.deepEqual(
       elsewhere.map((path) => existsSync(path)),
