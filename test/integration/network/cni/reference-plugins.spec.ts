@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +14,7 @@ const REFERENCE = '/usr/lib/cni';
 const TYPES = ['bridge', 'host-local', 'portmap', 'loopback'];
 
 /** The chain against the reference executables; "the host" is a namespace of the test's own. */
-describe('a chain of reference plugins', function () {
+describe('a chain of reference plugins', () => {
   const tag = randomBytes(3).toString('hex');
   const host = `brt-h${tag}`;
   const pod = `brt-p${tag}`;
@@ -29,8 +28,7 @@ describe('a chain of reference plugins', function () {
     signal = AbortSignal.timeout(30_000);
   });
 
-  before(async function () {
-    if (process.getuid?.() !== 0 || !existsSync(join(REFERENCE, 'bridge'))) this.skip();
+  before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'brt-chain-'));
     for (const name of [host, pod]) await execa('ip', ['netns', 'add', name]);
     await execa('ip', ['-n', host, 'link', 'set', 'lo', 'up']);
