@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -110,7 +111,9 @@ describe('after kill -9', () => {
   it('in the middle of an ADD, the plugin that runs is ended, everything is undone, and a retry works', async () => {
     await using crashing = await Crashing.start();
     const { rig, plugin, scratch } = crashing;
-    await plugin.on('add', `echo $$ > ${scratch.path}/pid; sleep 300 & wait`);
+    // Its arguments tell it from every other sleep on the machine.
+    const nap = `sleep 300.${randomInt(1_000_000)}`;
+    await plugin.on('add', `echo $$ > ${scratch.path}/pid; ${nap} & wait`);
     const lost = rig.daemon.client.run(podConfig('half'));
     lost.catch(() => undefined);
     await crashing.called('ADD');
@@ -134,8 +137,10 @@ describe('after kill -9', () => {
     await ready(rig);
     assert.deepEqual(crashing.left(), {});
     await eventually('the plugin has ended', () => (isRunning(pid) ? undefined : true));
-    const { stdout } = await execa('ps', ['-eo', 'args'], { reject: false });
-    assert.equal(stdout.includes('sleep 300'), false, 'a child of the plugin still runs');
+    await eventually('the child of the plugin has ended', async () => {
+      const { stdout } = await execa('ps', ['-eo', 'args']);
+      return stdout.split('\n').includes(nap) ? undefined : true;
+    });
     await rig.daemon.client.run(podConfig('half'));
   }).timeout(30_000);
 
