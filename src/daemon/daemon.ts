@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { CriServer } from '../cri/server.ts';
 import { fileJobsModule, threadedWrite } from '../kernel/files.ts';
-import { namespaceJobsModule, Namespaces } from '../kernel/namespaces.ts';
+import { namespaceJobsModule, Namespaces, SpareStock } from '../kernel/namespaces.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
 import { deadlineSignal, raceSignal } from '../lib/deadline.ts';
 import { BerthError } from '../lib/errors.ts';
@@ -35,6 +35,7 @@ import { sandboxFiles } from '../pod/sandbox/record.ts';
 import { criState } from '../pod/sandbox/sandbox.ts';
 import { sandboxJobsModule } from '../pod/sandbox/prepare.ts';
 import { SandboxStore } from '../pod/sandbox/store.ts';
+import { defaultSysctls } from '../pod/sandbox/sysctls.ts';
 import { ExitMonitor } from '../pod/container/exits.ts';
 import { recoverContainers } from '../pod/container/recover.ts';
 import { startEngine } from './engine.ts';
@@ -44,6 +45,8 @@ import { MetricsServer } from './metrics-server.ts';
 
 /** Workers for namespaces and plugins: rtnl is one lock for the whole host, so more would only wait for each other. */
 const NETWORK_THREADS = 2;
+/** Namespaces kept for the pods to come: a few for a burst. One is some 100 KiB of the kernel's memory. */
+const SPARES = 4;
 /** How long creations under way may take to undo themselves when Berth stops. */
 const STOP_MS = 3_500;
 
@@ -87,14 +90,18 @@ export class Daemon {
     });
     const count = (step: Step): void => observeStep(metrics, step);
     const network = new PodNetwork({ chain, debts, networks, settings: config.cni, count });
+    const spares = new SpareStock(pool, defaultSysctls(config.sandbox), SPARES);
+    this.#stops.push(() => spares.close());
     const pods: PodDeps = {
       settings: config,
       store,
       files: sandboxFiles(config.storage.root, threadedWrite(pool)),
-      creations: new Creations<SandboxPlan>(sameSandbox),
+      // After the answer, which must not wait for it.
+      creations: new Creations<SandboxPlan>(sameSandbox, () => setImmediate(() => void spares.refill())),
       locks: new KeyedLock(),
       threads: pool,
       namespaces: new Namespaces(pool),
+      spares,
       network,
       containers,
       events: new PodEvents(this.#log),
@@ -140,6 +147,7 @@ export class Daemon {
     this.#stops.push(() => server.stop());
     // Not before: a thread takes 50 ms to start, which the first pod shall not wait for, nor the socket.
     pool.start();
+    void spares.refill();
     this.#announce(instance, kept, performance.now() - started);
   }
 

@@ -48,6 +48,7 @@ export const RESOLVE_NO_MAGICLINKS = 0x02;
 
 const SYS_OPENAT2 = 437;
 
+const AT_FDCWD = -100;
 const O_CLOEXEC = 0x8_0000;
 const WNOHANG = 1;
 const SIGPIPE = 13;
@@ -238,6 +239,14 @@ export function openat2(
   return check('openat2', JSON.stringify(path), (c) =>
     c.openat2(SYS_OPENAT2, directory, path, how, how.length),
   );
+}
+
+/**
+ * A read-only descriptor of its own, for whichever thread uses it: those that node:fs opens on a worker thread are closed with
+ * that thread. Close it with close().
+ */
+export function openDescriptor(path: string): number {
+  return openat2(AT_FDCWD, path, { flags: O_CLOEXEC, resolve: 0 });
 }
 
 /** Makes a FIFO; the umask is taken off the mode. */

@@ -153,6 +153,9 @@ function planAttachments(deps: PodDeps, plan: SandboxPlan, sandboxId: string): A
 function preparation(deps: PodDeps, { record }: Sandbox, plan: SandboxPlan): Preparation {
   const { network, ipc, uts, user } = record.namespaces;
   const mappings = userMappings(plan.config);
+  // A user namespace owns those that are made inside it, so these cannot be made before.
+  const fits = network !== undefined && ipc !== undefined && uts !== undefined && user === undefined;
+  const spare = fits ? deps.spares.take() : undefined;
   return {
     id: record.id,
     intent: { path: deps.files.intentPath(record.id), text: JSON.stringify(record) },
@@ -165,6 +168,7 @@ function preparation(deps: PodDeps, { record }: Sandbox, plan: SandboxPlan): Pre
       ...(record.shm === '' ? {} : { shm: record.shm }),
       sysctls: plan.sysctls,
       loopbackUp: network !== undefined,
+      ...(spare === undefined ? {} : { spare }),
     },
   };
 }
