@@ -10,6 +10,7 @@ import { CriServer } from '../cri/server.ts';
 import { fileJobsModule, threadedWrite } from '../kernel/files.ts';
 import { namespaceJobsModule, Namespaces, SpareStock } from '../kernel/namespaces.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
+import type { WriteFile } from '../lib/atomic-file.ts';
 import { deadlineSignal, raceSignal } from '../lib/deadline.ts';
 import { BerthError } from '../lib/errors.ts';
 import { KeyedLock } from '../lib/keyed-lock.ts';
@@ -74,7 +75,7 @@ export class Daemon {
 
     const { containers, images, stops } = await startEngine(config, instance.uuid, this.#log);
     this.#stops.push(...stops);
-    const { pool, chain } = this.#plugins();
+    const { pool, chain, write } = this.#plugins();
     this.#stops.push(() => pool.stop());
     const debts = new Debts({
       directory: join(config.storage.root, 'debts'),
@@ -95,7 +96,7 @@ export class Daemon {
     const pods: PodDeps = {
       settings: config,
       store,
-      files: sandboxFiles(config.storage.root, threadedWrite(pool)),
+      files: sandboxFiles(config.storage.root, write),
       // After the answer, which must not wait for it.
       creations: new Creations<SandboxPlan>(sameSandbox, () => setImmediate(() => void spares.refill())),
       locks: new KeyedLock(),
@@ -157,7 +158,7 @@ export class Daemon {
     for (let stop = this.#stops.pop(); stop !== undefined; stop = this.#stops.pop()) await stop();
   }
 
-  #plugins(): { pool: ThreadPool; chain: Chain } {
+  #plugins(): { pool: ThreadPool; chain: Chain; write: WriteFile } {
     const { cni } = this.#config;
     const executables = new ExecInvoke();
     const delegated = new DelegatedExecutables(executables);
@@ -174,11 +175,13 @@ export class Daemon {
       builtins,
       executables,
     });
+    const write = threadedWrite(pool);
     return {
       pool,
+      write,
       chain: new Chain({
         invoke,
-        cache: new ResultCache(cni.cacheDir, threadedWrite(pool)),
+        cache: new ResultCache(cni.cacheDir, write),
         binDirs: cni.binDirs,
       }),
     };

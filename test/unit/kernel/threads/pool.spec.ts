@@ -156,7 +156,10 @@ describe('ThreadPool', () => {
     const settled = controllers.map(() => 0);
     const ended: number[] = [];
     const calls = controllers.map(async ({ signal }, index) => {
-      await pool.call('echo', index, { signal, onSettled: () => (settled[index] = (settled[index] ?? 0) + 1) });
+      await pool.call('echo', index, {
+        signal,
+        onSettled: () => (settled[index] = (settled[index] ?? 0) + 1),
+      });
       ended.push(index);
     });
     const outcomes = Promise.allSettled(calls);
