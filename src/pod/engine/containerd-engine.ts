@@ -7,6 +7,7 @@ import type { Snapshots } from '../../containerd/snapshots.ts';
 import type { Process } from '../../containerd/tasks.ts';
 import { runcOptionsAny } from '../../containerd/typeurl.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
+import { sleep } from '../../lib/deadline.ts';
 import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
 import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
@@ -30,9 +31,12 @@ import type { RootFs } from './rootfs.ts';
 /** What is made before the container object holds it; a Berth that dies in between leaves it no longer than this. */
 const LEASE_MS = 10 * 60 * 1_000;
 const SIGKILL = 9;
+/** How long containerd may take to notice that a shim has left: 2.5 s in all. */
+const FIRST_PAUSE_MS = 10;
+const LAST_PAUSE_MS = 1_280;
 /** containerd's shim puts containers with the same value into one process: a pod's containers share one. */
 const SHIM_GROUP = 'io.containerd.runc.v2.group';
-/** What containerd says when the pod's shim, its work done, went away as it was asked for another container. */
+/** What containerd says when the pod's shim, its work done, went away as it was asked for something. */
 const SHIM_IS_LEAVING = /dial unix \S*: connect: |ttrpc: closed/;
 
 export interface ContainerdEngineOptions {
@@ -137,7 +141,7 @@ export class ContainerdEngine implements Engine {
   }
 
   async kill(id: string, signal: number, options: EngineOptions & { all?: boolean } = {}): Promise<void> {
-    await gone(this.#containerd.tasks.kill({ containerId: id }, signal, options));
+    await ofTask(() => this.#containerd.tasks.kill({ containerId: id }, signal, options));
   }
 
   async exec(
@@ -183,7 +187,7 @@ export class ContainerdEngine implements Engine {
   }
 
   async deleteTask(id: string, options: EngineOptions = {}): Promise<EngineExit | undefined> {
-    const exit = await gone(this.#containerd.tasks.delete({ containerId: id }, options));
+    const exit = await ofTask(() => this.#containerd.tasks.delete({ containerId: id }, options));
     return exit === undefined ? undefined : { exitCode: exit.exitStatus, at: exit.exitedAt };
   }
 
@@ -222,10 +226,11 @@ export class ContainerdEngine implements Engine {
   /** Kills what runs, waits for its end, and forgets it. */
   async #endTask(id: string): Promise<void> {
     const { tasks } = this.#containerd;
-    const ended = gone(tasks.wait({ containerId: id }));
-    await gone(tasks.kill({ containerId: id }, SIGKILL, { all: true }));
+    const ended = ofTask(() => tasks.wait({ containerId: id }));
+    ended.catch(() => undefined);
+    await ofTask(() => tasks.kill({ containerId: id }, SIGKILL, { all: true }));
     await ended;
-    await gone(tasks.delete({ containerId: id }));
+    await ofTask(() => tasks.delete({ containerId: id }));
   }
 
   /** containerd's CRI names each image by its id as well; what `ctr` imported may have its reference only. */
@@ -274,6 +279,21 @@ async function gone<T>(answer: Promise<T>): Promise<T | undefined> {
   } catch (error) {
     if (codeOf(error) === 'NOT_FOUND') return undefined;
     throw error;
+  }
+}
+
+/**
+ * As gone(), for what is asked of a task. One whose shim is just leaving, with the pod's last task, containerd still knows and cannot
+ * reach: it is asked again until containerd has noticed.
+ */
+async function ofTask<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs *= 2) {
+    try {
+      return await gone(ask());
+    } catch (error) {
+      if (!SHIM_IS_LEAVING.test(messageOf(error)) || pauseMs > LAST_PAUSE_MS) throw error;
+      await sleep(pauseMs);
+    }
   }
 }
 
