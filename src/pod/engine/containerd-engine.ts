@@ -15,6 +15,7 @@ import { nowNanos } from '../../lib/time.ts';
 import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
 import type { IdMappings } from '../../oci/user-namespace.ts';
 import type {
+  CheckpointFiles,
   Engine,
   EngineEvent,
   EngineExec,
@@ -27,6 +28,7 @@ import type {
   EngineTask,
   NewEngineContainer,
 } from './engine.ts';
+import { writeCheckpoint } from './checkpoint.ts';
 import { Remapper } from './remapper.ts';
 import type { RootFs } from './rootfs.ts';
 
@@ -205,6 +207,10 @@ export class ContainerdEngine implements Engine {
     const snapshots = await this.#snapshots();
     await gone(snapshots.remove(id, call));
     for (let i = 0; i < views; i += 1) await gone(snapshots.remove(viewKey(id, i), call));
+  }
+
+  async checkpoint(id: string, files: CheckpointFiles, options: EngineOptions = {}): Promise<void> {
+    await writeCheckpoint(this.#containerd, await this.#snapshots(), id, { files, ...options });
   }
 
   async written(id: string, options: EngineOptions = {}): Promise<{ bytes: number; inodes: number }> {

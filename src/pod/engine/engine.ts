@@ -62,6 +62,16 @@ export interface EngineExec {
   forget(): Promise<void>;
 }
 
+/** Where the parts of a checkpoint go; the directories exist. */
+export interface CheckpointFiles {
+  /** For the images of CRIU. */
+  readonly images: string;
+  /** For its log and statistics. */
+  readonly work: string;
+  /** A tar archive of what was written to the root file system, as a layer. */
+  readonly rootfsDiff: string;
+}
+
 /** How a process began. */
 export interface EngineStart {
   readonly pid: number;
@@ -120,6 +130,11 @@ export interface Engine {
   deleteTask(id: string, options?: EngineOptions): Promise<EngineExit | undefined>;
   /** Kills what runs, then deletes task, container, root file system and its views, of which the caller knows the number. */
   delete(id: string, options?: EngineOptions & { readonly views?: number }): Promise<void>;
+  /**
+   * Writes a checkpoint of a running container: its processes by CRIU, and what it has written to its root file system. It stands
+   * still meanwhile, and goes on afterwards, also on failure.
+   */
+  checkpoint(id: string, files: CheckpointFiles, options?: EngineOptions): Promise<void>;
   /** What the container has written to its root file system. Throws NOT_FOUND. */
   written(id: string, options?: EngineOptions): Promise<{ bytes: number; inodes: number }>;
   tasks(options?: EngineOptions): Promise<EngineTask[]>;

@@ -145,6 +145,12 @@ export class ContainerRig implements AsyncDisposable {
     return id;
   }
 
+  async checkpoint(containerId: string, location: string, timeout = 0): Promise<void> {
+    await this.#call((done) =>
+      this.daemon.client.runtime.checkpointContainer({ containerId, location, timeout }, deadline(), done),
+    );
+  }
+
   async stop(containerId: string, timeout = 0): Promise<void> {
     await this.#call((done) =>
       this.daemon.client.runtime.stopContainer({ containerId, timeout }, deadline(), done),
