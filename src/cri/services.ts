@@ -9,6 +9,7 @@ import { pullImage } from './image/pull-image.ts';
 import { removeImage } from './image/remove-image.ts';
 import { streamImages } from './image/stream-images.ts';
 import { encodingOnce } from './encoded-list.ts';
+import { checkpointContainer } from './runtime/checkpoint-container.ts';
 import { containerStatus } from './runtime/container-status.ts';
 import { createContainer } from './runtime/create-container.ts';
 import { execSync } from './runtime/exec-sync.ts';
@@ -37,6 +38,7 @@ import { streamContainerStats } from './runtime/stream-container-stats.ts';
 import { streamPodSandboxStats } from './runtime/stream-pod-sandbox-stats.ts';
 import { streamPodSandboxMetrics } from './runtime/stream-pod-sandbox-metrics.ts';
 import { updateContainerResources } from './runtime/update-container-resources.ts';
+import { updatePodSandboxResources } from './runtime/update-pod-sandbox-resources.ts';
 import { updateRuntimeConfig } from './runtime/update-runtime-config.ts';
 import { version } from './runtime/version.ts';
 
@@ -69,6 +71,7 @@ export function services(): Service[] {
         StopPodSandbox: stopPodSandbox,
         RemovePodSandbox: removePodSandbox,
         PodSandboxStatus: podSandboxStatus,
+        UpdatePodSandboxResources: updatePodSandboxResources,
         ListPodSandbox: listPodSandbox,
         CreateContainer: createContainer,
         StartContainer: startContainer,
@@ -77,6 +80,7 @@ export function services(): Service[] {
         ListContainers: listContainers,
         ContainerStatus: containerStatus,
         UpdateContainerResources: updateContainerResources,
+        CheckpointContainer: checkpointContainer,
         ReopenContainerLog: reopenContainerLog,
         ExecSync: execSync,
         ContainerStats: containerStats,

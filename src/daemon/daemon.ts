@@ -38,6 +38,7 @@ import { sandboxJobsModule } from '../pod/sandbox/prepare.ts';
 import { SandboxStore } from '../pod/sandbox/store.ts';
 import { defaultSysctls } from '../pod/sandbox/sysctls.ts';
 import { ExitMonitor } from '../pod/container/exits.ts';
+import { imageVolumeJobsModule } from '../pod/container/image-volumes.ts';
 import { recoverContainers } from '../pod/container/recover.ts';
 import { startEngine } from './engine.ts';
 import { createStats } from './stats.ts';
@@ -165,7 +166,13 @@ export class Daemon {
     const pool = new ThreadPool({
       name: 'network',
       size: NETWORK_THREADS,
-      modules: [fileJobsModule, namespaceJobsModule, sandboxJobsModule, pluginJobsModule],
+      modules: [
+        fileJobsModule,
+        namespaceJobsModule,
+        sandboxJobsModule,
+        imageVolumeJobsModule,
+        pluginJobsModule,
+      ],
       serve: delegated.serve,
     });
     const builtins = new BuiltinInvoke(pool, delegated);

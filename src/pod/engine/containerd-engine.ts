@@ -3,16 +3,20 @@ import type { Containerd } from '../../containerd/containerd.ts';
 import type { EngineImages } from './images.ts';
 import { readImage } from '../../containerd/image-documents.ts';
 import type { Image } from '../../containerd/images.ts';
+import type { CallOptions } from '../../containerd/connection.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
 import type { Process } from '../../containerd/tasks.ts';
 import { runcOptionsAny } from '../../containerd/typeurl.ts';
+import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
 import { sleep } from '../../lib/deadline.ts';
 import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
 import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
 import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
+import type { IdMappings } from '../../oci/user-namespace.ts';
 import type {
+  CheckpointFiles,
   Engine,
   EngineEvent,
   EngineExec,
@@ -25,6 +29,7 @@ import type {
   EngineTask,
   NewEngineContainer,
 } from './engine.ts';
+import { writeCheckpoint } from './checkpoint.ts';
 import { Remapper } from './remapper.ts';
 import type { RootFs } from './rootfs.ts';
 
@@ -88,7 +93,7 @@ export class ContainerdEngine implements Engine {
   }
 
   async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<RuntimeSpec> {
-    const { id, image, runtimeHandler } = container;
+    const { id, image, runtimeHandler, idMappings } = container;
     const { leases, containers } = this.#containerd;
     const snapshots = await this.#snapshots();
     await using lease = await leases.hold({ ttlMs: LEASE_MS }, options);
@@ -96,17 +101,25 @@ export class ContainerdEngine implements Engine {
     const rollback = new Rollback();
     try {
       rollback.add('snapshot', () => gone(snapshots.remove(id)));
-      const parent =
-        container.idMappings === undefined
-          ? image.chainId
-          : await this.#remapper.remapped(snapshots, image.chainId, container.idMappings, call);
+      const parent = await this.#parent(snapshots, image, idMappings, call);
       const mounts = await snapshots.prepare({ key: id, parent, labels: this.#labels(container) }, call);
-      const made = await container.spec(await this.#options.rootfs.accounts(mounts));
+      const views: Mount[][] = [];
+      for (const [i, view] of container.views.entries()) {
+        rollback.add('view', () => gone(snapshots.remove(viewKey(id, i))));
+        views.push(await this.#view(snapshots, { key: viewKey(id, i), view, idMappings }, call));
+      }
+      const { volumes } = container;
+      const accounts = await this.#options.rootfs.inspect({ mounts, volumes, idMappings });
+      const made = await container.spec({ accounts, views });
       const spec = { ...made, annotations: { ...made.annotations, [SHIM_GROUP]: container.sandboxId } };
+      const keptViews = views.map((_, i) => [viewReference(snapshots.snapshotter, i), viewKey(id, i)]);
       await containers.create(
         {
           id,
-          labels: this.#labels(container),
+          labels: {
+            ...this.#labels(container),
+            ...(Object.fromEntries(keptViews) as Record<string, string>),
+          },
           image: image.name,
           runtime: this.#runtime(runtimeHandler, spec),
           spec,
@@ -191,10 +204,17 @@ export class ContainerdEngine implements Engine {
     return exit === undefined ? undefined : { exitCode: exit.exitStatus, at: exit.exitedAt };
   }
 
-  async delete(id: string, options: EngineOptions = {}): Promise<void> {
+  async delete(id: string, options: EngineOptions & { views?: number } = {}): Promise<void> {
+    const { views = 0, ...call } = options;
     await this.#endTask(id);
-    await gone(this.#containerd.containers.delete(id, options));
-    await gone((await this.#snapshots()).remove(id, options));
+    await gone(this.#containerd.containers.delete(id, call));
+    const snapshots = await this.#snapshots();
+    await gone(snapshots.remove(id, call));
+    for (let i = 0; i < views; i += 1) await gone(snapshots.remove(viewKey(id, i), call));
+  }
+
+  async checkpoint(id: string, files: CheckpointFiles, options: EngineOptions = {}): Promise<void> {
+    await writeCheckpoint(this.#containerd, await this.#snapshots(), id, { files, ...options });
   }
 
   async written(id: string, options: EngineOptions = {}): Promise<{ bytes: number; inodes: number }> {
@@ -221,6 +241,24 @@ export class ContainerdEngine implements Engine {
         };
       }
     }
+  }
+
+  /** The snapshot below a container's: the image's own, or its copy for a user namespace. */
+  async #parent(
+    snapshots: Snapshots,
+    { chainId }: EngineImage,
+    idMappings: IdMappings | undefined,
+    call: CallOptions,
+  ): Promise<string> {
+    return idMappings === undefined ? chainId : this.#remapper.remapped(snapshots, chainId, idMappings, call);
+  }
+
+  async #view(
+    snapshots: Snapshots,
+    { key, view, idMappings }: { key: string; view: EngineImage; idMappings: IdMappings | undefined },
+    call: CallOptions,
+  ): Promise<Mount[]> {
+    return snapshots.view({ key, parent: await this.#parent(snapshots, view, idMappings, call) }, call);
   }
 
   /** Kills what runs, waits for its end, and forgets it. */
@@ -270,6 +308,16 @@ export class ContainerdEngine implements Engine {
     const options = { binaryName: runtime.binary, systemdCgroup, root: runcRoot };
     return { type: runtime.type, options: runcOptionsAny(containerd.connection.api, options) };
   }
+}
+
+/** The snapshot of a container's view. */
+function viewKey(id: string, index: number): string {
+  return `${id}-view-${index}`;
+}
+
+/** The label by which a container holds a view against the garbage collector. */
+function viewReference(snapshotter: string, index: number): string {
+  return `containerd.io/gc.ref.snapshot.${snapshotter}/view-${index}`;
 }
 
 /** What is not there any more is as good as ended. */
