@@ -29,8 +29,21 @@ export interface PortConnection {
 }
 
 export class WebSocketUpgrade {
-  readonly #commands = webSocketServer(WEBSOCKET_COMMAND_PROTOCOLS.keys());
-  readonly #ports = webSocketServer([TUNNEL_PROTOCOL, ...WEBSOCKET_PORT_PROTOCOLS.keys()]);
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: MAX_MESSAGE_BYTES,
+  });
+  /** What is to be answered: ws knows no protocol with a slash in its name. */
+  readonly #answers = new WeakMap<IncomingMessage, string>();
+
+  constructor() {
+    this.#server.on('headers', (headers, request) => {
+      const protocol = this.#answers.get(request) ?? '';
+      if (protocol !== '') headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
+    });
+  }
 
   /** Channels for a command; undefined when the client speaks none of the protocols and was told so. */
   command(
@@ -39,10 +52,9 @@ export class WebSocketUpgrade {
     socket: Socket,
     head: Buffer,
   ): CommandConnection | undefined {
-    const protocol = chosen(request, socket, WEBSOCKET_COMMAND_PROTOCOLS);
-    if (protocol === undefined) return undefined;
-    const webSocket = upgrade(this.#commands, request, socket, head);
-    if (webSocket === undefined) return undefined;
+    const opened = this.#open(request, socket, head, WEBSOCKET_COMMAND_PROTOCOLS);
+    if (opened === undefined) return undefined;
+    const { webSocket, protocol } = opened;
     const connection = new WebSocketChannels(webSocket, protocol, COMMAND_CHANNELS.length);
     const all = COMMAND_CHANNELS.map((name, number) => [name, connection.channels[number]] as const);
     const used = all.filter(([name]) => {
@@ -70,7 +82,7 @@ export class WebSocketUpgrade {
     const offered = listOf(request.headers['sec-websocket-protocol']);
     const protocol = negotiate(offered, [TUNNEL_PROTOCOL, ...WEBSOCKET_PORT_PROTOCOLS.keys()]);
     if (protocol !== TUNNEL_PROTOCOL) return undefined;
-    const webSocket = upgrade(this.#ports, request, socket, head);
+    const webSocket = this.#upgrade(request, socket, head, protocol);
     return webSocket === undefined ? undefined : createWebSocketStream(webSocket);
   }
 
@@ -84,10 +96,9 @@ export class WebSocketUpgrade {
     socket: Socket,
     head: Buffer,
   ): Promise<PortConnection | undefined> {
-    const protocol = chosen(request, socket, WEBSOCKET_PORT_PROTOCOLS);
-    if (protocol === undefined) return undefined;
-    const webSocket = upgrade(this.#ports, request, socket, head);
-    if (webSocket === undefined) return undefined;
+    const opened = this.#open(request, socket, head, WEBSOCKET_PORT_PROTOCOLS);
+    if (opened === undefined) return undefined;
+    const { webSocket, protocol } = opened;
     const connection = new WebSocketChannels(webSocket, protocol, 2 * wanted.ports.length);
     const pairs = wanted.ports.flatMap((port, index): PortPair[] => {
       const [data, error] = connection.channels.slice(2 * index, 2 * index + 2);
@@ -106,45 +117,37 @@ export class WebSocketUpgrade {
     }
     return { pairs, close: () => connection.close() };
   }
-}
 
-function webSocketServer(spoken: Iterable<string>): WebSocketServer {
-  const protocols = [...spoken];
-  return new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: MAX_MESSAGE_BYTES,
-    handleProtocols: (offered) => negotiate([...offered], protocols) ?? false,
-  });
-}
+  /** With the first of the client's protocols that is spoken; one that names none gets what has no name. */
+  #open(
+    request: IncomingMessage,
+    socket: Socket,
+    head: Buffer,
+    spoken: ReadonlyMap<string, ChannelProtocol>,
+  ): { readonly webSocket: WebSocket; readonly protocol: ChannelProtocol } | undefined {
+    const offered = listOf(request.headers['sec-websocket-protocol']);
+    const name = offered.length === 0 ? '' : negotiate(offered, spoken.keys());
+    const protocol = name === undefined ? undefined : spoken.get(name);
+    if (name === undefined || protocol === undefined) {
+      refuseProtocol(
+        socket,
+        offered,
+        [...spoken.keys()].filter((one) => one !== ''),
+      );
+      return undefined;
+    }
+    const webSocket = this.#upgrade(request, socket, head, name);
+    return webSocket === undefined ? undefined : { webSocket, protocol };
+  }
 
-/** Undefined for a request that is no WebSocket's; ws has answered it. ws calls back before it returns. */
-function upgrade(
-  server: WebSocketServer,
-  request: IncomingMessage,
-  socket: Socket,
-  head: Buffer,
-): WebSocket | undefined {
-  let upgraded: WebSocket | undefined;
-  server.handleUpgrade(request, socket, head, (webSocket) => {
-    upgraded = webSocket;
-  });
-  return upgraded;
-}
-
-function chosen(
-  request: IncomingMessage,
-  socket: Socket,
-  spoken: ReadonlyMap<string, ChannelProtocol>,
-): ChannelProtocol | undefined {
-  const offered = listOf(request.headers['sec-websocket-protocol']);
-  const protocol = offered.length === 0 ? '' : negotiate(offered, spoken.keys());
-  if (protocol !== undefined) return spoken.get(protocol);
-  refuseProtocol(
-    socket,
-    offered,
-    [...spoken.keys()].filter((name) => name !== ''),
-  );
-  return undefined;
+  /** Undefined for a request that is no WebSocket's; ws has answered it. ws calls back before it returns. */
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer, protocol: string): WebSocket | undefined {
+    delete request.headers['sec-websocket-protocol'];
+    this.#answers.set(request, protocol);
+    let upgraded: WebSocket | undefined;
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      upgraded = webSocket;
+    });
+    return upgraded;
+  }
 }
