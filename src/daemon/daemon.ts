@@ -42,6 +42,7 @@ import { imageVolumeJobsModule } from '../pod/container/image-volumes.ts';
 import { recoverContainers } from '../pod/container/recover.ts';
 import { startEngine } from './engine.ts';
 import { createStats } from './stats.ts';
+import { startStreaming } from './streaming.ts';
 import { claimInstance, type Instance } from './instance.ts';
 import { MetricsServer } from './metrics-server.ts';
 
@@ -132,6 +133,12 @@ export class Daemon {
     this.#stops.push(() => metricsServer.stop());
     const { stats, stop: stopStats } = createStats(pods, images);
     this.#stops.push(stopStats);
+    const { streaming, stop: stopStreaming } = await startStreaming(
+      config.streaming,
+      pods,
+      this.#stopping.signal,
+    );
+    this.#stops.push(stopStreaming);
     const deps = {
       config,
       pods,
@@ -139,6 +146,7 @@ export class Daemon {
       debts,
       images,
       stats,
+      streaming,
       stopping: this.#stopping.signal,
       recovered: () => recovered,
       log: this.#log,
