@@ -103,6 +103,10 @@ export class NetlinkSocket implements Disposable {
    * answers, in the same order.
    */
   batch(requests: readonly Request[]): Answer[] {
+    // The kernel refuses an empty datagram (ENODATA).
+    if (requests.length === 0) {
+      return [];
+    }
     const first = this.seq + 1;
     const datagram = requests.map((request) =>
       this.encode(request, nl.NLM_F_REQUEST | nl.NLM_F_ACK | request.flags),
