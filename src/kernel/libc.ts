@@ -84,6 +84,8 @@ interface Libc {
   readonly close: Int;
   readonly openat2: Int;
   readonly lsetxattr: Int;
+  readonly ioctl: Int;
+  readonly ioctlNumber: Int;
   readonly mkfifo: Int;
   readonly pipe2: Int;
   readonly waitpid: Int;
@@ -150,6 +152,8 @@ function load(): Libc {
       'int posix_spawnattr_setsigdefault(uint8_t *attributes, const uint8_t *set)',
     ),
     spawnAttributesDestroy: bind('int posix_spawnattr_destroy(uint8_t *attributes)'),
+    ioctl: library.func('ioctl', 'int', ['int', 'unsigned long', 'uint8_t *']) as Int,
+    ioctlNumber: library.func('ioctl', 'int', ['int', 'unsigned long', 'unsigned long']) as Int,
     openat2: library.func('syscall', 'int64_t', [
       'int64_t',
       'int',
@@ -244,6 +248,13 @@ export function send(fd: number, buffer: Uint8Array): number {
 /** Receives one datagram; its full length, which is more than the buffer's when it was cut (MSG_TRUNC). */
 export function recv(fd: number, buffer: Uint8Array): number {
   return check('recv', '', (c) => c.recv(fd, buffer, buffer.length, MSG_TRUNC));
+}
+
+/** ioctl(2) with a structure or a number. */
+export function ioctl(fd: number, request: number, argument: Uint8Array | number): void {
+  check('ioctl', `0x${request.toString(16)}`, (c) =>
+    typeof argument === 'number' ? c.ioctlNumber(fd, request, argument) : c.ioctl(fd, request, argument),
+  );
 }
 
 /** Closes a descriptor that libc opened; never repeated, since Linux frees it even when interrupted. */
