@@ -1,7 +1,7 @@
 import type { ContainerdConfig } from '../../config/schema.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
 import type { EngineImages } from './images.ts';
-import { readImage } from '../../containerd/image-documents.ts';
+import { type ImageDocuments, readImage } from '../../containerd/image-documents.ts';
 import type { Image } from '../../containerd/images.ts';
 import type { CallOptions } from '../../containerd/connection.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
@@ -45,6 +45,15 @@ const SHIM_GROUP = 'io.containerd.runc.v2.group';
 /** What containerd says when the pod's shim, its work done, went away as it was asked for something. */
 const SHIM_IS_LEAVING = /dial unix \S*: connect: |ttrpc: closed/;
 
+/** Nodes have fewer images; past this all are read again. */
+const KNOWN_IMAGES_MOST = 500;
+
+interface KnownImage {
+  /** In containerd. */
+  readonly name: string;
+  readonly documents: ImageDocuments;
+}
+
 export interface ContainerdEngineOptions {
   readonly containerd: Containerd;
   readonly images: EngineImages;
@@ -62,6 +71,9 @@ export class ContainerdEngine implements Engine {
   readonly #containerd: Containerd;
   readonly #unpacker: Unpacker;
   readonly #remapper: Remapper;
+  readonly #knownImages = new Map<string, KnownImage>();
+  /** What runs in a container, as its spec has it: each exec begins with that. */
+  readonly #processes = new Map<string, RuntimeSpec['process']>();
   #snapshotter: Promise<string> | undefined;
 
   constructor(options: ContainerdEngineOptions) {
@@ -82,12 +94,11 @@ export class ContainerdEngine implements Engine {
     const { image } = await this.#options.images.service.imageStatus(request, options);
     if (image === null) throw new BerthError('NOT_FOUND', `image "${reference}" not found: pull it first`);
     const names = [image.id, ...image.repoTags, ...image.repoDigests];
-    const record = await this.#firstImage(names, options);
-    const documents = await readImage(this.#containerd.content, record.target, options);
+    const { name, documents } = await this.#documents(image.id, names, options);
     return {
       id: image.id,
       reference: image.repoDigests[0] ?? image.repoTags[0] ?? image.id,
-      name: record.name,
+      name,
       chainId: await this.#unpacker.unpack(documents, (await this.#snapshots()).snapshotter, options),
       config: documents.config,
     };
@@ -97,7 +108,7 @@ export class ContainerdEngine implements Engine {
     const { id, image, runtimeHandler, idMappings } = container;
     const { leases, containers } = this.#containerd;
     const snapshots = await this.#snapshots();
-    await using lease = await leases.hold({ ttlMs: LEASE_MS }, options);
+    using lease = await leases.hold({ ttlMs: LEASE_MS }, options);
     const call = { ...options, lease: lease.id };
     const rollback = new Rollback();
     try {
@@ -198,8 +209,12 @@ export class ContainerdEngine implements Engine {
   }
 
   async process(id: string, options: EngineOptions = {}): Promise<RuntimeSpec['process']> {
+    const known = this.#processes.get(id);
+    if (known !== undefined) return known;
     const { spec } = await this.#containerd.containers.get(id, options);
-    return (spec as unknown as RuntimeSpec).process;
+    const { process } = spec as unknown as RuntimeSpec;
+    this.#processes.set(id, process);
+    return process;
   }
 
   async updateSpec(id: string, spec: RuntimeSpec, options: EngineOptions = {}): Promise<void> {
@@ -217,6 +232,7 @@ export class ContainerdEngine implements Engine {
 
   async delete(id: string, options: EngineOptions & { views?: number } = {}): Promise<void> {
     const { views = 0, ...call } = options;
+    this.#processes.delete(id);
     await this.#endTask(id);
     await gone(this.#containerd.containers.delete(id, call));
     const snapshots = await this.#snapshots();
@@ -280,6 +296,17 @@ export class ContainerdEngine implements Engine {
     await ofTask(() => tasks.kill({ containerId: id }, SIGKILL, { all: true }));
     await ended;
     await ofTask(() => tasks.delete({ containerId: id }));
+  }
+
+  /** An image's id is the digest of its configuration: what was read once is true for as long as one of the names is the same. */
+  async #documents(id: string, names: readonly string[], options: EngineOptions): Promise<KnownImage> {
+    const known = this.#knownImages.get(id);
+    if (known !== undefined && names.includes(known.name)) return known;
+    const { name, target } = await this.#firstImage(names, options);
+    const documents = await readImage(this.#containerd.content, target, options);
+    if (this.#knownImages.size >= KNOWN_IMAGES_MOST) this.#knownImages.clear();
+    this.#knownImages.set(id, { name, documents });
+    return { name, documents };
   }
 
   /** containerd's CRI names each image by its id as well; what `ctr` imported may have its reference only. */
