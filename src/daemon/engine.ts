@@ -3,6 +3,7 @@ import { Containerd } from '../containerd/containerd.ts';
 import { EmbeddedContainerd, embeddedPaths } from '../containerd/embedded/embedded.ts';
 import { chooseEngine } from '../containerd/engine-choice.ts';
 import { ContainerdImageService, type ImageService } from '../containerd/image-service.ts';
+import { selinuxJobsModule } from '../kernel/selinux.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -58,17 +59,28 @@ export async function startEngine(config: Config, instance: string, log: Logger)
     runcRoot,
     instance,
   });
+  const host = await hostFacts(config, log);
   const containers: ContainerDeps = {
     store: new ContainerStore(),
     files: containerFiles(config.storage.root),
     creations: new Creations<ContainerPlan>((a, b) => sameRequest(a, b)),
     engine,
     pumps,
-    host: await hostFacts(config, log),
+    host,
     features: await runtimeFeatures(config, log),
     seccomp: await loadSeccompTemplate(),
+    relabel: host.selinux ? relabeller(stops) : undefined,
   };
   return { containers, images, stops };
+}
+
+/** On a thread of its own, since a volume may have many files, or be far away. */
+function relabeller(stops: EngineParts['stops']): ContainerDeps['relabel'] {
+  const pool = new ThreadPool({ name: 'labels', size: 1, modules: [selinuxJobsModule] });
+  stops.push(() => pool.stop());
+  return async (path, label) => {
+    await pool.call('selinux.relabel', { path, label });
+  };
 }
 
 /** Where the engine listens, and whether to wait for it: an external one that is away is a state, not something to wait for. */

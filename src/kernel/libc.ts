@@ -79,6 +79,7 @@ interface Libc {
   readonly recv: Int;
   readonly close: Int;
   readonly openat2: Int;
+  readonly lgetxattr: Int;
   readonly lsetxattr: Int;
   readonly mkfifo: Int;
   readonly pipe2: Int;
@@ -125,6 +126,7 @@ function load(): Libc {
     send: bind('int64_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
     recv: bind('int64_t recv(int fd, uint8_t *buffer, size_t length, int flags)'),
     close: bind('int close(int fd)'),
+    lgetxattr: bind('int64_t lgetxattr(const char *path, const char *name, uint8_t *value, size_t size)'),
     lsetxattr: bind(
       'int lsetxattr(const char *path, const char *name, const uint8_t *value, size_t size, int flags)',
     ),
@@ -257,6 +259,12 @@ export function openat2(
   return check('openat2', JSON.stringify(path), (c) =>
     c.openat2(SYS_OPENAT2, directory, path, how, how.length),
   );
+}
+
+/** Reads an extended attribute of a file, of a symlink itself, into the buffer; its length. */
+export function lgetxattr(path: string, name: string, value: Uint8Array): number {
+  const subject = `${name} ${JSON.stringify(path)}`;
+  return check('lgetxattr', subject, (c) => c.lgetxattr(path, name, value, value.length));
 }
 
 /** Sets an extended attribute of a file, of a symlink itself. */

@@ -83,7 +83,7 @@ async function makeInEngine(
   signal: AbortSignal,
 ): Promise<RuntimeSpec> {
   const { config, sandbox } = plan;
-  const { engine, host, features, seccomp } = deps.containers;
+  const { engine, host, features, seccomp, relabel } = deps.containers;
   const pidNamespace = await pidNamespaceOf(deps, plan, signal);
   const volumes = declaredVolumes(deps, container.record, image);
   const input: Omit<SpecInput, 'accounts'> = {
@@ -97,6 +97,7 @@ async function makeInEngine(
     host,
     runtime: features(sandbox.record.runtimeHandler),
     seccomp,
+    ...(relabel === undefined ? {} : { relabel }),
   };
   const { id } = container;
   const { runtimeHandler } = sandbox.record;
@@ -150,6 +151,7 @@ export function sandboxFacts(deps: Pick<PodDeps, 'settings'>, { record }: Sandbo
     config: record.config,
     namespaces: record.namespaces,
     shm: record.shm,
+    ...(record.selinux === undefined ? {} : { selinux: record.selinux }),
     files: { hostname: file('hostname'), hosts: file('hosts'), resolvConf: file('resolv.conf') },
   };
 }

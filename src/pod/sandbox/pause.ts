@@ -85,6 +85,7 @@ async function pauseImage(deps: PodDeps, signal: AbortSignal): Promise<EngineIma
 
 function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): RuntimeSpec {
   const { network, ipc, uts, user } = record.namespaces;
+  const { selinux } = record;
   const mappings = userMappings(record.config);
   const joined = (type: LinuxNamespace['type'], path: string | undefined): LinuxNamespace[] =>
     path === undefined ? [] : [{ type, path }];
@@ -99,6 +100,7 @@ function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): Runt
       env: [...env],
       capabilities: none,
       noNewPrivileges: true,
+      ...(selinux === undefined ? {} : { selinuxLabel: selinux.processLabel }),
       oomScoreAdj: Math.max(OOM_SCORE_ADJ, leastOomScoreAdj ?? OOM_SCORE_ADJ),
     },
     root: { ...BASE_SPEC.root, readonly: true },
@@ -115,6 +117,7 @@ function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): Runt
         ...joined('uts', uts),
         ...joined('user', user),
       ],
+      ...(selinux === undefined ? {} : { mountLabel: selinux.mountLabel }),
       ...(mappings === undefined ? {} : { uidMappings: mappings.uids, gidMappings: mappings.gids }),
     },
   };

@@ -10,6 +10,7 @@ import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxCo
 import type { PortMapping__Output } from '../../gen/runtime/v1/PortMapping.ts';
 import type { Config } from '../../config/schema.ts';
 import { BerthError, invalid } from '../../lib/errors.ts';
+import { checkSelinuxOptions } from '../../oci/selinux.ts';
 import { askedUserNamespace } from '../../oci/user-namespace.ts';
 import { checkAnnotations, checkLabels } from '../labels.ts';
 import { checkName } from '../name.ts';
@@ -50,6 +51,10 @@ export function planSandbox(
   checkPath('config.linux.cgroup_parent', cgroupParent);
   const namespaces = checkNamespaces(config.linux?.securityContext?.namespaceOptions ?? null);
   checkHostname(config.hostname);
+  checkSelinuxOptions(
+    config.linux?.securityContext?.selinuxOptions ?? null,
+    'config.linux.security_context.selinux_options',
+  );
   return {
     config,
     metadata,

@@ -4,6 +4,7 @@ import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxCo
 import type { AttachmentRecord } from '../../network/attachment.ts';
 import type { Result, Step } from '../../network/cni/types.ts';
 import type { PrimaryIp } from '../../network/primary-ip.ts';
+import type { SelinuxLabels } from '../../oci/selinux.ts';
 import type { WriteFile } from '../../lib/atomic-file.ts';
 import { RecordFiles, type Stored } from '../record-files.ts';
 
@@ -29,6 +30,8 @@ export interface SandboxRecord {
   /** '' with the node's UTS namespace. */
   readonly hostname: string;
   readonly cgroupParent: string;
+  /** Absent on a node without SELinux. */
+  readonly selinux?: SelinuxLabels;
   readonly attachments: readonly AttachmentRecord[];
 }
 

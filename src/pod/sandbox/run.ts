@@ -6,6 +6,7 @@ import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
 import type { AttachmentRecord } from '../../network/attachment.ts';
 import type { PodDeps } from '../deps.ts';
+import { freeLevel, levelOf, podLabels } from '../../oci/selinux.ts';
 import { userMappings } from '../../oci/user-namespace.ts';
 import { sameSandbox, type SandboxPlan } from './plan.ts';
 import type { SandboxRecord, SandboxState } from './record.ts';
@@ -133,8 +134,16 @@ function newRecord(deps: PodDeps, plan: SandboxPlan): SandboxRecord {
     shm: ipc === 'POD' ? join(state, 'shm') : '',
     hostname: ownNetwork ? plan.hostname || id.slice(0, 12) : '',
     cgroupParent: plan.cgroupParent,
+    ...selinux(deps, plan),
     attachments: ownNetwork ? planAttachments(deps, plan, id) : [],
   };
+}
+
+function selinux({ store, containers }: PodDeps, { config }: SandboxPlan): Pick<SandboxRecord, 'selinux'> {
+  if (!containers.host.selinux) return {};
+  const taken = new Set(store.all().map(({ record }) => levelOf(record.selinux?.mountLabel ?? '')));
+  const options = config.linux?.securityContext?.selinuxOptions ?? null;
+  return { selinux: podLabels(options, freeLevel(taken)) };
 }
 
 function planAttachments(deps: PodDeps, plan: SandboxPlan, sandboxId: string): AttachmentRecord[] {
