@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts';
 import { Containerd } from '../containerd/containerd.ts';
 import { EmbeddedContainerd, embeddedPaths } from '../containerd/embedded/embedded.ts';
 import { chooseEngine } from '../containerd/engine-choice.ts';
+import { isRunc } from '../containerd/typeurl.ts';
 import { ContainerdImageService, type ImageService } from '../containerd/image-service.ts';
 import { selinuxJobsModule } from '../kernel/selinux.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
@@ -127,7 +128,8 @@ function restriction(setting: Config['runtime']['restrictOomScoreAdj']): 'auto' 
 /** Asked once at start, of each handler's OCI runtime. */
 async function runtimeFeatures(config: Config, log: Logger): Promise<ContainerDeps['features']> {
   const known = new Map<string, RuntimeFeatures>();
-  for (const [name, { binary }] of config.containerd.runtimes) {
+  for (const [name, { binary, type }] of config.containerd.runtimes) {
+    if (!isRunc(type)) continue;
     try {
       known.set(name, await detectRuntimeFeatures(binary === '' ? 'runc' : binary));
     } catch (error) {

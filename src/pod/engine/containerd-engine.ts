@@ -4,9 +4,10 @@ import type { EngineImages } from './images.ts';
 import { readImage } from '../../containerd/image-documents.ts';
 import type { Image } from '../../containerd/images.ts';
 import type { CallOptions } from '../../containerd/connection.ts';
+import type { NewContainer } from '../../containerd/containers.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
 import type { Process } from '../../containerd/tasks.ts';
-import { runcOptionsAny } from '../../containerd/typeurl.ts';
+import { isRunc, runcOptionsAny } from '../../containerd/typeurl.ts';
 import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
 import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
@@ -292,12 +293,14 @@ export class ContainerdEngine implements Engine {
     return { ...labels, 'io.berth.instance': this.#options.instance, 'io.berth.sandbox': sandboxId };
   }
 
-  #runtime(handler: string, spec: RuntimeSpec): { type: string; options: ReturnType<typeof runcOptionsAny> } {
+  #runtime(handler: string, spec: RuntimeSpec): NewContainer['runtime'] {
     const { settings, containerd, runcRoot } = this.#options;
     const name = handler === '' ? settings.defaultRuntime : handler;
     const runtime = settings.runtimes.get(name);
     if (runtime === undefined)
       throw new BerthError('INVALID_ARGUMENT', `no runtime for "${name}" is configured`);
+    // Other shims refuse options that are not theirs.
+    if (!isRunc(runtime.type)) return { type: runtime.type };
     // A slice is systemd's to make; the parent that kubelet sent decides, whatever driver is configured.
     const systemdCgroup = spec.linux.cgroupsPath.includes('.slice:');
     const options = { binaryName: runtime.binary, systemdCgroup, root: runcRoot };

@@ -63,6 +63,8 @@ export interface SandboxState {
   readonly process: PluginProcess | undefined;
   /** The pause process; 0 without one. */
   readonly pausePid: number;
+  /** True from before the engine is asked for a pause process until it has deleted it. */
+  readonly pauseMade: boolean;
   /** As last told by UpdatePodSandboxResources; null until then, when the configuration says. */
   readonly overhead: LinuxContainerResources__Output | null;
   readonly resources: LinuxContainerResources__Output | null;
@@ -77,6 +79,7 @@ export const newState: SandboxState = {
   timeline: [],
   process: undefined,
   pausePid: 0,
+  pauseMade: false,
   overhead: null,
   resources: null,
   reason: '',

@@ -11,6 +11,7 @@ import { userMappings } from '../../oci/user-namespace.ts';
 import { sameSandbox, type SandboxPlan } from './plan.ts';
 import type { SandboxRecord, SandboxState } from './record.ts';
 import type { Preparation, Settlement } from './prepare-jobs.ts';
+import { endPause, livesByPause, startPause } from './pause.ts';
 import { removeSandbox } from './remove.ts';
 import { Sandbox } from './sandbox.ts';
 import { detachNetwork, networkTarget, observe, releaseNamespaces, stateDirectory } from './teardown.ts';
@@ -46,6 +47,11 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
     await deps.threads.call('sandbox.prepare', preparation(deps, sandbox, plan));
     if (sandbox.record.attachments.length > 0) rollback.add('network', () => detachNetwork(deps, sandbox));
     const [network] = await allDone([attach(deps, sandbox, options), settle(deps, sandbox)]);
+    if (livesByPause(deps, sandbox.record)) {
+      // After the network: a machine takes its links over as it starts.
+      rollback.add('pause process', () => endPause(deps, sandbox));
+      await startPause(deps, sandbox, options.signal);
+    }
     await allDone([network.cached, sandbox.update({ phase: 'ready', ...network.facts, process: undefined })]);
   } catch (error) {
     throw await undo(deps, sandbox, rollback, error);
