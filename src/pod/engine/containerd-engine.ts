@@ -27,6 +27,7 @@ import type {
   EngineProcess,
   EngineStart,
   EngineTask,
+  MadeContainer,
   NewEngineContainer,
 } from './engine.ts';
 import { writeCheckpoint } from './checkpoint.ts';
@@ -89,7 +90,7 @@ export class ContainerdEngine implements Engine {
     };
   }
 
-  async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<RuntimeSpec> {
+  async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<MadeContainer> {
     const { id, image, runtimeHandler, idMappings } = container;
     const { leases, containers } = this.#containerd;
     const snapshots = await this.#snapshots();
@@ -125,7 +126,7 @@ export class ContainerdEngine implements Engine {
         },
         call,
       );
-      return spec;
+      return { spec, snapshotter: snapshots.snapshotter };
     } catch (error) {
       const failures = await rollback.run();
       const left = failures.map((failure) => `${failure.name} is left: ${failure.message}`).join('; ');
