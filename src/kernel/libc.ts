@@ -83,6 +83,7 @@ interface Libc {
   readonly recv: Int;
   readonly close: Int;
   readonly openat2: Int;
+  readonly lgetxattr: Int;
   readonly lsetxattr: Int;
   readonly ioctl: Int;
   readonly ioctlNumber: Int;
@@ -132,6 +133,7 @@ function load(): Libc {
     send: bind('int64_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
     recv: bind('int64_t recv(int fd, uint8_t *buffer, size_t length, int flags)'),
     close: bind('int close(int fd)'),
+    lgetxattr: bind('int64_t lgetxattr(const char *path, const char *name, uint8_t *value, size_t size)'),
     lsetxattr: bind(
       'int lsetxattr(const char *path, const char *name, const uint8_t *value, size_t size, int flags)',
     ),
@@ -286,6 +288,12 @@ export function openat2(
  */
 export function openDescriptor(path: string): number {
   return openat2(AT_FDCWD, path, { flags: O_CLOEXEC, resolve: 0 });
+}
+
+/** Reads an extended attribute of a file, of a symlink itself, into the buffer; its length. */
+export function lgetxattr(path: string, name: string, value: Uint8Array): number {
+  const subject = `${name} ${JSON.stringify(path)}`;
+  return check('lgetxattr', subject, (c) => c.lgetxattr(path, name, value, value.length));
 }
 
 /** Sets an extended attribute of a file, of a symlink itself. */

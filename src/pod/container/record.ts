@@ -50,6 +50,8 @@ export interface ContainerState {
   readonly message: string;
   /** As last updated; what the configuration asked for until then. */
   readonly resources: LinuxContainerResources__Output | null;
+  /** What keeps its root file system, by the engine's name of it; '' until it is made. */
+  readonly snapshotter: string;
   /** Whom its first process runs as, once known. */
   readonly user: ContainerUser | null;
 }
@@ -63,6 +65,7 @@ export const newContainerState: ContainerState = {
   reason: '',
   message: '',
   resources: null,
+  snapshotter: '',
   user: null,
 };
 

@@ -4,9 +4,10 @@ import type { EngineImages } from './images.ts';
 import { type ImageDocuments, readImage } from '../../containerd/image-documents.ts';
 import type { Image } from '../../containerd/images.ts';
 import type { CallOptions } from '../../containerd/connection.ts';
+import type { NewContainer } from '../../containerd/containers.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
 import type { Process } from '../../containerd/tasks.ts';
-import { runcOptionsAny } from '../../containerd/typeurl.ts';
+import { isRunc, runcOptionsAny } from '../../containerd/typeurl.ts';
 import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
 import { sleep } from '../../lib/deadline.ts';
@@ -28,6 +29,7 @@ import type {
   EngineStart,
   EngineTask,
   EngineTerminalSize,
+  MadeContainer,
   NewEngineContainer,
 } from './engine.ts';
 import { writeCheckpoint } from './checkpoint.ts';
@@ -104,7 +106,7 @@ export class ContainerdEngine implements Engine {
     };
   }
 
-  async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<RuntimeSpec> {
+  async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<MadeContainer> {
     const { id, image, runtimeHandler, idMappings } = container;
     const { leases, containers } = this.#containerd;
     const snapshots = await this.#snapshots();
@@ -140,7 +142,7 @@ export class ContainerdEngine implements Engine {
         },
         call,
       );
-      return spec;
+      return { spec, snapshotter: snapshots.snapshotter };
     } catch (error) {
       const failures = await rollback.run();
       const left = failures.map((failure) => `${failure.name} is left: ${failure.message}`).join('; ');
@@ -335,12 +337,14 @@ export class ContainerdEngine implements Engine {
     return { ...labels, 'io.berth.instance': this.#options.instance, 'io.berth.sandbox': sandboxId };
   }
 
-  #runtime(handler: string, spec: RuntimeSpec): { type: string; options: ReturnType<typeof runcOptionsAny> } {
+  #runtime(handler: string, spec: RuntimeSpec): NewContainer['runtime'] {
     const { settings, containerd, runcRoot } = this.#options;
     const name = handler === '' ? settings.defaultRuntime : handler;
     const runtime = settings.runtimes.get(name);
     if (runtime === undefined)
       throw new BerthError('INVALID_ARGUMENT', `no runtime for "${name}" is configured`);
+    // Other shims refuse options that are not theirs.
+    if (!isRunc(runtime.type)) return { type: runtime.type };
     // A slice is systemd's to make; the parent that kubelet sent decides, whatever driver is configured.
     const systemdCgroup = spec.linux.cgroupsPath.includes('.slice:');
     const options = { binaryName: runtime.binary, systemdCgroup, root: runcRoot };

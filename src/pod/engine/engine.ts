@@ -40,6 +40,13 @@ export interface MadeRootFs {
   readonly views: readonly (readonly FilesystemMount[])[];
 }
 
+export interface MadeContainer {
+  /** As the engine has it. */
+  readonly spec: RuntimeSpec;
+  /** What keeps its root file system. */
+  readonly snapshotter: string;
+}
+
 /** Paths of FIFOs; '' for none. */
 export interface EngineIo {
   readonly stdin: string;
@@ -123,7 +130,7 @@ export interface Engine {
   /** The image that an id or a reference names, unpacked. Throws NOT_FOUND. */
   image(reference: string, options?: EngineOptions): Promise<EngineImage>;
   /** Makes root file system and container; nothing runs yet. */
-  create(container: NewEngineContainer, options?: EngineOptions): Promise<RuntimeSpec>;
+  create(container: NewEngineContainer, options?: EngineOptions): Promise<MadeContainer>;
   /** Runs its first process. On failure no task is left. */
   start(id: string, io: EngineIo, options?: EngineOptions): Promise<EngineStart>;
   kill(id: string, signal: number, options?: EngineOptions & { readonly all?: boolean }): Promise<void>;
