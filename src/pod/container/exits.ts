@@ -5,6 +5,7 @@ import type { PodDeps } from '../deps.ts';
 import type { EngineExit } from '../engine/engine.ts';
 import { endPause } from '../sandbox/pause.ts';
 import type { Container } from './container.ts';
+import { removeOwnerless } from './ownerless.ts';
 import { withShim } from './shim-lock.ts';
 import { ioDirectory } from './start.ts';
 
@@ -20,6 +21,7 @@ export class ExitMonitor {
   readonly #stopping = new AbortController();
   #done: Promise<void> = Promise.resolve();
   #halfMade: Container[];
+  #removedOwnerless = false;
 
   /** @param halfMade what recovery found: forgotten by the engine as soon as it answers. */
   constructor(deps: PodDeps, halfMade: readonly Container[] = []) {
@@ -60,6 +62,7 @@ export class ExitMonitor {
       try {
         if (event.kind === 'subscribed') {
           await this.reconcile();
+          this.#removeOwnerless();
           continue;
         }
         const container = containers.store.find(event.id);
@@ -74,6 +77,17 @@ export class ExitMonitor {
         log.error('failed to follow the engine', { error: messageOf(error) });
       }
     }
+  }
+
+  /** Once for a start of Berth. Not waited for: who holds a sandbox may himself be waiting for an event. */
+  #removeOwnerless(): void {
+    if (this.#removedOwnerless) return;
+    this.#removedOwnerless = true;
+    removeOwnerless(this.#deps).catch((error: unknown) => {
+      // The engine went away: once more when it is back.
+      this.#removedOwnerless = false;
+      this.#deps.log.warn('failed to look for containers without a record', { error: messageOf(error) });
+    });
   }
 
   /**

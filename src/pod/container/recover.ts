@@ -3,6 +3,7 @@ import { nowNanos } from '../../lib/time.ts';
 import { fifoPaths } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
 import { Container } from './container.ts';
+import { removeOwnerlessFifos } from './ownerless.ts';
 import type { StoredContainer } from './record.ts';
 import { ioDirectory, pumpSpec } from './start.ts';
 
@@ -21,6 +22,7 @@ export async function recoverContainers(deps: PodDeps): Promise<Container[]> {
     if (container.state.phase === 'creating') halfMade.push(container);
     else store.add(container);
   }
+  await removeOwnerlessFifos(deps);
   return halfMade;
 }
 
