@@ -17,9 +17,7 @@ describe('faults of containers', () => {
   let rig: ContainerRig;
 
   before(async () => {
-    const paused = { type: 'io.containerd.runc.v2', sandbox: 'pause' };
-    const runtimes = { runc: { type: 'io.containerd.runc.v2' }, paused };
-    rig = await ContainerRig.start({ containerd: { runtimes } });
+    rig = await ContainerRig.start();
   });
 
   after(async () => {
@@ -27,7 +25,6 @@ describe('faults of containers', () => {
   });
 
   afterEach(async () => {
-    if (process.env['DBG']) console.log((await rig.daemon.log()).slice(-6000));
     await rig.clear();
   });
 
@@ -93,114 +90,119 @@ describe('faults of containers', () => {
     });
     assert.deepEqual(await rig.traces(), []);
   });
+});
 
-  describe('a containerd that is killed in the middle of', () => {
-    before(async () => {
-      // Unpacked once: what is tested is not that.
-      const pod = await rig.runPod('first');
-      await rig.create(pod, 'main', FOREVER, own);
-      await rig.clear();
-    });
+describe('a containerd that is killed in the middle of', () => {
+  let rig: ContainerRig;
 
-    afterEach(async () => {
+  // One for each test: the more often a containerd ends, the longer its supervisor waits.
+  beforeEach(async () => {
+    const paused = { type: 'io.containerd.runc.v2', sandbox: 'pause' };
+    const runtimes = { runc: { type: 'io.containerd.runc.v2' }, paused };
+    rig = await ContainerRig.start({ containerd: { runtimes } });
+    // Unpacked beforehand: what is tested is not that.
+    const pod = await rig.runPod('first');
+    await rig.create(pod, 'main', FOREVER, own);
+    await rig.clear();
+  });
+
+  afterEach(async () => {
+    try {
       // One that was held stays until it expires.
       const leases = await rig.ctr('leases', 'ls', '--quiet');
       for (const id of leases.split('\n').filter((line) => line !== '')) await rig.ctr('leases', 'rm', id);
-    });
-
-    /** Does something while containerd is killed, then until it succeeds. What it says meanwhile must be clear. */
-    async function survive<T>(delayMs: number, act: () => Promise<T>): Promise<T> {
-      const dead = rig.enginePid;
-      const outcome = act().then(
-        (value) => ({ value }),
-        (error: unknown) => error as ServiceError,
-      );
-      await sleep(delayMs);
-      process.kill(dead, 'SIGKILL');
-      const first = await outcome;
-      await eventually('another containerd', () => (rig.enginePid === dead ? undefined : true), 15_000);
-      await eventually(
-        'the runtime is ready',
-        async () => {
-          const { status: told } = await rig.daemon.client.status();
-          return told?.conditions.find(({ type }) => type === 'RuntimeReady')?.status === true
-            ? true
-            : undefined;
-        },
-        15_000,
-      );
-      if ('value' in first) return first.value;
-      assert.ok(
-        [status.UNAVAILABLE, status.NOT_FOUND].includes(first.code),
-        `${first.code}: ${first.details}`,
-      );
-      return act();
+      await rig.clear();
+    } finally {
+      await rig[Symbol.asyncDispose]();
     }
+  });
 
-    const rounds = async (
-      name: string,
-      round: (pod: Pod, delayMs: number) => Promise<void>,
-    ): Promise<void> => {
-      for (const [i, delayMs] of DELAYS_MS.entries()) await round(await rig.runPod(`${name}-${i}`), delayMs);
-    };
+  /** Does something while containerd is killed, then until it succeeds. What it says meanwhile must be clear. */
+  async function survive<T>(delayMs: number, act: () => Promise<T>): Promise<T> {
+    const dead = rig.enginePid;
+    const outcome = act().then(
+      (value) => ({ value }),
+      (error: unknown) => error as ServiceError,
+    );
+    await sleep(delayMs);
+    process.kill(dead, 'SIGKILL');
+    const first = await outcome;
+    await eventually('another containerd', () => (rig.enginePid === dead ? undefined : true), 15_000);
+    await eventually(
+      'the runtime is ready',
+      async () => {
+        const { status: told } = await rig.daemon.client.status();
+        return told?.conditions.find(({ type }) => type === 'RuntimeReady')?.status === true
+          ? true
+          : undefined;
+      },
+      15_000,
+    );
+    if ('value' in first) return first.value;
+    assert.ok([status.UNAVAILABLE, status.NOT_FOUND].includes(first.code), `${first.code}: ${first.details}`);
+    return act();
+  }
 
-    it('CreateContainer', async () => {
-      await rounds('create', async (pod, delayMs) => {
-        const id = await survive(delayMs, () => rig.create(pod, 'main', FOREVER, own));
+  const rounds = async (name: string, round: (pod: Pod, delayMs: number) => Promise<void>): Promise<void> => {
+    for (const [i, delayMs] of DELAYS_MS.entries()) await round(await rig.runPod(`${name}-${i}`), delayMs);
+  };
+
+  it('CreateContainer', async () => {
+    await rounds('create', async (pod, delayMs) => {
+      const id = await survive(delayMs, () => rig.create(pod, 'main', FOREVER, own));
+      await rig.startContainer(id);
+      assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
+    });
+  });
+
+  it('StartContainer', async () => {
+    await rounds('start', async (pod, delayMs) => {
+      const start = async (): Promise<string> => {
+        const id = await rig.create(pod, 'main', FOREVER, own);
         await rig.startContainer(id);
-        assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
-      });
+        return id;
+      };
+      const id = await survive(delayMs, start);
+      assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
     });
+  });
 
-    it('StartContainer', async () => {
-      await rounds('start', async (pod, delayMs) => {
-        const start = async (): Promise<string> => {
-          const id = await rig.create(pod, 'main', FOREVER, own);
-          await rig.startContainer(id);
-          return id;
-        };
-        const id = await survive(delayMs, start);
-        assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
-      });
+  it('StopContainer', async () => {
+    await rounds('stop', async (pod, delayMs) => {
+      const id = await rig.run(pod, 'main', FOREVER, own);
+      await survive(delayMs, () => rig.stop(id, 1));
+      assert.equal((await rig.ended(id)).exitCode, 137);
     });
+  });
 
-    it('StopContainer', async () => {
-      await rounds('stop', async (pod, delayMs) => {
-        const id = await rig.run(pod, 'main', FOREVER, own);
-        await survive(delayMs, () => rig.stop(id, 1));
-        assert.equal((await rig.ended(id)).exitCode, 137);
-      });
+  it('RemoveContainer', async () => {
+    await rounds('remove', async (pod, delayMs) => {
+      const id = await rig.run(pod, 'main', FOREVER, own);
+      await survive(delayMs, () => rig.remove(id));
+      assert.ok(!(await rig.list()).includes(id));
+      assert.doesNotMatch(await rig.ctr('containers', 'ls'), new RegExp(id));
+      assert.doesNotMatch(await rig.ctr('snapshots', 'ls'), new RegExp(id));
     });
+  });
 
-    it('RemoveContainer', async () => {
-      await rounds('remove', async (pod, delayMs) => {
-        const id = await rig.run(pod, 'main', FOREVER, own);
-        await survive(delayMs, () => rig.remove(id));
-        assert.ok(!(await rig.list()).includes(id));
-        assert.doesNotMatch(await rig.ctr('containers', 'ls'), new RegExp(id));
-        assert.doesNotMatch(await rig.ctr('snapshots', 'ls'), new RegExp(id));
-      });
+  it('ExecSync', async () => {
+    await rounds('exec', async (pod, delayMs) => {
+      const id = await rig.run(pod, 'main', FOREVER, own);
+      const { stdout } = await survive(delayMs, () => rig.exec(id, ['sh', '-c', 'sleep 0.1; echo done']));
+      assert.equal(stdout, 'done\n');
+      assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
     });
+  });
 
-    it('ExecSync', async () => {
-      await rounds('exec', async (pod, delayMs) => {
-        const id = await rig.run(pod, 'main', FOREVER, own);
-        const { stdout } = await survive(delayMs, () => rig.exec(id, ['sh', '-c', 'sleep 0.1; echo done']));
-        assert.equal(stdout, 'done\n');
-        assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
-      });
-    });
-
-    it('RunPodSandbox and StopPodSandbox, with a pause process', async () => {
-      for (const [i, delayMs] of DELAYS_MS.entries()) {
-        const pod = await survive(delayMs, () => rig.runPod(`paused-${i}`, {}, 'paused'));
-        await rig.run(pod, 'main', FOREVER, own);
-        await survive(delayMs, () => rig.daemon.client.stop(pod.id));
-        const { status: told } = await rig.daemon.client.podStatus(pod.id);
-        assert.equal(told?.state, 'SANDBOX_NOTREADY');
-        await rig.daemon.client.remove(pod.id);
-      }
-      assert.deepEqual(await rig.daemon.client.list(), []);
-    });
+  it('RunPodSandbox and StopPodSandbox, with a pause process', async () => {
+    for (const [i, delayMs] of [5, 60].entries()) {
+      const pod = await survive(delayMs, () => rig.runPod(`paused-${i}`, {}, 'paused'));
+      await rig.run(pod, 'main', FOREVER, own);
+      await survive(delayMs, () => rig.daemon.client.stop(pod.id));
+      const { status: told } = await rig.daemon.client.podStatus(pod.id);
+      assert.equal(told?.state, 'SANDBOX_NOTREADY');
+      await rig.daemon.client.remove(pod.id);
+    }
+    assert.deepEqual(await rig.daemon.client.list(), []);
   });
 });
