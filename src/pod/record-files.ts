@@ -10,6 +10,7 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { directFiles, type Files } from '../lib/atomic-file.ts';
+import { wrap } from '../lib/errors.ts';
 
 /** What is read back: a state of undefined means half-made. */
 export interface Stored<Record, State> {
@@ -37,8 +38,14 @@ export class RecordFiles<Record extends { readonly id: string }, State> {
   }
 
   async writeIntent(record: Record): Promise<void> {
-    await mkdir(this.directory(record.id), { recursive: true, mode: 0o700 });
-    await this.#files.write(this.intentPath(record.id), JSON.stringify(record), { sync: true });
+    const directory = this.directory(record.id);
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await this.#files.write(this.intentPath(record.id), JSON.stringify(record), { sync: true });
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true });
+      throw wrap(`failed to record "${record.id}"`, error);
+    }
   }
 
   intentPath(id: string): string {

@@ -97,7 +97,7 @@ export class ContainerdEngine implements Engine {
   async image(reference: string, options: EngineOptions = {}): Promise<EngineImage> {
     const request = { image: { image: reference }, verbose: false };
     const { image } = await this.#options.images.service.imageStatus(request, options);
-    if (image === null) throw new BerthError('NOT_FOUND', `image "${reference}" not found: pull it first`);
+    if (image === null) throw await this.#absent(reference, options);
     const names = [image.id, ...image.repoTags, ...image.repoDigests];
     const { name, documents } = await this.#documents(image.id, names, options);
     return {
@@ -313,6 +313,7 @@ export class ContainerdEngine implements Engine {
   async #endTask(id: string): Promise<void> {
     const { tasks } = this.#containerd;
     const ended = ofTask(() => tasks.wait({ containerId: id }));
+    // It fails with the call after it when the engine goes away: that one is the error.
     ended.catch(() => undefined);
     await ofTask(() => tasks.kill({ containerId: id }, SIGKILL, { all: true }));
     await ended;
@@ -328,6 +329,13 @@ export class ContainerdEngine implements Engine {
     if (this.#knownImages.size >= KNOWN_IMAGES_MOST) this.#knownImages.clear();
     this.#knownImages.set(id, { name, documents });
     return { name, documents };
+  }
+
+  /** containerd's CRI does not know an image that is there, but for other platforms only. */
+  async #absent(reference: string, options: EngineOptions): Promise<BerthError> {
+    const record = await gone(this.#containerd.images.get(reference, options));
+    if (record !== undefined) await readImage(this.#containerd.content, record.target, options);
+    return new BerthError('NOT_FOUND', `image "${reference}" not found: pull it first`);
   }
 
   /** containerd's CRI names each image by its id as well; what `ctr` imported may have its reference only. */
