@@ -12,6 +12,7 @@ import type { ContainerStatusResponse__Output } from '../../../src/gen/runtime/v
 import type { ExecSyncResponse__Output } from '../../../src/gen/runtime/v1/ExecSyncResponse.ts';
 import type { ListContainersResponse__Output } from '../../../src/gen/runtime/v1/ListContainersResponse.ts';
 import type { PodSandboxConfig } from '../../../src/gen/runtime/v1/PodSandboxConfig.ts';
+import type { DaemonOptions } from '../../helpers/daemon.ts';
 import { podConfig } from '../../helpers/cri-client.ts';
 import { eventually, Rig } from '../../helpers/fixture.ts';
 import { tinyImage } from '../containerd/tiny-image.ts';
@@ -35,8 +36,9 @@ export class ContainerRig implements AsyncDisposable {
     this.base = base;
   }
 
-  static async start(): Promise<ContainerRig> {
-    const rig = new ContainerRig(await Rig.start({ config: { containerd: { address: 'embedded' } } }));
+  static async start(options: Pick<DaemonOptions, 'node'> = {}): Promise<ContainerRig> {
+    const config = { containerd: { address: 'embedded' } };
+    const rig = new ContainerRig(await Rig.start({ ...options, config }));
     try {
       const archive = join(rig.directory, 'image.tar');
       await writeFile(archive, tinyImage(imageName).archive);
