@@ -21,7 +21,6 @@ describe('streaming exec', () => {
   });
 
   after(async () => {
-    if (process.env['SHOWLOG']) console.log((await rig.containers.daemon.log()).slice(-6000));
     await rig.containers.clear();
     await rig[Symbol.asyncDispose]();
   });
