@@ -14,7 +14,7 @@ describe('sandboxes of a handler with sandbox = "pause"', () => {
     const paused = { type: 'io.containerd.runc.v2', sandbox: 'pause' };
     const gone = { type: 'io.containerd.runc.v2', sandbox: 'pause', binary: '/bin/false' };
     const runc = { type: 'io.containerd.runc.v2' };
-    rig = await ContainerRig.start({ containerd: { runtimes: { runc, paused, gone } } });
+    rig = await ContainerRig.start({ config: { containerd: { runtimes: { runc, paused, gone } } } });
   });
 
   after(async () => {
