@@ -19,6 +19,7 @@ import { vrf } from '../../../../src/network/plugins/meta/vrf/index.ts';
 import { fakeContext, pluginArgs } from './fake-plugin.ts';
 
 const context = fakeContext([]);
+const passesOn = (config: JsonObject): boolean | undefined => bandwidth.passesOn?.(config);
 
 describe('bandwidth', () => {
   it('takes the configuration before the runtime, without regard to case', () => {
@@ -66,9 +67,9 @@ describe('bandwidth', () => {
 
   it('passes the result on when there are no limits, and says so beforehand', () => {
     const prevResult = { cniVersion: '1.1.0', ips: [] };
-    assert.equal(bandwidth.passesOn({ prevResult }), true);
-    assert.equal(bandwidth.passesOn({ prevResult, ingressRate: 8, ingressBurst: 8 }), false);
-    assert.equal(bandwidth.passesOn({ prevResult, ingressRate: 8 }), false);
+    assert.equal(passesOn({ prevResult }), true);
+    assert.equal(passesOn({ prevResult, ingressRate: 8, ingressBurst: 8 }), false);
+    assert.equal(passesOn({ prevResult, ingressRate: 8 }), false);
     assert.throws(() => bandwidth.add(pluginArgs({}), context), {
       message: 'must be called as chained plugin',
     });
