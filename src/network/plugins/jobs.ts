@@ -5,6 +5,7 @@ import type { JsonObject } from '../../lib/json.ts';
 import type { PluginRequest, Ran } from '../cni/invoke/invoke.ts';
 import { CniError, type Step } from '../cni/types.ts';
 import { createContext, type ExecutableReply } from './context.ts';
+import { requireNetns } from './netns.ts';
 import { createRegistry } from './registry.ts';
 import { runPlugin } from './skeleton.ts';
 
@@ -93,6 +94,8 @@ function callPlugin({ operation, request }: PluginJob, main: MainCaller): Plugin
     ran: { startedAt, durationMs: performance.now() - start },
   });
   try {
+    // It is made by the job before this one, on this thread: when that failed nothing may begin.
+    if (request.verb === 'ADD') requireNetns(request.netns);
     return reply({ output: runPlugin(plugin, environmentOf(request), () => request.config, context) });
   } catch (error) {
     if (error instanceof CniError) return reply({ failure: toFailure(error) });

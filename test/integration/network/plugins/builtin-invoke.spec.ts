@@ -13,6 +13,7 @@ import {
 } from '../../../../src/network/plugins/builtin-invoke.ts';
 import { Cleanup } from '../../../helpers/cleanup.ts';
 import { Scratch } from '../../../helpers/fixture.ts';
+import { TestNetns } from '../../../helpers/netns.ts';
 
 const env =
   'FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n';
@@ -21,6 +22,13 @@ describe('built-in plugins on worker threads', () => {
   let cleanup: Cleanup;
   let directory: string;
   let invoke: BuiltinInvoke;
+  let netns: TestNetns;
+
+  before(() => {
+    netns = new TestNetns();
+  });
+
+  after(() => netns[Symbol.dispose]());
 
   beforeEach(async () => {
     cleanup = new Cleanup();
@@ -43,7 +51,7 @@ describe('built-in plugins on worker threads', () => {
     const call = {
       verb: 'ADD',
       containerId: 'c1',
-      netns: '/run/netns/none',
+      netns: netns.path,
       ifName: 'eth0',
       args: '',
     } as const;
@@ -69,6 +77,16 @@ describe('built-in plugins on worker threads', () => {
     writeFileSync(join(directory, 'scripted'), `#!/bin/sh\n${body}\n`);
     chmodSync(join(directory, 'scripted'), 0o755);
   }
+
+  it('begin nothing when the namespace was not made', async () => {
+    const { signal } = new AbortController();
+    const call = invoke.invoke(request('host-local', hostLocal(), { netns: '/run/netns/none' }), { signal });
+    await assert.rejects(call, {
+      name: 'PluginError',
+      message: /^failed to open netns "\/run\/netns\/none"/,
+    });
+    assert.deepEqual(readdirSync(directory), []);
+  });
 
   it('answer what the plugin would print', async () => {
     const { signal } = new AbortController();
