@@ -23,7 +23,7 @@ export interface Resource {
 }
 
 /** A lease that ends with its scope. */
-export interface HeldLease extends Lease, AsyncDisposable {}
+export interface HeldLease extends Lease, Disposable {}
 
 /** What a lease holds, the garbage collector leaves alone; calls name it as `{ lease: id }`. */
 export class Leases {
@@ -51,12 +51,12 @@ export class Leases {
     return toLease(made);
   }
 
-  /** Makes a lease for a scope: `await using lease = await leases.hold(…)`. */
+  /** Makes a lease for a scope: `using lease = await leases.hold(…)`. The scope's end does not wait for the lease's. */
   async hold(lease: Parameters<Leases['create']>[0], options?: CallOptions): Promise<HeldLease> {
     const made = await this.create(lease, options);
     // It expires if this fails.
-    const release = (): Promise<void> => this.delete(made.id).catch(() => undefined);
-    return { ...made, [Symbol.asyncDispose]: release };
+    const release = (): void => void this.delete(made.id).catch(() => undefined);
+    return { ...made, [Symbol.dispose]: release };
   }
 
   /** `sync` waits until the garbage collector has run. Throws NOT_FOUND. */

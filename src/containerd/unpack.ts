@@ -56,7 +56,7 @@ export class Unpacker {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const { leases, content } = this.#containerd;
-    await using lease = await leases.hold({ ttlMs: LEASE_MS }, { signal });
+    using lease = await leases.hold({ ttlMs: LEASE_MS }, { signal });
     const call = { signal, lease: lease.id };
     const present = await countPresent(snapshots, chain, call);
     for (let at = present; at < chain.length; at += 1) {

@@ -35,7 +35,9 @@ export const AF_INET = 2;
 export const AF_BRIDGE = 7;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
+export const SOCK_STREAM = 1;
 export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = 0x800;
 export const SOCK_CLOEXEC = 0x8_0000;
 export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
@@ -49,6 +51,7 @@ export const RESOLVE_NO_MAGICLINKS = 0x02;
 
 const SYS_OPENAT2 = 437;
 
+const AT_FDCWD = -100;
 const O_CLOEXEC = 0x8_0000;
 const WNOHANG = 1;
 const SIGPIPE = 13;
@@ -74,6 +77,7 @@ interface Libc {
   readonly flock: Int;
   readonly socket: Int;
   readonly bind: Int;
+  readonly connect: Int;
   readonly setsockopt: Int;
   readonly send: Int;
   readonly recv: Int;
@@ -81,6 +85,8 @@ interface Libc {
   readonly openat2: Int;
   readonly lgetxattr: Int;
   readonly lsetxattr: Int;
+  readonly ioctl: Int;
+  readonly ioctlNumber: Int;
   readonly mkfifo: Int;
   readonly pipe2: Int;
   readonly waitpid: Int;
@@ -122,6 +128,7 @@ function load(): Libc {
     flock: bind('int flock(int fd, int operation)'),
     socket: bind('int socket(int domain, int type, int protocol)'),
     bind: bind('int bind(int fd, const uint8_t *address, uint32_t length)'),
+    connect: bind('int connect(int fd, const uint8_t *address, uint32_t length)'),
     setsockopt: bind('int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t length)'),
     send: bind('int64_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
     recv: bind('int64_t recv(int fd, uint8_t *buffer, size_t length, int flags)'),
@@ -147,6 +154,8 @@ function load(): Libc {
       'int posix_spawnattr_setsigdefault(uint8_t *attributes, const uint8_t *set)',
     ),
     spawnAttributesDestroy: bind('int posix_spawnattr_destroy(uint8_t *attributes)'),
+    ioctl: library.func('ioctl', 'int', ['int', 'unsigned long', 'uint8_t *']) as Int,
+    ioctlNumber: library.func('ioctl', 'int', ['int', 'unsigned long', 'unsigned long']) as Int,
     openat2: library.func('syscall', 'int64_t', [
       'int64_t',
       'int',
@@ -224,6 +233,11 @@ export function bind(fd: number, address: Uint8Array): void {
   check('bind', '', (c) => c.bind(fd, address, address.length));
 }
 
+/** connect(2); of a non-blocking socket it throws EINPROGRESS, and called again EALREADY until it succeeds or fails. */
+export function connect(fd: number, address: Uint8Array): void {
+  check('connect', '', (c) => c.connect(fd, address, address.length));
+}
+
 export function setsockopt(fd: number, level: number, name: number, value: Uint8Array): void {
   check('setsockopt', String(name), (c) => c.setsockopt(fd, level, name, value, value.length));
 }
@@ -236,6 +250,13 @@ export function send(fd: number, buffer: Uint8Array): number {
 /** Receives one datagram; its full length, which is more than the buffer's when it was cut (MSG_TRUNC). */
 export function recv(fd: number, buffer: Uint8Array): number {
   return check('recv', '', (c) => c.recv(fd, buffer, buffer.length, MSG_TRUNC));
+}
+
+/** ioctl(2) with a structure or a number. */
+export function ioctl(fd: number, request: number, argument: Uint8Array | number): void {
+  check('ioctl', `0x${request.toString(16)}`, (c) =>
+    typeof argument === 'number' ? c.ioctlNumber(fd, request, argument) : c.ioctl(fd, request, argument),
+  );
 }
 
 /** Closes a descriptor that libc opened; never repeated, since Linux frees it even when interrupted. */
@@ -259,6 +280,14 @@ export function openat2(
   return check('openat2', JSON.stringify(path), (c) =>
     c.openat2(SYS_OPENAT2, directory, path, how, how.length),
   );
+}
+
+/**
+ * A read-only descriptor of its own, for whichever thread uses it: those that node:fs opens on a worker thread are closed with
+ * that thread. Close it with close().
+ */
+export function openDescriptor(path: string): number {
+  return openat2(AT_FDCWD, path, { flags: O_CLOEXEC, resolve: 0 });
 }
 
 /** Reads an extended attribute of a file, of a symlink itself, into the buffer; its length. */

@@ -1,7 +1,7 @@
 import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.ts';
 import type { ContainerUser } from '../../gen/runtime/v1/ContainerUser.ts';
 import type { LinuxContainerResources__Output } from '../../gen/runtime/v1/LinuxContainerResources.ts';
-import type { WriteFile } from '../../lib/atomic-file.ts';
+import type { Files } from '../../lib/atomic-file.ts';
 import { RecordFiles, type Stored } from '../record-files.ts';
 
 /** The intent. Times are nanoseconds since the epoch in decimal. */
@@ -72,6 +72,6 @@ export const newContainerState: ContainerState = {
 export type StoredContainer = Stored<ContainerRecord, ContainerState>;
 export type ContainerFiles = RecordFiles<ContainerRecord, ContainerState>;
 
-export function containerFiles(root: string, write?: WriteFile): ContainerFiles {
-  return new RecordFiles(root, 'containers', 'container', write);
+export function containerFiles(root: string, files?: Files): ContainerFiles {
+  return new RecordFiles(root, 'containers', 'container', files);
 }

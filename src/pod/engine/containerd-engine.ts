@@ -1,8 +1,6 @@
 import type { ContainerdConfig } from '../../config/schema.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
 import type { EngineImages } from './images.ts';
-import { readImage } from '../../containerd/image-documents.ts';
-import type { Image } from '../../containerd/images.ts';
 import type { CallOptions } from '../../containerd/connection.ts';
 import type { NewContainer } from '../../containerd/containers.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
@@ -10,7 +8,8 @@ import type { Process } from '../../containerd/tasks.ts';
 import { isRunc, runcOptionsAny } from '../../containerd/typeurl.ts';
 import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
-import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
+import { sleep } from '../../lib/deadline.ts';
+import { BerthError, messageOf, wrap } from '../../lib/errors.ts';
 import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
 import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
@@ -27,19 +26,25 @@ import type {
   EngineProcess,
   EngineStart,
   EngineTask,
+  EngineTerminalSize,
   MadeContainer,
   NewEngineContainer,
 } from './engine.ts';
 import { writeCheckpoint } from './checkpoint.ts';
+import { gone } from './gone.ts';
+import { ImageResolver } from './image-resolver.ts';
 import { Remapper } from './remapper.ts';
 import type { RootFs } from './rootfs.ts';
 
 /** What is made before the container object holds it; a Berth that dies in between leaves it no longer than this. */
 const LEASE_MS = 10 * 60 * 1_000;
 const SIGKILL = 9;
+/** How long containerd may take to notice that a shim has left: 2.5 s in all. */
+const FIRST_PAUSE_MS = 10;
+const LAST_PAUSE_MS = 1_280;
 /** containerd's shim puts containers with the same value into one process: a pod's containers share one. */
 const SHIM_GROUP = 'io.containerd.runc.v2.group';
-/** What containerd says when the pod's shim, its work done, went away as it was asked for another container. */
+/** What containerd says when the pod's shim, its work done, went away as it was asked for something. */
 const SHIM_IS_LEAVING = /dial unix \S*: connect: |ttrpc: closed/;
 
 export interface ContainerdEngineOptions {
@@ -59,11 +64,15 @@ export class ContainerdEngine implements Engine {
   readonly #containerd: Containerd;
   readonly #unpacker: Unpacker;
   readonly #remapper: Remapper;
+  readonly #images: ImageResolver;
+  /** What runs in a container, as its spec has it: each exec begins with that. */
+  readonly #processes = new Map<string, RuntimeSpec['process']>();
   #snapshotter: Promise<string> | undefined;
 
   constructor(options: ContainerdEngineOptions) {
     this.#options = options;
     this.#containerd = options.containerd;
+    this.#images = new ImageResolver(options.containerd, options.images.service);
     this.#unpacker = new Unpacker(options.containerd);
     this.#remapper = new Remapper(options.rootfs);
   }
@@ -75,16 +84,11 @@ export class ContainerdEngine implements Engine {
   }
 
   async image(reference: string, options: EngineOptions = {}): Promise<EngineImage> {
-    const request = { image: { image: reference }, verbose: false };
-    const { image } = await this.#options.images.service.imageStatus(request, options);
-    if (image === null) throw await this.#absent(reference, options);
-    const names = [image.id, ...image.repoTags, ...image.repoDigests];
-    const record = await this.#firstImage(names, options);
-    const documents = await readImage(this.#containerd.content, record.target, options);
+    const { image, name, documents } = await this.#images.resolve(reference, options);
     return {
       id: image.id,
       reference: image.repoDigests[0] ?? image.repoTags[0] ?? image.id,
-      name: record.name,
+      name,
       chainId: await this.#unpacker.unpack(documents, (await this.#snapshots()).snapshotter, options),
       config: documents.config,
     };
@@ -94,7 +98,7 @@ export class ContainerdEngine implements Engine {
     const { id, image, runtimeHandler, idMappings } = container;
     const { leases, containers } = this.#containerd;
     const snapshots = await this.#snapshots();
-    await using lease = await leases.hold({ ttlMs: LEASE_MS }, options);
+    using lease = await leases.hold({ ttlMs: LEASE_MS }, options);
     const call = { ...options, lease: lease.id };
     const rollback = new Rollback();
     try {
@@ -152,7 +156,7 @@ export class ContainerdEngine implements Engine {
   }
 
   async kill(id: string, signal: number, options: EngineOptions & { all?: boolean } = {}): Promise<void> {
-    await gone(this.#containerd.tasks.kill({ containerId: id }, signal, options));
+    await ofTask(() => this.#containerd.tasks.kill({ containerId: id }, signal, options));
   }
 
   async exec(
@@ -176,6 +180,8 @@ export class ContainerdEngine implements Engine {
       return {
         ended: ended.then(({ exitStatus, exitedAt }) => ({ exitCode: exitStatus, at: exitedAt })),
         kill: (signal) => gone(tasks.kill(ref, signal)).then(() => undefined),
+        resize: (size) => gone(tasks.resize(ref, size)).then(() => undefined),
+        closeStdin: () => gone(tasks.closeStdin(ref)).then(() => undefined),
         forget,
       };
     } catch (error) {
@@ -184,9 +190,21 @@ export class ContainerdEngine implements Engine {
     }
   }
 
+  async resize(id: string, size: EngineTerminalSize): Promise<void> {
+    await gone(this.#containerd.tasks.resize({ containerId: id }, size));
+  }
+
+  async closeStdin(id: string): Promise<void> {
+    await gone(this.#containerd.tasks.closeStdin({ containerId: id }));
+  }
+
   async process(id: string, options: EngineOptions = {}): Promise<RuntimeSpec['process']> {
+    const known = this.#processes.get(id);
+    if (known !== undefined) return known;
     const { spec } = await this.#containerd.containers.get(id, options);
-    return (spec as unknown as RuntimeSpec).process;
+    const { process } = spec as unknown as RuntimeSpec;
+    this.#processes.set(id, process);
+    return process;
   }
 
   async updateSpec(id: string, spec: RuntimeSpec, options: EngineOptions = {}): Promise<void> {
@@ -198,12 +216,13 @@ export class ContainerdEngine implements Engine {
   }
 
   async deleteTask(id: string, options: EngineOptions = {}): Promise<EngineExit | undefined> {
-    const exit = await gone(this.#containerd.tasks.delete({ containerId: id }, options));
+    const exit = await ofTask(() => this.#containerd.tasks.delete({ containerId: id }, options));
     return exit === undefined ? undefined : { exitCode: exit.exitStatus, at: exit.exitedAt };
   }
 
   async delete(id: string, options: EngineOptions & { views?: number } = {}): Promise<void> {
     const { views = 0, ...call } = options;
+    this.#processes.delete(id);
     await this.#endTask(id);
     await gone(this.#containerd.containers.delete(id, call));
     const snapshots = await this.#snapshots();
@@ -262,28 +281,11 @@ export class ContainerdEngine implements Engine {
   /** Kills what runs, waits for its end, and forgets it. */
   async #endTask(id: string): Promise<void> {
     const { tasks } = this.#containerd;
-    const ended = gone(tasks.wait({ containerId: id }));
-    // It fails with the call after it when the engine goes away: that one is the error.
+    const ended = ofTask(() => tasks.wait({ containerId: id }));
     ended.catch(() => undefined);
-    await gone(tasks.kill({ containerId: id }, SIGKILL, { all: true }));
+    await ofTask(() => tasks.kill({ containerId: id }, SIGKILL, { all: true }));
     await ended;
-    await gone(tasks.delete({ containerId: id }));
-  }
-
-  /** containerd's CRI does not know an image that is there, but for other platforms only. */
-  async #absent(reference: string, options: EngineOptions): Promise<BerthError> {
-    const record = await gone(this.#containerd.images.get(reference, options));
-    if (record !== undefined) await readImage(this.#containerd.content, record.target, options);
-    return new BerthError('NOT_FOUND', `image "${reference}" not found: pull it first`);
-  }
-
-  /** containerd's CRI names each image by its id as well; what `ctr` imported may have its reference only. */
-  async #firstImage(names: readonly string[], options: EngineOptions): Promise<Image> {
-    for (const name of names) {
-      const image = await gone(this.#containerd.images.get(name, options));
-      if (image !== undefined) return image;
-    }
-    throw new BerthError('NOT_FOUND', `image "${names[0] ?? ''}" has no record in containerd`);
+    await ofTask(() => tasks.delete({ containerId: id }));
   }
 
   /** Asked once: containerd does not change it while it runs. */
@@ -328,13 +330,18 @@ function viewReference(snapshotter: string, index: number): string {
   return `containerd.io/gc.ref.snapshot.${snapshotter}/view-${index}`;
 }
 
-/** What is not there any more is as good as ended. */
-async function gone<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (codeOf(error) === 'NOT_FOUND') return undefined;
-    throw error;
+/**
+ * As gone(), for what is asked of a task. One whose shim is just leaving, with the pod's last task, containerd still knows and cannot
+ * reach: it is asked again until containerd has noticed.
+ */
+async function ofTask<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs *= 2) {
+    try {
+      return await gone(ask());
+    } catch (error) {
+      if (!SHIM_IS_LEAVING.test(messageOf(error)) || pauseMs > LAST_PAUSE_MS) throw error;
+      await sleep(pauseMs);
+    }
   }
 }
 

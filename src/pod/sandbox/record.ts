@@ -5,7 +5,7 @@ import type { AttachmentRecord } from '../../network/attachment.ts';
 import type { Result, Step } from '../../network/cni/types.ts';
 import type { PrimaryIp } from '../../network/primary-ip.ts';
 import type { SelinuxLabels } from '../../oci/selinux.ts';
-import type { WriteFile } from '../../lib/atomic-file.ts';
+import type { Files } from '../../lib/atomic-file.ts';
 import { RecordFiles, type Stored } from '../record-files.ts';
 
 /** The intent. Times are nanoseconds since the epoch in decimal. */
@@ -88,6 +88,6 @@ export const newState: SandboxState = {
 export type StoredSandbox = Stored<SandboxRecord, SandboxState>;
 export type SandboxFiles = RecordFiles<SandboxRecord, SandboxState>;
 
-export function sandboxFiles(root: string, write?: WriteFile): SandboxFiles {
-  return new RecordFiles(root, 'sandboxes', 'sandbox', write);
+export function sandboxFiles(root: string, files?: Files): SandboxFiles {
+  return new RecordFiles(root, 'sandboxes', 'sandbox', files);
 }

@@ -50,7 +50,6 @@ describe('volumes', () => {
 
   afterEach(async () => {
     await rig.clear();
-    assert.deepEqual(await rig.traces(), []);
   });
 
   const image = (more: object = {}) => ({
@@ -111,7 +110,7 @@ describe('volumes', () => {
           details: /volume "\/etc\/greeting" of the image: it is not a directory/,
         },
       );
-      assert.deepEqual(await rig.traces(), []);
+      await rig.untraced();
     });
   });
 
@@ -184,7 +183,7 @@ describe('volumes', () => {
       ];
       for (const [more, code, details] of bad)
         await assert.rejects(rig.create(pod, 'bad', FOREVER, { ...image(more), ...own }), { code, details });
-      assert.deepEqual(await rig.traces(), []);
+      await rig.untraced();
     });
 
     it('are kept while the image is removed and the garbage collected, and end with the sandbox', async () => {
@@ -200,7 +199,7 @@ describe('volumes', () => {
       assert.match(await rig.ctr('snapshots', 'ls'), new RegExp(`${id}-view-0 .*View`));
       await rig.daemon.client.stop(pod.id);
       await rig.daemon.client.remove(pod.id);
-      assert.deepEqual(await rig.traces(), []);
+      await rig.untraced();
     });
 
     it('live on when Berth is killed, and are removed by the next one', async () => {
