@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { eventually } from '../../helpers/fixture.ts';
 import { mountsBelow } from '../../helpers/mounts.ts';
@@ -214,6 +215,29 @@ describe('volumes', () => {
       await rig.remove(id);
       assert.deepEqual(mountsBelow(join(rig.directory, 'state', 'containers')), []);
     });
+  });
+
+  it('of containers that are half-made when Berth is killed, or that no record names, are taken away by the next one', async () => {
+    for (const [i, delayMs] of [10, 30, 60].entries()) {
+      const pod = await rig.runPod(`half-${i}`);
+      const asked = { ...image(), ...own, image: { image: DATABASE } };
+      const create = rig.create(pod, 'main', FOREVER, asked).catch(() => undefined);
+      await sleep(delayMs);
+      await rig.daemon.kill();
+      await create;
+      await rig.daemon.start();
+      // One that was held stays until it expires.
+      for (const id of (await rig.ctr('leases', 'ls', '--quiet')).split('\n').filter((line) => line !== ''))
+        await rig.ctr('leases', 'rm', '--sync', id);
+      await rig.clear();
+    }
+    const pod = await rig.runPod('lost');
+    const id = await rig.create(pod, 'main', FOREVER, { ...image(), ...own });
+    await rig.daemon.kill();
+    await rm(join(rig.directory, 'root', 'containers', id), { recursive: true });
+    await rig.daemon.start();
+    assert.deepEqual(mountsBelow(join(rig.directory, 'state', 'containers')), []);
+    if ((await rig.ctr('containers', 'ls', '--quiet')).includes(id)) await rig.ctr('containers', 'rm', id);
   });
 
   it('of an image with more layers than mount(2) takes options for', async () => {
