@@ -234,6 +234,12 @@ export class ContainerdEngine implements Engine {
     await writeCheckpoint(this.#containerd, await this.#snapshots(), id, { files, ...options });
   }
 
+  async resume(id: string, options: EngineOptions = {}): Promise<void> {
+    const { tasks } = this.#containerd;
+    const task = await gone(tasks.get({ containerId: id }, options));
+    if (task?.status === 'PAUSED') await gone(tasks.resume(id, options));
+  }
+
   async written(id: string, options: EngineOptions = {}): Promise<{ bytes: number; inodes: number }> {
     return (await this.#snapshots()).usage(id, options);
   }
@@ -351,6 +357,7 @@ function toTask({ containerId, pid, status, exitStatus, exitedAt }: Process): En
     id: containerId,
     pid,
     running: status === 'RUNNING' || status === 'PAUSED' || status === 'PAUSING',
+    paused: status === 'PAUSED' || status === 'PAUSING',
     exit: ended ? { exitCode: exitStatus, at: exitedAt } : undefined,
   };
 }

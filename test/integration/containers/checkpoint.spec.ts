@@ -55,6 +55,17 @@ describe('a checkpoint of a container', () => {
     assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
   });
 
+  it('that was cut off leaves no container standing still', async () => {
+    const pod = await rig.runPod('cut');
+    const id = await rig.run(pod, 'count', COUNT, own);
+    await rig.logged(pod, 'count', /^3$/m);
+    await rig.daemon.kill();
+    await rig.ctr('tasks', 'pause', id);
+    await rig.daemon.start();
+    const last = Number(rig.logText(pod, 'count').trim().split('\n').at(-1));
+    await rig.logged(pod, 'count', new RegExp(`^${last + 10}$`, 'm'));
+  });
+
   it('needs a running container and a file to write to', async () => {
     const pod = await rig.runPod('refused');
     const id = await rig.run(pod, 'main', ['sleep', '3600'], own);
