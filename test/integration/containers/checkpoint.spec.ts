@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ServiceError } from '@grpc/grpc-js';
@@ -113,6 +113,7 @@ describe('a checkpoint of a container', () => {
     const written = await execa('tar', ['--extract', '--to-stdout', 'written'], { input: stdout });
     assert.equal(written.stdout, 'data');
     assert.deepEqual(readdirSync(directory), ['saved.tar']);
+    assert.equal(statSync(location).mode & 0o777, 0o600);
   }
 
   async function stateOfCriu(): Promise<'works' | 'fails' | 'absent'> {
