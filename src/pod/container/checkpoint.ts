@@ -137,6 +137,8 @@ async function writeParts(
 async function archive(directory: string, location: string, signal: AbortSignal): Promise<void> {
   const temporary = `${location}.${newId().slice(0, 8)}.tmp`;
   try {
+    // It holds the memory of the container: tar writes into a file that only we can read.
+    await writeFile(temporary, '', { mode: 0o600, flag: 'wx' });
     const names = await readdir(directory);
     const args = [
       '--create',

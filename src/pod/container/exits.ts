@@ -55,6 +55,7 @@ export class ExitMonitor {
     for (const container of believed) {
       const task = tasks.get(container.id);
       if (task?.running !== true) await this.#ended(container, task?.exit);
+      else if (task.paused) this.#resume(container);
     }
   }
 
@@ -112,6 +113,16 @@ export class ExitMonitor {
       })
       .catch((error: unknown) => {
         log.error('failed to forget a pause process', { sandbox: id, error: messageOf(error) });
+      });
+  }
+
+  /** Nobody but a checkpoint makes a container of ours stand still: one that was cut off. One that is under way holds the lock. */
+  #resume(container: Container): void {
+    const { containers, locks, log } = this.#deps;
+    locks
+      .with(`container ${container.id}`, () => containers.engine.resume(container.id))
+      .catch((error: unknown) => {
+        log.error('failed to resume a container', { container: container.id, error: messageOf(error) });
       });
   }
 

@@ -2,6 +2,7 @@
  * Volumes that are images (`Mount.image`): each is mounted read-only below the container's state directory, from a view that the
  * engine keeps with the container. The container's configuration, which is recorded first, says which there are.
  */
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.ts';
 import type { Mount__Output } from '../../gen/runtime/v1/Mount.ts';
@@ -84,6 +85,21 @@ export async function mountImageVolumes(
 export async function releaseImageVolumes(deps: PodDeps, { id, config }: Identified): Promise<void> {
   const directories = imageMounts(config).map((_, n) => directoryOf(deps, id, n));
   if (directories.length > 0) await deps.threads.call('image-volumes.release', directories);
+}
+
+/** Unmounts the image volumes of containers that no record names. */
+export async function releaseOwnerlessVolumes(
+  deps: PodDeps,
+  isOwned: (id: string) => boolean,
+): Promise<void> {
+  const parent = join(deps.settings.storage.state, 'containers');
+  const ids = await readdir(parent).catch(() => []);
+  for (const id of ids.filter((one) => !isOwned(one))) {
+    const directory = join(parent, id);
+    const mounts = (await readdir(directory).catch(() => [])).map((name) => join(directory, name));
+    await deps.threads.call('image-volumes.release', mounts);
+    await rm(directory, { recursive: true, force: true });
+  }
 }
 
 function imageMounts({ mounts }: ContainerConfig__Output): { mount: Mount__Output; index: number }[] {

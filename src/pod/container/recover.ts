@@ -3,6 +3,7 @@ import { nowNanos } from '../../lib/time.ts';
 import { fifoPaths } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
 import { Container } from './container.ts';
+import { releaseOwnerlessVolumes } from './image-volumes.ts';
 import { removeOwnerlessFifos } from './ownerless.ts';
 import type { StoredContainer } from './record.ts';
 import { ioDirectory, pumpSpec } from './start.ts';
@@ -16,6 +17,8 @@ export async function recoverContainers(deps: PodDeps): Promise<Container[]> {
   const { stored, unreadable } = await files.readAll();
   for (const path of unreadable) deps.log.error('left an unreadable container record alone', { path });
   stored.sort((a, b) => (BigInt(a.record.createdAt) < BigInt(b.record.createdAt) ? -1 : 1));
+  const ids = new Set(stored.map(({ record }) => record.id));
+  await releaseOwnerlessVolumes(deps, (id) => ids.has(id) || unreadable.some((path) => path.endsWith(id)));
   const halfMade: Container[] = [];
   for (const one of stored) {
     const container = await recoverOne(deps, one);

@@ -3,6 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import type { Containerd } from '../../containerd/containerd.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
+import { gone } from './gone.ts';
 import type { CheckpointFiles, EngineOptions } from './engine.ts';
 
 /** Longer than any checkpoint takes; ends by itself what a Berth that dies in between leaves. */
@@ -28,7 +29,7 @@ export async function writeCheckpoint(
     await writeDiff(containerd, snapshots, id, { file: files.rootfsDiff, signal });
   } finally {
     // On its own time: the call's may be what ended.
-    await tasks.resume(id, { timeoutMs: RESUME_MS });
+    await gone(tasks.resume(id, { timeoutMs: RESUME_MS }));
   }
 }
 

@@ -1,9 +1,7 @@
 import type { ContainerdConfig } from '../../config/schema.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
 import type { EngineImages } from './images.ts';
-import { type ImageDocuments, readImage } from '../../containerd/image-documents.ts';
 import { hasLabel } from '../../containerd/filters.ts';
-import type { Image } from '../../containerd/images.ts';
 import type { CallOptions } from '../../containerd/connection.ts';
 import type { NewContainer } from '../../containerd/containers.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
@@ -12,7 +10,7 @@ import { isRunc, runcOptionsAny } from '../../containerd/typeurl.ts';
 import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
 import { sleep } from '../../lib/deadline.ts';
-import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
+import { BerthError, messageOf, wrap } from '../../lib/errors.ts';
 import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
 import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
@@ -34,6 +32,8 @@ import type {
   NewEngineContainer,
 } from './engine.ts';
 import { writeCheckpoint } from './checkpoint.ts';
+import { gone } from './gone.ts';
+import { ImageResolver } from './image-resolver.ts';
 import { Remapper } from './remapper.ts';
 import type { RootFs } from './rootfs.ts';
 
@@ -49,15 +49,6 @@ const LAST_PAUSE_MS = 1_280;
 const SHIM_GROUP = 'io.containerd.runc.v2.group';
 /** What containerd says when the pod's shim, its work done, went away as it was asked for something. */
 const SHIM_IS_LEAVING = /dial unix \S*: connect: |ttrpc: closed/;
-
-/** Nodes have fewer images; past this all are read again. */
-const KNOWN_IMAGES_MOST = 500;
-
-interface KnownImage {
-  /** In containerd. */
-  readonly name: string;
-  readonly documents: ImageDocuments;
-}
 
 export interface ContainerdEngineOptions {
   readonly containerd: Containerd;
@@ -76,7 +67,7 @@ export class ContainerdEngine implements Engine {
   readonly #containerd: Containerd;
   readonly #unpacker: Unpacker;
   readonly #remapper: Remapper;
-  readonly #knownImages = new Map<string, KnownImage>();
+  readonly #images: ImageResolver;
   /** What runs in a container, as its spec has it: each exec begins with that. */
   readonly #processes = new Map<string, RuntimeSpec['process']>();
   #snapshotter: Promise<string> | undefined;
@@ -84,6 +75,7 @@ export class ContainerdEngine implements Engine {
   constructor(options: ContainerdEngineOptions) {
     this.#options = options;
     this.#containerd = options.containerd;
+    this.#images = new ImageResolver(options.containerd, options.images.service);
     this.#unpacker = new Unpacker(options.containerd, this.#mark);
     this.#remapper = new Remapper(options.rootfs);
   }
@@ -95,11 +87,7 @@ export class ContainerdEngine implements Engine {
   }
 
   async image(reference: string, options: EngineOptions = {}): Promise<EngineImage> {
-    const request = { image: { image: reference }, verbose: false };
-    const { image } = await this.#options.images.service.imageStatus(request, options);
-    if (image === null) throw await this.#absent(reference, options);
-    const names = [image.id, ...image.repoTags, ...image.repoDigests];
-    const { name, documents } = await this.#documents(image.id, names, options);
+    const { image, name, documents } = await this.#images.resolve(reference, options);
     return {
       id: image.id,
       reference: image.repoDigests[0] ?? image.repoTags[0] ?? image.id,
@@ -249,6 +237,12 @@ export class ContainerdEngine implements Engine {
     await writeCheckpoint(this.#containerd, await this.#snapshots(), id, { files, ...options });
   }
 
+  async resume(id: string, options: EngineOptions = {}): Promise<void> {
+    const { tasks } = this.#containerd;
+    const task = await gone(tasks.get({ containerId: id }, options));
+    if (task?.status === 'PAUSED') await gone(tasks.resume(id, options));
+  }
+
   async written(id: string, options: EngineOptions = {}): Promise<{ bytes: number; inodes: number }> {
     return (await this.#snapshots()).usage(id, options);
   }
@@ -320,33 +314,6 @@ export class ContainerdEngine implements Engine {
     await ofTask(() => tasks.delete({ containerId: id }));
   }
 
-  /** An image's id is the digest of its configuration: what was read once is true for as long as one of the names is the same. */
-  async #documents(id: string, names: readonly string[], options: EngineOptions): Promise<KnownImage> {
-    const known = this.#knownImages.get(id);
-    if (known !== undefined && names.includes(known.name)) return known;
-    const { name, target } = await this.#firstImage(names, options);
-    const documents = await readImage(this.#containerd.content, target, options);
-    if (this.#knownImages.size >= KNOWN_IMAGES_MOST) this.#knownImages.clear();
-    this.#knownImages.set(id, { name, documents });
-    return { name, documents };
-  }
-
-  /** containerd's CRI does not know an image that is there, but for other platforms only. */
-  async #absent(reference: string, options: EngineOptions): Promise<BerthError> {
-    const record = await gone(this.#containerd.images.get(reference, options));
-    if (record !== undefined) await readImage(this.#containerd.content, record.target, options);
-    return new BerthError('NOT_FOUND', `image "${reference}" not found: pull it first`);
-  }
-
-  /** containerd's CRI names each image by its id as well; what `ctr` imported may have its reference only. */
-  async #firstImage(names: readonly string[], options: EngineOptions): Promise<Image> {
-    for (const name of names) {
-      const image = await gone(this.#containerd.images.get(name, options));
-      if (image !== undefined) return image;
-    }
-    throw new BerthError('NOT_FOUND', `image "${names[0] ?? ''}" has no record in containerd`);
-  }
-
   /** Asked once: containerd does not change it while it runs. */
   async #snapshots(): Promise<Snapshots> {
     const { images, settings } = this.#options;
@@ -393,16 +360,6 @@ function viewReference(snapshotter: string, index: number): string {
   return `containerd.io/gc.ref.snapshot.${snapshotter}/view-${index}`;
 }
 
-/** What is not there any more is as good as ended. */
-async function gone<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (codeOf(error) === 'NOT_FOUND') return undefined;
-    throw error;
-  }
-}
-
 /**
  * As gone(), for what is asked of a task. One whose shim is just leaving, with the pod's last task, containerd still knows and cannot
  * reach: it is asked again until containerd has noticed.
@@ -424,6 +381,7 @@ function toTask({ containerId, pid, status, exitStatus, exitedAt }: Process): En
     id: containerId,
     pid,
     running: status === 'RUNNING' || status === 'PAUSED' || status === 'PAUSING',
+    paused: status === 'PAUSED' || status === 'PAUSING',
     exit: ended ? { exitCode: exitStatus, at: exitedAt } : undefined,
   };
 }

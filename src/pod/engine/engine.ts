@@ -107,6 +107,8 @@ export interface EngineTask {
   readonly id: string;
   readonly pid: number;
   readonly running: boolean;
+  /** It runs, but stands still. */
+  readonly paused: boolean;
   readonly exit: EngineExit | undefined;
 }
 
@@ -154,6 +156,8 @@ export interface Engine {
    * still meanwhile, and goes on afterwards, also on failure.
    */
   checkpoint(id: string, files: CheckpointFiles, options?: EngineOptions): Promise<void>;
+  /** Lets a container go on that stands still; any other is left alone. */
+  resume(id: string, options?: EngineOptions): Promise<void>;
   /** What the container has written to its root file system. Throws NOT_FOUND. */
   written(id: string, options?: EngineOptions): Promise<{ bytes: number; inodes: number }>;
   tasks(options?: EngineOptions): Promise<EngineTask[]>;

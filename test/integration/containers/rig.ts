@@ -236,20 +236,22 @@ export class ContainerRig implements AsyncDisposable {
     ];
   }
 
-  /** Removes all pods, and waits until nothing of their containers is left. */
-  async clear(): Promise<void> {
-    await this.daemon.client.clear();
+  /** Waits until nothing of any container is left. */
+  async untraced(): Promise<void> {
+    let last: string[] = [];
     await eventually('no trace of any container', async () => {
-      const traces = await this.traces();
-      if (traces.length === 0) return true;
-      this.#lastTraces = traces;
-      return undefined;
+      last = await this.traces();
+      return last.length === 0 ? true : undefined;
     }).catch((error: unknown) => {
-      throw new Error(`left behind: ${this.#lastTraces.join('; ')}`, { cause: error });
+      throw new Error(`left behind: ${last.join('; ')}`, { cause: error });
     });
   }
 
-  #lastTraces: string[] = [];
+  /** Removes all pods, and waits until nothing of their containers is left. */
+  async clear(): Promise<void> {
+    await this.daemon.client.clear();
+    await this.untraced();
+  }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const socket = this.engine.socket;
