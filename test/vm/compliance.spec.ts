@@ -10,14 +10,16 @@ const cases: readonly ComplianceCase[] = [
   { name: 'vlan, dual stack', prepare: uplink, plugins: [{ ...vlan, vlanId: 67, ipam: dual }] },
   { name: 'ipvlan', prepare: uplink, plugins: [{ type: 'ipvlan', master: 'up66', ipam: v4 }] },
   {
+    // Without a master's name the reference plugin cannot CHECK.
     name: 'ipvlan, in another mode and of the default route',
+    cniVersion: '0.3.1',
     prepare: [...uplink, 'ip address add 10.65.0.2/24 dev up66', 'ip route add default via 10.65.0.1'],
     plugins: [{ type: 'ipvlan', mode: 'l3s', mtu: 1400, ipam: { ...dual, routes: [] } }],
   },
   {
     name: 'vrf',
     plugins: [
-      { ...bridge, isDefaultGateway: true },
+      { ...bridge, isDefaultGateway: true, ipam: { ...v4, routes: [] } },
       { type: 'vrf', vrfname: 'blue' },
     ],
     cniVersion: '0.3.1',
@@ -31,7 +33,8 @@ const cases: readonly ComplianceCase[] = [
     ],
   },
   { name: 'dummy', hasReference: false, plugins: [{ type: 'dummy', ipam: dual }] },
-  { name: 'bridge', plugins: [{ ...l2, vlan: 66 }] },
+  // Nor without IPAM.
+  { name: 'bridge', cniVersion: '0.3.1', plugins: [{ ...l2, vlan: 66 }] },
   { name: 'bridge, gateway in a VLAN', plugins: [{ ...bridge, vlan: 66, ipam: dual }] },
   { name: 'bridge, spoof check', plugins: [{ ...bridge, macspoofchk: true }] },
   {

@@ -1,8 +1,9 @@
 /** The key ipMasq, which bridge and ptp have. */
+import { validAttachments } from './attachments.ts';
 import { stringAt } from './config.ts';
-import type { IpMasq } from './main-conf.ts';
-import { type Masquerade, setupMasquerade, teardownMasquerade } from './masquerade.ts';
-import type { PluginArgs } from './plugin.ts';
+import { type IpMasq, ipMasqOf } from './main-conf.ts';
+import { collectMasquerade, type Masquerade, setupMasquerade, teardownMasquerade } from './masquerade.ts';
+import type { PluginArgs, PluginContext } from './plugin.ts';
 
 function specOf(args: PluginArgs, { backend }: IpMasq, ips: readonly string[]): Masquerade {
   const { containerId, ifName } = args;
@@ -23,4 +24,13 @@ export function masquerade(args: PluginArgs, how: IpMasq, ips: readonly string[]
 /** Takes that back; without addresses too, as the rules say whose they are. */
 export function unmasquerade(args: PluginArgs, how: IpMasq, ips: readonly string[]): void {
   teardownMasquerade(specOf(args, how, ips));
+}
+
+/** GC: removes the rules of attachments that the runtime does not list, of this network only. */
+export function collectUnmasqueraded(args: PluginArgs, context: PluginContext): void {
+  const valid = validAttachments(args.config);
+  if (valid === undefined || ipMasqOf(args.config) === undefined) return;
+  for (const id of collectMasquerade(stringAt(args.config, 'name') ?? '', valid)) {
+    context.log(`removed the masquerading of ${id}: it is not among the valid attachments`);
+  }
 }

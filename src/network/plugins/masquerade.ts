@@ -14,6 +14,7 @@ import {
 import { mayHaveIptablesChain, ruleComments } from '../../kernel/nft-objects.ts';
 import { isNftUsable, nftComment, nftTransaction } from '../../kernel/nft.ts';
 import { bits, type Cidr, formatAddress, formatCidr, networkOf, parseCidr } from './address.ts';
+import type { ValidAttachment } from './attachments.ts';
 import { chainName, hashWithPrefix, iptablesComment } from './chain-names.ts';
 import { badValue, failure } from './config.ts';
 
@@ -107,7 +108,11 @@ const CHECKS = 'masq_checks';
 const SNAT_PRIORITY = 100;
 
 /** By this prefix of their comments the rules of one attachment are found; the first half is the network's. */
-function instanceHash({ network, ifName, containerId }: Masquerade): string {
+function instanceHash({
+  network,
+  ifName,
+  containerId,
+}: Pick<Masquerade, 'network' | 'ifName' | 'containerId'>): string {
   return `${hashWithPrefix(16, '', network)}-${hashWithPrefix(16, '', `${ifName}:${containerId}`)}`;
 }
 
@@ -141,4 +146,45 @@ function setupNftables(masquerade: Masquerade, ips: readonly Cidr[]): void {
 function teardownNftables(masquerade: Masquerade): void {
   const lines = ownRules(masquerade);
   if (lines.length > 0) nftTransaction(lines);
+}
+
+/** What of a network's masquerading no valid attachment has any more. Returns the ids whose rules were removed. */
+export function collectMasquerade(network: string, valid: readonly ValidAttachment[]): string[] {
+  const containers = new Set(valid.map(({ containerId }) => containerId));
+  const stale = ([4, 6] as const).flatMap((family) => collectIptables(family, network, containers));
+  return [...new Set([...stale, ...collectNftables(network, valid)])];
+}
+
+function collectIptables(family: 4 | 6, network: string, valid: ReadonlySet<string>): string[] {
+  if (!mayHaveIptablesChain(family, 'nat', 'POSTROUTING')) return [];
+  const table = readTable(family, 'nat');
+  const stale = table.rules.flatMap(({ chain, words }) => {
+    const id = chain === 'POSTROUTING' ? ownerOf(words, network) : undefined;
+    return id === undefined || valid.has(id) ? [] : [{ id, chain: words.at(-1) ?? '' }];
+  });
+  const lines = stale
+    .filter(({ id, chain }) => chain === chainName('', network, id))
+    .filter(({ chain }, index, all) => all.findIndex((other) => other.chain === chain) === index)
+    .flatMap(({ chain }) => removalOf(table, chain));
+  if (lines.length > 0) restoreTable(family, 'nat', lines);
+  return stale.map(({ id }) => id);
+}
+
+/** The container that a rule's comment names, when it is one of this network. */
+export function ownerOf(words: readonly string[], network: string, before = ''): string | undefined {
+  const comment = words[words.indexOf('--comment') + 1] ?? '';
+  const start = `${before}name: "${network}" id: "`;
+  return comment.startsWith(start) && comment.endsWith('"') ? comment.slice(start.length, -1) : undefined;
+}
+
+function collectNftables(network: string, valid: readonly ValidAttachment[]): string[] {
+  const ours = `${hashWithPrefix(16, '', network)}-`;
+  const kept = valid.map((each) => instanceHash({ network, ...each }));
+  const stale = ruleComments('inet', TABLE).filter(
+    ({ chain, comment }) =>
+      chain === CHECKS && comment.startsWith(ours) && !kept.some((hash) => comment.startsWith(hash)),
+  );
+  const lines = stale.map(({ handle }) => `delete rule inet ${TABLE} ${CHECKS} handle ${handle}`);
+  if (lines.length > 0) nftTransaction(lines);
+  return stale.map(({ comment }) => / id: (.*)$/.exec(comment)?.[1] ?? comment);
 }

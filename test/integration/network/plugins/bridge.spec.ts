@@ -195,9 +195,19 @@ describe('bridge plugin on the real kernel', () => {
     assert.equal(host.link('br-test')?.['address'], mac);
   });
 
-  it('refuses a bridge with another address, or replaces it by force', () => {
+  it('gives an unused bridge another address, as when the subnet of the node has changed', () => {
     host.run('ip', 'link', 'add', 'br-test', 'type', 'bridge');
     host.run('ip', 'addr', 'add', '10.50.0.1/24', 'dev', 'br-test');
+    add({ isGateway: true });
+    assert.deepEqual(host.addresses('br-test'), ['10.99.0.1/24']);
+  });
+
+  it('refuses a bridge with another address that is in use, naming the ports, or replaces it by force', () => {
+    host.run('ip', 'link', 'add', 'br-test', 'type', 'bridge');
+    host.run('ip', 'link', 'add', 'taken', 'master', 'br-test', 'type', 'ifb');
+    host.run('ip', 'addr', 'add', '10.50.0.1/24', 'dev', 'br-test');
+    assert.throws(() => add({ isGateway: true }), { details: /in use by the ports taken, veth/ });
+    calls = [];
     assert.throws(() => add({ isGateway: true }), {
       message: 'failed to set bridge addr: "br-test" already has an IP address different from 10.99.0.1/24',
       code: 999,

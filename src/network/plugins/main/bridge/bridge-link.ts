@@ -8,9 +8,11 @@ import {
   findLink,
   Iff,
   type Link,
+  listLinks,
   newLink,
 } from '../../../../kernel/netlink/links.ts';
 import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
+import { CniCode, CniError } from '../../../cni/types.ts';
 import { inNetwork, parseCidr } from '../../address.ts';
 import { failure } from '../../config.ts';
 import { enableForwarding } from '../../forwarding.ts';
@@ -97,9 +99,7 @@ function ensureAddress(host: NetlinkSocket, bridge: Link, address: string, force
     return;
   }
   for (const other of present.filter((each) => family === AF_INET || overlap(each.address, address))) {
-    if (!force) {
-      throw failure(`"${bridge.name}" already has an IP address different from ${address}`);
-    }
+    if (!force) refuseUsed(host, bridge, address);
     doing(`could not remove IP address from "${bridge.name}"`, () =>
       host.request(deleteAddress({ index: bridge.index, address: other.address })),
     );
@@ -109,6 +109,17 @@ function ensureAddress(host: NetlinkSocket, bridge: Link, address: string, force
     unlessPresent(() => host.request(request)),
   );
   doing("could not set bridge's mac", () => fixMac(host, bridge));
+}
+
+/**
+ * Another address may be replaced only while no other container is there: that one's gateway would be gone. The container in hand
+ * is a port already; the message names the others' links.
+ */
+function refuseUsed(host: NetlinkSocket, bridge: Link, address: string): void {
+  const ports = listLinks(host, { master: bridge.index }).map(({ name }) => name);
+  if (ports.length <= 1) return;
+  const problem = `"${bridge.name}" already has an IP address different from ${address}`;
+  throw new CniError(CniCode.Internal, problem, `in use by the ports ${ports.join(', ')}`);
 }
 
 /**

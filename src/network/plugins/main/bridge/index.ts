@@ -1,4 +1,6 @@
+import { collectUnmasqueraded } from '../../ip-masq.ts';
 import { askIpam } from '../../ipam.ts';
+import { tryAll } from '../../undo.ts';
 import type { Plugin } from '../../plugin.ts';
 import { add } from './add.ts';
 import { check } from './check.ts';
@@ -13,6 +15,10 @@ export const bridge: Plugin = {
   add,
   del,
   check,
-  gc: (args, context) => askIpam('GC', args, context),
+  gc: (args, context) =>
+    tryAll(
+      () => askIpam('GC', args, context),
+      () => collectUnmasqueraded(args, context),
+    ),
   status: (args, context) => askIpam('STATUS', args, context),
 };

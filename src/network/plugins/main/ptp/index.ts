@@ -1,5 +1,7 @@
 /** ptp: a veth pair between host and container, with a route for each address. See README.md. */
+import { collectUnmasqueraded } from '../../ip-masq.ts';
 import { askIpam } from '../../ipam.ts';
+import { tryAll } from '../../undo.ts';
 import { firstUnknownKey, protocolKeys } from '../../config.ts';
 import type { Plugin } from '../../plugin.ts';
 import { add } from './add.ts';
@@ -22,6 +24,10 @@ export const ptp: Plugin = {
   add,
   del,
   check,
-  gc: (args, context) => askIpam('GC', args, context),
+  gc: (args, context) =>
+    tryAll(
+      () => askIpam('GC', args, context),
+      () => collectUnmasqueraded(args, context),
+    ),
   status: (args, context) => askIpam('STATUS', args, context),
 };

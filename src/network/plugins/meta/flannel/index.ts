@@ -2,10 +2,11 @@
 import { messageOf } from '../../../../lib/errors.ts';
 import type { JsonObject } from '../../../../lib/json.ts';
 import { CniCode, CniError, type PluginConf, type Result } from '../../../cni/types.ts';
+import { validAttachments } from '../../attachments.ts';
 import { failure, key } from '../../config.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { dataDirOf, type FlannelConf, keys, parseConf, renderDelegate, unknownKey } from './conf.ts';
-import { quarantineScratch, readScratch, removeScratch, writeScratch } from './scratch.ts';
+import { quarantineScratch, readScratch, removeScratch, scratchFiles, writeScratch } from './scratch.ts';
 import { loadSubnetEnv } from './subnet-env.ts';
 
 export const flannel: Plugin = { type: 'flannel', keys, unknownKey, add, del, check, gc, status };
@@ -79,6 +80,21 @@ function gc(args: PluginArgs, context: PluginContext): void {
   const delegate = render(args.config, parseConf(args.config));
   const listed = Object.entries(args.config).filter(([name]) => name.startsWith('cni.dev/'));
   context.delegate(delegate.type, 'GC', { ...args, config: { ...delegate, ...Object.fromEntries(listed) } });
+  collectScratch(args, context);
+}
+
+/** Files of containers that the runtime does not list, of this network: what they were kept for the delegate has just freed. */
+function collectScratch(args: PluginArgs, context: PluginContext): void {
+  const valid = validAttachments(args.config);
+  if (valid === undefined) return;
+  const dataDir = dataDirOf(args.config);
+  const kept = new Set(valid.map(({ containerId }) => containerId));
+  for (const containerId of scratchFiles(dataDir).filter((name) => !kept.has(name))) {
+    const scratch = readScratch(dataDir, containerId);
+    if (scratch.state !== 'good' || scratch.conf['name'] !== args.config['name']) continue;
+    removeScratch(dataDir, containerId);
+    context.log(`removed the scratch file of ${containerId}: it is not among the valid attachments`);
+  }
 }
 
 /** NotAvailable (50) until flanneld has written its file; then what the delegate says. */

@@ -7,6 +7,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -73,4 +74,14 @@ export function quarantineScratch(dataDir: string, containerId: string): string 
   const path = `${dataDir}/.${containerId}.unreadable`;
   renameSync(`${dataDir}/${containerId}`, path);
   return path;
+}
+
+/** The containers that have a file. */
+export function scratchFiles(dataDir: string): string[] {
+  try {
+    return readdirSync(dataDir).filter((name) => !name.startsWith('.'));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
 }

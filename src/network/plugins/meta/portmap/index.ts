@@ -6,6 +6,7 @@ import { messageOf } from '../../../../lib/errors.ts';
 import { isJsonObject, type JsonObject } from '../../../../lib/json.ts';
 import type { Result } from '../../../cni/types.ts';
 import { formatAddress } from '../../address.ts';
+import { validAttachments } from '../../attachments.ts';
 import { failure, key, stringAt } from '../../config.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import type { Forwarding, PortmapBackend } from './backend.ts';
@@ -20,12 +21,12 @@ import {
   unknownKey,
 } from './conf.ts';
 import { refuseWithheld } from './conflicts.ts';
-import { iptablesBackend } from './iptables-backend.ts';
+import { collectForwarding, iptablesBackend } from './iptables-backend.ts';
 import { enableLocalnetRouting } from './localnet.ts';
 import { withNamespaceLock } from '../../namespace-lock.ts';
 import { nftablesBackend } from './nftables-backend.ts';
 
-export const portmap: Plugin = { type: 'portmap', keys, unknownKey, passesOn, add, del, check };
+export const portmap: Plugin = { type: 'portmap', keys, unknownKey, passesOn, add, del, check, gc };
 
 /** Without mappings there is nothing to do: most pods have none. A configuration that ADD would refuse is not passed on. */
 function passesOn(config: JsonObject): boolean {
@@ -105,4 +106,19 @@ function check(args: PluginArgs): void {
   if (conf.mappings.length === 0) return;
   const backend = backends[chooseBackend(conf, detectBackend)];
   backend.check({ conf, containerId, addresses: containerAddresses(prevResult, ifName) });
+}
+
+/**
+ * Removes the rules of this network's containers that the runtime does not list. Those in nftables name a container and no network,
+ * and so may be another network's: they stay.
+ */
+function gc(args: PluginArgs, context: PluginContext): void {
+  const valid = validAttachments(args.config);
+  if (valid === undefined) return;
+  const kept = new Set(valid.map(({ containerId }) => containerId));
+  withNamespaceLock(() => {
+    for (const id of collectForwarding(stringAt(args.config, 'name') ?? '', kept)) {
+      context.log(`removed the host ports of ${id}: it is not among the valid attachments`);
+    }
+  });
 }

@@ -12,7 +12,7 @@ import { mayHaveIptablesChain } from '../../../../kernel/nft-objects.ts';
 import { bits, type Cidr, formatAddress, formatCidr, networkOf, parseAddress } from '../../address.ts';
 import { chainName, iptablesComment } from '../../chain-names.ts';
 import { failure } from '../../config.ts';
-import { removalOf } from '../../masquerade.ts';
+import { ownerOf, removalOf } from '../../masquerade.ts';
 import type { Forwarding, PortmapBackend } from './backend.ts';
 import { endpoint, type Mapping, mappingsOf, type PortmapConf } from './conf.ts';
 import { type LiveMapping, refuseConflicts, staleOwners } from './conflicts.ts';
@@ -191,6 +191,20 @@ function unforward(network: string, containerId: string): void {
     const lines = chains.flatMap((chain) => removalOf(table, chain));
     if (lines.length > 0) restoreTable(family, 'nat', lines);
   }
+}
+
+/** Removes the rules of this network's containers that are not listed; their ids. */
+export function collectForwarding(network: string, valid: ReadonlySet<string>): string[] {
+  const stale = ([4, 6] as const).flatMap((family) => {
+    if (!mayHaveIptablesChain(family, 'nat', DNAT)) return [];
+    return readTable(family, 'nat').rules.flatMap(({ chain, words }) => {
+      const id = chain === DNAT ? ownerOf(words, network, 'dnat ') : undefined;
+      return id === undefined || valid.has(id) ? [] : [id];
+    });
+  });
+  const ids = [...new Set(stale)];
+  for (const id of ids) unforward(network, id);
+  return ids;
 }
 
 function check({ conf, containerId, addresses }: Forwarding): void {
