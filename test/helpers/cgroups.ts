@@ -27,6 +27,31 @@ export function removeCgroups(name: string): true | undefined {
   return directories.some((directory) => existsSync(directory)) ? undefined : true;
 }
 
+/** The cgroup of a process, by the name of a controller. */
+export function cgroupOf(pid: number, controller: string): string {
+  const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trimEnd().split('\n');
+  const fields = lines.map((line) => line.split(':'));
+  const [, , path = ''] =
+    fields.find(([, controllers = '']) => controllers.split(',').includes(controller)) ??
+    fields.find(([id]) => id === '0') ??
+    [];
+  return path;
+}
+
+/** What a cgroup may use: bytes of memory, and microseconds of processor time in each period. */
+export function limitsOf(path: string): { memory: string; quota: string; period: string } {
+  const read = (...parts: string[]): string => readFileSync(join(TOP, ...parts), 'utf8').trim();
+  if (existsSync(join(TOP, 'cgroup.procs'))) {
+    const [quota = '', period = ''] = read(path, 'cpu.max').split(' ');
+    return { memory: read(path, 'memory.max'), quota, period };
+  }
+  return {
+    memory: read('memory', path, 'memory.limit_in_bytes'),
+    quota: read('cpu', path, 'cpu.cfs_quota_us'),
+    period: read('cpu', path, 'cpu.cfs_period_us'),
+  };
+}
+
 /** Every cgroup below one, in all hierarchies. */
 export function cgroupsBelow(name: string): string[] {
   return directoriesOf(name).flatMap((directory) => below(directory));

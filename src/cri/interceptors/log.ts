@@ -4,7 +4,7 @@ import type { Interceptor } from './interceptor.ts';
 
 /** Calls that kubelet makes all the time and that change nothing: their lines are for debugging only. */
 const QUIET =
-  /^(List|Stream|Status$|Version$|PodSandboxStatus$|GetContainerEvents$|RuntimeConfig$|ImageFsInfo$)/;
+  /^(List|Stream|Status$|Version$|PodSandboxStatus$|ContainerStatus$|GetContainerEvents$|RuntimeConfig$|ImageFsInfo$)/;
 
 /** One line for each call, with its id, time and outcome. An unknown RPC is the client's probing, not our error. */
 export function logInterceptor(log: Logger): Interceptor {

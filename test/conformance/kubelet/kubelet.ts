@@ -65,7 +65,8 @@ export class Kubelet {
   /** Starts the process, and waits until its endpoint answers. */
   async start(): Promise<void> {
     const program = process.env['KUBELET'];
-    if (program === undefined) throw new Error('KUBELET is not set: run this through npm run conformance:kubelet');
+    if (program === undefined)
+      throw new Error('KUBELET is not set: run this through npm run conformance:kubelet');
     const { directory } = this.#options;
     const log = openSync(this.#logFile, 'a');
     const args = [

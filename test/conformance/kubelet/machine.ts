@@ -42,9 +42,13 @@ export async function prepareMachine(directory: string, cgroup: string): Promise
       await mounted(machine, ['-t', 'tmpfs', 'kubelet'], path);
     }
     await execa('ip', ['address', 'add', `${NODE_IP}/32`, 'dev', 'lo']);
-    machine.defer(async () => void (await execa('ip', ['address', 'delete', `${NODE_IP}/32`, 'dev', 'lo'])));
+    machine.defer(async () => {
+      await execa('ip', ['address', 'delete', `${NODE_IP}/32`, 'dev', 'lo']);
+    });
     makeCgroup(cgroup);
-    machine.defer(async () => void (await eventually('the cgroups are empty', () => removeCgroups(cgroup))));
+    machine.defer(async () => {
+      await eventually('the cgroups are empty', () => removeCgroups(cgroup));
+    });
   } catch (error) {
     await machine[Symbol.asyncDispose]();
     throw error;
@@ -54,5 +58,7 @@ export async function prepareMachine(directory: string, cgroup: string): Promise
 
 async function mounted(machine: Cleanup, source: readonly string[], target: string): Promise<void> {
   await execa('mount', [...source, target]);
-  machine.defer(async () => void (await execa('umount', [target])));
+  machine.defer(async () => {
+    await execa('umount', [target]);
+  });
 }

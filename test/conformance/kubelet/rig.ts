@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { PodSandbox__Output } from '../../../src/gen/runtime/v1/PodSandbox.ts';
 import { Cleanup } from '../../helpers/cleanup.ts';
 import { TestDaemon } from '../../helpers/daemon.ts';
 import { eventually, Scratch } from '../../helpers/fixture.ts';
@@ -13,8 +14,12 @@ import { catalog } from '../images/catalog.ts';
 import { buildPrograms } from '../images/programs.ts';
 import { hostsFiles, Registry } from '../images/registry.ts';
 import { Kubelet, type KubeletOptions, NODE_NAME } from './kubelet.ts';
+import { unknownErrors } from './known-errors.ts';
 import { prepareMachine } from './machine.ts';
 import { isReady, type Manifest, type Pod } from './pods.ts';
+
+/** For one test: several of the waits below. */
+export const SPEC_MS = 150_000;
 
 /** A pod starts within seconds; this is for a machine with much else to do. */
 const WAIT_MS = 60_000;
@@ -78,6 +83,46 @@ export class KubeletRig implements AsyncDisposable {
     return (await this.kubelet.pods()).find(({ metadata }) => metadata.name === `${name}-${NODE_NAME}`);
   }
 
+  /** Waits until kubelet has stopped a pod; what is left of it may stay until its next garbage collection. */
+  async ended(name: string): Promise<void> {
+    await this.eventually(`pod ${name} has ended`, async () => {
+      if ((await this.pod(name)) !== undefined) return undefined;
+      const sandboxes = await this.#sandboxes(name);
+      return sandboxes.every(({ state }) => state === 'SANDBOX_NOTREADY') ? true : undefined;
+    });
+  }
+
+  /** The id of a pod's sandbox. */
+  async sandbox({ metadata }: Pod): Promise<string> {
+    const labelSelector = { 'io.kubernetes.pod.uid': metadata.uid };
+    const sandboxes = await this.daemon.client.list({ labelSelector });
+    assert.equal(sandboxes.length, 1, `sandboxes of ${metadata.name}`);
+    return sandboxes[0]?.id ?? '';
+  }
+
+  /** The first process of a container. */
+  async pid(containerId: string): Promise<number> {
+    const { info } = await this.daemon.client.containerStatus(containerId, true);
+    return (JSON.parse(info['info'] ?? '{}') as { pid: number }).pid;
+  }
+
+  /** A directory on the machine, for a volume. */
+  async hostDirectory(name: string): Promise<string> {
+    const path = join(this.directory, 'volumes', name);
+    await mkdir(path, { recursive: true });
+    return path;
+  }
+
+  /** The body of an answer to a plain GET. */
+  async fetch(url: string): Promise<string> {
+    return (await fetch(url, { headers: { connection: 'close' } })).text();
+  }
+
+  /** Errors in kubelet's log that are not known to be harmless. */
+  errors(): string[] {
+    return unknownErrors(this.kubelet.log());
+  }
+
   /** Waits for a pod of which the condition holds. */
   async until(what: string, name: string, holds: (pod: Pod) => boolean, ms = WAIT_MS): Promise<Pod> {
     let last: Pod | undefined;
@@ -86,7 +131,9 @@ export class KubeletRig implements AsyncDisposable {
       return last !== undefined && holds(last) ? last : undefined;
     };
     return this.eventually(what, probe, ms).catch((error: unknown) => {
-      throw new Error(`${String(error)}\nlast seen: ${JSON.stringify(last?.status, null, 2)}`, { cause: error });
+      throw new Error(`${String(error)}\nlast seen: ${JSON.stringify(last?.status, null, 2)}`, {
+        cause: error,
+      });
     });
   }
 
@@ -124,8 +171,19 @@ export class KubeletRig implements AsyncDisposable {
     });
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
+    const keep = process.env['KEEP_LOGS'];
+    if (keep !== undefined) {
+      await writeFile(`${keep}/kubelet.${this.cgroup}.log`, this.kubelet.log());
+      await writeFile(`${keep}/berth.${this.cgroup}.log`, await this.daemon.log());
+    }
     return this.#cleanup[Symbol.asyncDispose]();
+  }
+
+  #sandboxes(name: string): Promise<PodSandbox__Output[]> {
+    return this.daemon.client.list({
+      labelSelector: { 'io.kubernetes.pod.name': `${name}-${NODE_NAME}` },
+    });
   }
 
   #manifest(name: string): string {

@@ -1,0 +1,51 @@
+interface KnownError {
+  readonly line: RegExp;
+  readonly reason: string;
+}
+
+/** What kubelet 1.36 logs as an error on these tests with any runtime, and why. */
+const KNOWN: readonly KnownError[] = [
+  {
+    line: /"Failed to set rlimit on max file handles"/,
+    reason: 'root without CAP_SYS_RESOURCE',
+  },
+  {
+    line: /"Failed to ensure process in container with oom score".*pid namespace of init process/,
+    reason: 'process 1 of the machine is not ours to look into',
+  },
+  {
+    line: /"Skipping pod synchronization".*PLEG is not healthy: pleg has yet to be successful/,
+    reason: 'its first second',
+  },
+  {
+    line: /"Failed to read data from checkpoint" err="checkpoint is not found"/,
+    reason: 'its first start on this directory',
+  },
+  {
+    line: /failed to check if we have separate container filesystem.*no imagefs label for configured runtime/,
+    reason: 'it asks cAdvisor, which has labels of cri-o only; the file system comes through the CRI',
+  },
+  {
+    line: /"failed to check if node is newer; using informer node" err="strconv.ParseInt/,
+    reason: 'without an API server its node has no version',
+  },
+  {
+    line: /from runtime service failed" err="rpc error: code = Canceled desc = context canceled"/,
+    reason: 'it gave the call up itself: the pod that it made it for goes',
+  },
+];
+
+/** Whose removal kubelet asked for. It often asks twice, and the second time for the status first. */
+const REMOVAL = /"RemoveContainer" containerID="([0-9a-f]+)"/g;
+const NOT_FOUND =
+  /"ContainerStatus from runtime service failed" .*code = NotFound.* containerID="([0-9a-f]+)"/;
+
+/** Lines at level E in kubelet's log (klog) that are not known to be harmless. */
+export function unknownErrors(log: string): string[] {
+  const removed = new Set([...log.matchAll(REMOVAL)].map(([, id]) => id));
+  return log
+    .split('\n')
+    .filter((line) => /^E\d{4} /.test(line))
+    .filter((text) => !KNOWN.some(({ line }) => line.test(text)))
+    .filter((text) => !removed.has(NOT_FOUND.exec(text)?.[1]));
+}
