@@ -33,6 +33,10 @@ const KNOWN: readonly KnownError[] = [
     line: /from runtime service failed" err="rpc error: code = Canceled desc = context canceled"/,
     reason: 'it gave the call up itself: the pod that it made it for goes',
   },
+  {
+    line: /"Error syncing pod, skipping" err="failed to \\"StartContainer\\" for .* with CrashLoopBackOff/,
+    reason: 'that is how it says that it waits before it starts a container again',
+  },
 ];
 
 /** Whose removal kubelet asked for. It often asks twice, and the second time for the status first. */

@@ -123,6 +123,19 @@ export class KubeletRig implements AsyncDisposable {
     return unknownErrors(this.kubelet.log());
   }
 
+  /** A pod that has to be there. */
+  async present(name: string): Promise<Pod> {
+    const pod = await this.pod(name);
+    assert.ok(pod, `pod ${name} is not there`);
+    return pod;
+  }
+
+  /** The lines of a file on the machine, once there are so many. */
+  lines(file: string, least: number): string[] | undefined {
+    const lines = existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
+    return lines.length >= least ? lines : undefined;
+  }
+
   /** Waits for a pod of which the condition holds. */
   async until(what: string, name: string, holds: (pod: Pod) => boolean, ms = WAIT_MS): Promise<Pod> {
     let last: Pod | undefined;
