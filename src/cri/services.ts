@@ -9,12 +9,15 @@ import { pullImage } from './image/pull-image.ts';
 import { removeImage } from './image/remove-image.ts';
 import { streamImages } from './image/stream-images.ts';
 import { encodingOnce } from './encoded-list.ts';
+import { attach } from './runtime/attach.ts';
 import { containerStatus } from './runtime/container-status.ts';
 import { createContainer } from './runtime/create-container.ts';
+import { exec } from './runtime/exec.ts';
 import { execSync } from './runtime/exec-sync.ts';
 import { getContainerEvents } from './runtime/get-container-events.ts';
 import { listContainers } from './runtime/list-containers.ts';
 import { listPodSandbox } from './runtime/list-pod-sandbox.ts';
+import { portForward } from './runtime/port-forward.ts';
 import { podSandboxStatus } from './runtime/pod-sandbox-status.ts';
 import { removeContainer } from './runtime/remove-container.ts';
 import { removePodSandbox } from './runtime/remove-pod-sandbox.ts';
@@ -79,6 +82,9 @@ export function services(): Service[] {
         UpdateContainerResources: updateContainerResources,
         ReopenContainerLog: reopenContainerLog,
         ExecSync: execSync,
+        Exec: exec,
+        Attach: attach,
+        PortForward: portForward,
         ContainerStats: containerStats,
         ListContainerStats: listContainerStats,
         PodSandboxStats: podSandboxStats,

@@ -39,6 +39,7 @@ import { ExitMonitor } from '../pod/container/exits.ts';
 import { recoverContainers } from '../pod/container/recover.ts';
 import { startEngine } from './engine.ts';
 import { createStats } from './stats.ts';
+import { startStreaming } from './streaming.ts';
 import { claimInstance, type Instance } from './instance.ts';
 import { MetricsServer } from './metrics-server.ts';
 
@@ -123,6 +124,12 @@ export class Daemon {
     this.#stops.push(() => metricsServer.stop());
     const { stats, stop: stopStats } = createStats(pods, images);
     this.#stops.push(stopStats);
+    const { streaming, stop: stopStreaming } = await startStreaming(
+      config.streaming,
+      pods,
+      this.#stopping.signal,
+    );
+    this.#stops.push(stopStreaming);
     const deps = {
       config,
       pods,
@@ -130,6 +137,7 @@ export class Daemon {
       debts,
       images,
       stats,
+      streaming,
       stopping: this.#stopping.signal,
       recovered: () => recovered,
       log: this.#log,

@@ -34,7 +34,9 @@ export const AF_INET = 2;
 export const AF_BRIDGE = 7;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
+export const SOCK_STREAM = 1;
 export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = 0x800;
 export const SOCK_CLOEXEC = 0x8_0000;
 export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
@@ -71,6 +73,7 @@ interface Libc {
   readonly flock: Int;
   readonly socket: Int;
   readonly bind: Int;
+  readonly connect: Int;
   readonly setsockopt: Int;
   readonly send: Int;
   readonly recv: Int;
@@ -115,6 +118,7 @@ function load(): Libc {
     flock: bind('int flock(int fd, int operation)'),
     socket: bind('int socket(int domain, int type, int protocol)'),
     bind: bind('int bind(int fd, const uint8_t *address, uint32_t length)'),
+    connect: bind('int connect(int fd, const uint8_t *address, uint32_t length)'),
     setsockopt: bind('int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t length)'),
     send: bind('int64_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
     recv: bind('int64_t recv(int fd, uint8_t *buffer, size_t length, int flags)'),
@@ -201,6 +205,11 @@ export function socket(domain: number, type: number, protocol: number): number {
 
 export function bind(fd: number, address: Uint8Array): void {
   check('bind', '', (c) => c.bind(fd, address, address.length));
+}
+
+/** connect(2); of a non-blocking socket it throws EINPROGRESS, and called again EALREADY until it succeeds or fails. */
+export function connect(fd: number, address: Uint8Array): void {
+  check('connect', '', (c) => c.connect(fd, address, address.length));
 }
 
 export function setsockopt(fd: number, level: number, name: number, value: Uint8Array): void {

@@ -22,6 +22,7 @@ import type {
   EngineProcess,
   EngineStart,
   EngineTask,
+  EngineTerminalSize,
   NewEngineContainer,
 } from './engine.ts';
 import { Remapper } from './remapper.ts';
@@ -161,12 +162,22 @@ export class ContainerdEngine implements Engine {
       return {
         ended: ended.then(({ exitStatus, exitedAt }) => ({ exitCode: exitStatus, at: exitedAt })),
         kill: (signal) => gone(tasks.kill(ref, signal)).then(() => undefined),
+        resize: (size) => gone(tasks.resize(ref, size)).then(() => undefined),
+        closeStdin: () => gone(tasks.closeStdin(ref)).then(() => undefined),
         forget,
       };
     } catch (error) {
       await forget();
       throw error;
     }
+  }
+
+  async resize(id: string, size: EngineTerminalSize): Promise<void> {
+    await gone(this.#containerd.tasks.resize({ containerId: id }, size));
+  }
+
+  async closeStdin(id: string): Promise<void> {
+    await gone(this.#containerd.tasks.closeStdin({ containerId: id }));
   }
 
   async process(id: string, options: EngineOptions = {}): Promise<RuntimeSpec['process']> {

@@ -42,10 +42,19 @@ export interface EngineProcess {
   readonly io: EngineIo;
 }
 
+export interface EngineTerminalSize {
+  readonly width: number;
+  readonly height: number;
+}
+
 /** One that runs. */
 export interface EngineExec {
   readonly ended: Promise<EngineExit>;
   kill(signal: number): Promise<void>;
+  /** Of its terminal, in characters. */
+  resize(size: EngineTerminalSize): Promise<void>;
+  /** Closes the engine's own write end of its stdin, so that it can have an end. */
+  closeStdin(): Promise<void>;
   /** To be called once it has ended. */
   forget(): Promise<void>;
 }
@@ -98,6 +107,9 @@ export interface Engine {
   kill(id: string, signal: number, options?: EngineOptions & { readonly all?: boolean }): Promise<void>;
   /** Starts another process in a running container. */
   exec(id: string, execId: string, process: EngineProcess, options?: EngineOptions): Promise<EngineExec>;
+  /** As an EngineExec's, of the container's own first process. */
+  resize(id: string, size: EngineTerminalSize): Promise<void>;
+  closeStdin(id: string): Promise<void>;
   /** The container's own first process, as its spec has it: what an exec takes over. Throws NOT_FOUND. */
   process(id: string, options?: EngineOptions): Promise<RuntimeSpec['process']>;
   /** Replaces the spec, which the next task is made from. Throws NOT_FOUND. */
