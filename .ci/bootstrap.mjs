@@ -35,7 +35,7 @@ const purposes = {
   quickstart: [...network, ...engine, 'busybox-static'],
   test: [...network, ...engine, 'busybox-static', 'containernetworking-plugins'],
   conformance: [...network, ...engine, 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
-  bench: [...network, ...engine, 'containernetworking-plugins'],
+  bench: [...network, ...engine, 'busybox-static', 'containernetworking-plugins'],
 };
 
 function isPresent(program) {

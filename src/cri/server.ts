@@ -133,7 +133,11 @@ export class CriServer {
     const remainingMs = Math.max(0, (deadline instanceof Date ? deadline.getTime() : deadline) - Date.now());
     return {
       context: { method, signal: controller.signal, remainingMs },
-      done: () => this.#deps.stopping.removeEventListener('abort', abort),
+      done: () => {
+        // gRPC calls an answered call cancelled, too, once it is closed.
+        call.off('cancelled', abort);
+        this.#deps.stopping.removeEventListener('abort', abort);
+      },
     };
   }
 }

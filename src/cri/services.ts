@@ -10,6 +10,7 @@ import { removeImage } from './image/remove-image.ts';
 import { streamImages } from './image/stream-images.ts';
 import { encodingOnce } from './encoded-list.ts';
 import { attach } from './runtime/attach.ts';
+import { checkpointContainer } from './runtime/checkpoint-container.ts';
 import { containerStatus } from './runtime/container-status.ts';
 import { createContainer } from './runtime/create-container.ts';
 import { exec } from './runtime/exec.ts';
@@ -40,6 +41,7 @@ import { streamContainerStats } from './runtime/stream-container-stats.ts';
 import { streamPodSandboxStats } from './runtime/stream-pod-sandbox-stats.ts';
 import { streamPodSandboxMetrics } from './runtime/stream-pod-sandbox-metrics.ts';
 import { updateContainerResources } from './runtime/update-container-resources.ts';
+import { updatePodSandboxResources } from './runtime/update-pod-sandbox-resources.ts';
 import { updateRuntimeConfig } from './runtime/update-runtime-config.ts';
 import { version } from './runtime/version.ts';
 
@@ -72,6 +74,7 @@ export function services(): Service[] {
         StopPodSandbox: stopPodSandbox,
         RemovePodSandbox: removePodSandbox,
         PodSandboxStatus: podSandboxStatus,
+        UpdatePodSandboxResources: updatePodSandboxResources,
         ListPodSandbox: listPodSandbox,
         CreateContainer: createContainer,
         StartContainer: startContainer,
@@ -80,6 +83,7 @@ export function services(): Service[] {
         ListContainers: listContainers,
         ContainerStatus: containerStatus,
         UpdateContainerResources: updateContainerResources,
+        CheckpointContainer: checkpointContainer,
         ReopenContainerLog: reopenContainerLog,
         ExecSync: execSync,
         Exec: exec,

@@ -6,7 +6,8 @@ import { ContainerdImageService, type ImageService } from '../containerd/image-s
 import { ThreadPool } from '../kernel/threads/pool.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
-import { detectHostFacts } from '../oci/host-facts.ts';
+import { loadDefaultApparmor } from '../oci/apparmor-profile.ts';
+import { detectHostFacts, type HostFacts } from '../oci/host-facts.ts';
 import { detectRuntimeFeatures, type RuntimeFeatures } from '../oci/runtime-features.ts';
 import { loadSeccompTemplate } from '../oci/seccomp-template.ts';
 import { containerFiles } from '../pod/container/record.ts';
@@ -63,7 +64,7 @@ export async function startEngine(config: Config, instance: string, log: Logger)
     creations: new Creations<ContainerPlan>((a, b) => sameRequest(a, b)),
     engine,
     pumps,
-    host: detectHostFacts({ restrictOomScoreAdj: restriction(config.runtime.restrictOomScoreAdj) }),
+    host: await hostFacts(config, log),
     features: await runtimeFeatures(config, log),
     seccomp: await loadSeccompTemplate(),
   };
@@ -92,6 +93,18 @@ async function engineAddress(
     });
   }
   return { address: embedded.address, wait: false, runcRoot };
+}
+
+/** Where the kernel has AppArmor, RuntimeDefault is a profile of ours, loaded now. */
+async function hostFacts(config: Config, log: Logger): Promise<HostFacts> {
+  const facts = detectHostFacts({ restrictOomScoreAdj: restriction(config.runtime.restrictOomScoreAdj) });
+  if (facts.apparmor === undefined) return facts;
+  try {
+    return { ...facts, apparmor: await loadDefaultApparmor(facts.apparmor) };
+  } catch (error) {
+    log.warn('containers run without an apparmor profile unless they name one', { error: messageOf(error) });
+    return facts;
+  }
 }
 
 function restriction(setting: Config['runtime']['restrictOomScoreAdj']): 'auto' | 'always' | 'never' {

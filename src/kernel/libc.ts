@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import type koffi from 'koffi';
 import { errnoName, SyscallError } from './errno.ts';
 
+export const CLONE_FS = 0x0000_0200;
 export const CLONE_NEWNS = 0x0002_0000;
 export const CLONE_NEWUTS = 0x0400_0000;
 export const CLONE_NEWIPC = 0x0800_0000;
@@ -50,6 +51,7 @@ export const RESOLVE_NO_MAGICLINKS = 0x02;
 
 const SYS_OPENAT2 = 437;
 
+const AT_FDCWD = -100;
 const O_CLOEXEC = 0x8_0000;
 const WNOHANG = 1;
 const SIGPIPE = 13;
@@ -69,6 +71,8 @@ interface Libc {
   readonly unshare: Int;
   readonly mount: Int;
   readonly umount2: Int;
+  readonly chdir: Int;
+  readonly fchdir: Int;
   readonly sethostname: Int;
   readonly flock: Int;
   readonly socket: Int;
@@ -79,6 +83,7 @@ interface Libc {
   readonly recv: Int;
   readonly close: Int;
   readonly openat2: Int;
+  readonly lsetxattr: Int;
   readonly mkfifo: Int;
   readonly pipe2: Int;
   readonly waitpid: Int;
@@ -114,6 +119,8 @@ function load(): Libc {
       'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
     ),
     umount2: bind('int umount2(const char *target, int flags)'),
+    chdir: bind('int chdir(const char *path)'),
+    fchdir: bind('int fchdir(int fd)'),
     sethostname: bind('int sethostname(const char *name, size_t length)'),
     flock: bind('int flock(int fd, int operation)'),
     socket: bind('int socket(int domain, int type, int protocol)'),
@@ -123,6 +130,9 @@ function load(): Libc {
     send: bind('int64_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
     recv: bind('int64_t recv(int fd, uint8_t *buffer, size_t length, int flags)'),
     close: bind('int close(int fd)'),
+    lsetxattr: bind(
+      'int lsetxattr(const char *path, const char *name, const uint8_t *value, size_t size, int flags)',
+    ),
     mkfifo: bind('int mkfifo(const char *path, uint32_t mode)'),
     pipe2: bind('int pipe2(_Out_ int *fds, int flags)'),
     waitpid: bind('int waitpid(int pid, _Out_ int *status, int options)'),
@@ -189,6 +199,16 @@ export function umount2(target: string, flags: number): void {
   check('umount2', JSON.stringify(target), (c) => c.umount2(target, flags));
 }
 
+/** Changes the working directory, of the calling thread alone only after unshare(CLONE_FS). */
+export function chdir(path: string): void {
+  check('chdir', JSON.stringify(path), (c) => c.chdir(path));
+}
+
+/** As chdir, to an open directory. */
+export function fchdir(fd: number): void {
+  check('fchdir', '', (c) => c.fchdir(fd));
+}
+
 /** Sets the host name of the calling thread's UTS namespace. */
 export function sethostname(name: string): void {
   check('sethostname', JSON.stringify(name), (c) => c.sethostname(name, Buffer.byteLength(name)));
@@ -246,6 +266,21 @@ export function openat2(
   how.writeBigUInt64LE(BigInt(options.resolve), 16);
   return check('openat2', JSON.stringify(path), (c) =>
     c.openat2(SYS_OPENAT2, directory, path, how, how.length),
+  );
+}
+
+/**
+ * A read-only descriptor of its own, for whichever thread uses it: those that node:fs opens on a worker thread are closed with
+ * that thread. Close it with close().
+ */
+export function openDescriptor(path: string): number {
+  return openat2(AT_FDCWD, path, { flags: O_CLOEXEC, resolve: 0 });
+}
+
+/** Sets an extended attribute of a file, of a symlink itself. */
+export function lsetxattr(path: string, name: string, value: Uint8Array): void {
+  check('lsetxattr', `${name} ${JSON.stringify(path)}`, (c) =>
+    c.lsetxattr(path, name, value, value.length, 0),
   );
 }
 

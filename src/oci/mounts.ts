@@ -29,7 +29,9 @@ export async function withMounts(spec: RuntimeSpec, input: SpecInput): Promise<R
     check(mount, `the mount at "${mount.containerPath}"`, input),
   );
   const taken = new Set(own.map(({ destination }) => destination));
-  const binds = [...own, ...extra.filter(({ destination }) => !taken.has(destination))].sort(
+  // Of the others the pod's files come last, and a volume of the image at the same path gives way.
+  const others = new Map(extra.map((one) => [one.destination, one]));
+  const binds = [...own, ...[...others.values()].filter(({ destination }) => !taken.has(destination))].sort(
     (a, b) => depth(a.destination) - depth(b.destination),
   );
   const kept = withoutHidden(spec.mounts, new Set(binds.map(({ destination }) => destination)));

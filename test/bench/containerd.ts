@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { stringify } from 'smol-toml';
+import { findProcesses, isShimOf } from '../../src/containerd/embedded/process.ts';
 import { CriClient } from '../helpers/cri-client.ts';
 import { unmountBelow } from '../helpers/mounts.ts';
 import type { TestNode } from '../helpers/node.ts';
@@ -39,7 +40,7 @@ export class Containerd implements AsyncDisposable {
     this.directory = directory;
     this.#process = child;
     this.#foreign = foreign;
-    this.client = new CriClient(join(directory, 'containerd.sock'));
+    this.client = new CriClient(this.socket);
   }
 
   static async start(options: ContainerdOptions): Promise<Containerd> {
@@ -62,9 +63,17 @@ export class Containerd implements AsyncDisposable {
     return containerd;
   }
 
+  get socket(): string {
+    return join(this.directory, 'containerd.sock');
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
   /** The daemon and its shims, in kB of resident memory. */
   residentKb(): number {
-    return [this.#process.pid ?? 0, ...this.#shims()].reduce((sum, pid) => sum + residentKb(pid), 0);
+    return [this.pid, ...this.#shims()].reduce((sum, pid) => sum + residentKb(pid), 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -102,22 +111,22 @@ export class Containerd implements AsyncDisposable {
     const { stdout: program } = await execa('which', ['catatonit']);
     const archive = join(this.directory, 'pause.tar');
     await writeFile(archive, pauseImageArchive(program));
-    const address = join(this.directory, 'containerd.sock');
-    await execa('ctr', ['--address', address, '--namespace', 'k8s.io', 'images', 'import', archive]);
+    await importImage(this.socket, archive);
   }
 
   #shims(): number[] {
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .map(Number)
-      .filter((pid) => {
-        const argv = readProc(pid, 'cmdline').split('\0');
-        return (
-          (argv[0] ?? '').endsWith('containerd-shim-runc-v2') &&
-          argv.includes(join(this.directory, 'containerd.sock'))
-        );
-      });
+    return shimsOf(this.socket);
   }
+}
+
+/** The shims of the containerd at this address. */
+export function shimsOf(socket: string): number[] {
+  return findProcesses((argv) => isShimOf(argv, socket)).map(({ pid }) => pid);
+}
+
+/** Imports an image for the CRI of the containerd at this address. */
+export async function importImage(socket: string, archive: string): Promise<void> {
+  await execa('ctr', ['--address', socket, '--namespace', 'k8s.io', 'images', 'import', archive]);
 }
 
 function configuration(

@@ -98,12 +98,14 @@ export async function empty(client: CriClient): Promise<void> {
   await atATime(await client.list(), ({ id }) => takeDown(client, id));
 }
 
-async function takeDown(client: CriClient, id: string): Promise<void> {
+/** Stops and removes a sandbox. */
+export async function takeDown(client: CriClient, id: string): Promise<void> {
   await client.stop(id);
   await client.remove(id);
 }
 
-async function atATime<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {
+/** Ten at a time: as soon as one is done, the next begins. */
+export async function atATime<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {
   const queue = [...items];
   const worker = async (): Promise<void> => {
     for (let item = queue.shift(); item !== undefined; item = queue.shift()) await action(item);

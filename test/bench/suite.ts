@@ -12,7 +12,7 @@ import { metricsAddress } from './event-loop.ts';
 import { concurrently, operations, Samples, sequentially, settle } from './measure.ts';
 
 /** Where the reference plugins' executables are. */
-const binDir = '/usr/lib/cni';
+export const binDir = '/usr/lib/cni';
 
 export interface Plan {
   /** How often all contestants are gone through. */
@@ -103,7 +103,8 @@ async function measureBareKernel(bare: BareKernel, samples: Samples, count: numb
   await settle();
 }
 
-async function scratchDirectory(cleanup: Cleanup, parent: string = tmpdir()): Promise<string> {
+/** A directory that is gone with the clean-up, whatever is mounted below. */
+export async function scratchDirectory(cleanup: Cleanup, parent: string = tmpdir()): Promise<string> {
   const directory = await mkdtemp(join(parent, 'bench-'));
   cleanup.defer(async () => {
     await unmountBelow(directory);

@@ -38,6 +38,8 @@ export function sandboxInfo(sandbox: Sandbox): Record<string, unknown> {
     config: protoNames(record.config),
     runtimeSpec: { linux: { namespaces: namespaces.map(([type, path]) => ({ type, path })) } },
     cniResult: cniResult(sandbox),
+    overhead: { linux: protoNames(state.overhead ?? record.config.linux?.overhead ?? null) },
+    resources: { linux: protoNames(state.resources ?? record.config.linux?.resources ?? null) },
     phase: state.phase,
     reason: state.reason,
     network: networkInfo(sandbox),

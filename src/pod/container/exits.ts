@@ -5,6 +5,7 @@ import type { PodDeps } from '../deps.ts';
 import type { EngineExit } from '../engine/engine.ts';
 import { endPause } from '../sandbox/pause.ts';
 import type { Container } from './container.ts';
+import { discard } from './discard.ts';
 import { withShim } from './shim-lock.ts';
 import { ioDirectory } from './start.ts';
 
@@ -40,7 +41,7 @@ export class ExitMonitor {
   async reconcile(): Promise<void> {
     const { engine, store, files } = this.#deps.containers;
     for (let one = this.#halfMade.pop(); one !== undefined; one = this.#halfMade.pop()) {
-      await engine.delete(one.id);
+      await discard(this.#deps, one.record);
       await files.remove(one.id);
     }
     // Whom we believe running is noted first: one that starts while we ask is not among the answers.

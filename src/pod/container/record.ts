@@ -18,6 +18,8 @@ export interface ContainerRecord {
   readonly imageId: string;
   /** A reference by which the image can be pulled again; the id when it has none. */
   readonly imageRef: string;
+  /** What each image volume is, in the order of the mounts: by digest, or else by id. */
+  readonly volumeImageRefs?: readonly string[];
   /** Absolute; '' when the container's output is not kept. */
   readonly logPath: string;
   /** By the CRI's precedence: asked for, the image's, SIGTERM. */

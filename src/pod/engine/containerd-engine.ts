@@ -3,15 +3,20 @@ import type { Containerd } from '../../containerd/containerd.ts';
 import type { EngineImages } from './images.ts';
 import { readImage } from '../../containerd/image-documents.ts';
 import type { Image } from '../../containerd/images.ts';
+import type { CallOptions } from '../../containerd/connection.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
 import type { Process } from '../../containerd/tasks.ts';
 import { runcOptionsAny } from '../../containerd/typeurl.ts';
+import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
+import { sleep } from '../../lib/deadline.ts';
 import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
 import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
 import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
+import type { IdMappings } from '../../oci/user-namespace.ts';
 import type {
+  CheckpointFiles,
   Engine,
   EngineEvent,
   EngineExec,
@@ -25,15 +30,19 @@ import type {
   EngineTerminalSize,
   NewEngineContainer,
 } from './engine.ts';
+import { writeCheckpoint } from './checkpoint.ts';
 import { Remapper } from './remapper.ts';
 import type { RootFs } from './rootfs.ts';
 
 /** What is made before the container object holds it; a Berth that dies in between leaves it no longer than this. */
 const LEASE_MS = 10 * 60 * 1_000;
 const SIGKILL = 9;
+/** How long containerd may take to notice that a shim has left: 2.5 s in all. */
+const FIRST_PAUSE_MS = 10;
+const LAST_PAUSE_MS = 1_280;
 /** containerd's shim puts containers with the same value into one process: a pod's containers share one. */
 const SHIM_GROUP = 'io.containerd.runc.v2.group';
-/** What containerd says when the pod's shim, its work done, went away as it was asked for another container. */
+/** What containerd says when the pod's shim, its work done, went away as it was asked for something. */
 const SHIM_IS_LEAVING = /dial unix \S*: connect: |ttrpc: closed/;
 
 export interface ContainerdEngineOptions {
@@ -85,7 +94,7 @@ export class ContainerdEngine implements Engine {
   }
 
   async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<RuntimeSpec> {
-    const { id, image, runtimeHandler } = container;
+    const { id, image, runtimeHandler, idMappings } = container;
     const { leases, containers } = this.#containerd;
     const snapshots = await this.#snapshots();
     await using lease = await leases.hold({ ttlMs: LEASE_MS }, options);
@@ -93,17 +102,25 @@ export class ContainerdEngine implements Engine {
     const rollback = new Rollback();
     try {
       rollback.add('snapshot', () => gone(snapshots.remove(id)));
-      const parent =
-        container.idMappings === undefined
-          ? image.chainId
-          : await this.#remapper.remapped(snapshots, image.chainId, container.idMappings, call);
+      const parent = await this.#parent(snapshots, image, idMappings, call);
       const mounts = await snapshots.prepare({ key: id, parent, labels: this.#labels(container) }, call);
-      const made = await container.spec(await this.#options.rootfs.accounts(mounts));
+      const views: Mount[][] = [];
+      for (const [i, view] of container.views.entries()) {
+        rollback.add('view', () => gone(snapshots.remove(viewKey(id, i))));
+        views.push(await this.#view(snapshots, { key: viewKey(id, i), view, idMappings }, call));
+      }
+      const { volumes } = container;
+      const accounts = await this.#options.rootfs.inspect({ mounts, volumes, idMappings });
+      const made = await container.spec({ accounts, views });
       const spec = { ...made, annotations: { ...made.annotations, [SHIM_GROUP]: container.sandboxId } };
+      const keptViews = views.map((_, i) => [viewReference(snapshots.snapshotter, i), viewKey(id, i)]);
       await containers.create(
         {
           id,
-          labels: this.#labels(container),
+          labels: {
+            ...this.#labels(container),
+            ...(Object.fromEntries(keptViews) as Record<string, string>),
+          },
           image: image.name,
           runtime: this.#runtime(runtimeHandler, spec),
           spec,
@@ -138,7 +155,7 @@ export class ContainerdEngine implements Engine {
   }
 
   async kill(id: string, signal: number, options: EngineOptions & { all?: boolean } = {}): Promise<void> {
-    await gone(this.#containerd.tasks.kill({ containerId: id }, signal, options));
+    await ofTask(() => this.#containerd.tasks.kill({ containerId: id }, signal, options));
   }
 
   async exec(
@@ -194,14 +211,21 @@ export class ContainerdEngine implements Engine {
   }
 
   async deleteTask(id: string, options: EngineOptions = {}): Promise<EngineExit | undefined> {
-    const exit = await gone(this.#containerd.tasks.delete({ containerId: id }, options));
+    const exit = await ofTask(() => this.#containerd.tasks.delete({ containerId: id }, options));
     return exit === undefined ? undefined : { exitCode: exit.exitStatus, at: exit.exitedAt };
   }
 
-  async delete(id: string, options: EngineOptions = {}): Promise<void> {
+  async delete(id: string, options: EngineOptions & { views?: number } = {}): Promise<void> {
+    const { views = 0, ...call } = options;
     await this.#endTask(id);
-    await gone(this.#containerd.containers.delete(id, options));
-    await gone((await this.#snapshots()).remove(id, options));
+    await gone(this.#containerd.containers.delete(id, call));
+    const snapshots = await this.#snapshots();
+    await gone(snapshots.remove(id, call));
+    for (let i = 0; i < views; i += 1) await gone(snapshots.remove(viewKey(id, i), call));
+  }
+
+  async checkpoint(id: string, files: CheckpointFiles, options: EngineOptions = {}): Promise<void> {
+    await writeCheckpoint(this.#containerd, await this.#snapshots(), id, { files, ...options });
   }
 
   async written(id: string, options: EngineOptions = {}): Promise<{ bytes: number; inodes: number }> {
@@ -230,13 +254,32 @@ export class ContainerdEngine implements Engine {
     }
   }
 
+  /** The snapshot below a container's: the image's own, or its copy for a user namespace. */
+  async #parent(
+    snapshots: Snapshots,
+    { chainId }: EngineImage,
+    idMappings: IdMappings | undefined,
+    call: CallOptions,
+  ): Promise<string> {
+    return idMappings === undefined ? chainId : this.#remapper.remapped(snapshots, chainId, idMappings, call);
+  }
+
+  async #view(
+    snapshots: Snapshots,
+    { key, view, idMappings }: { key: string; view: EngineImage; idMappings: IdMappings | undefined },
+    call: CallOptions,
+  ): Promise<Mount[]> {
+    return snapshots.view({ key, parent: await this.#parent(snapshots, view, idMappings, call) }, call);
+  }
+
   /** Kills what runs, waits for its end, and forgets it. */
   async #endTask(id: string): Promise<void> {
     const { tasks } = this.#containerd;
-    const ended = gone(tasks.wait({ containerId: id }));
-    await gone(tasks.kill({ containerId: id }, SIGKILL, { all: true }));
+    const ended = ofTask(() => tasks.wait({ containerId: id }));
+    ended.catch(() => undefined);
+    await ofTask(() => tasks.kill({ containerId: id }, SIGKILL, { all: true }));
     await ended;
-    await gone(tasks.delete({ containerId: id }));
+    await ofTask(() => tasks.delete({ containerId: id }));
   }
 
   /** containerd's CRI names each image by its id as well; what `ctr` imported may have its reference only. */
@@ -278,6 +321,16 @@ export class ContainerdEngine implements Engine {
   }
 }
 
+/** The snapshot of a container's view. */
+function viewKey(id: string, index: number): string {
+  return `${id}-view-${index}`;
+}
+
+/** The label by which a container holds a view against the garbage collector. */
+function viewReference(snapshotter: string, index: number): string {
+  return `containerd.io/gc.ref.snapshot.${snapshotter}/view-${index}`;
+}
+
 /** What is not there any more is as good as ended. */
 async function gone<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
@@ -285,6 +338,21 @@ async function gone<T>(answer: Promise<T>): Promise<T | undefined> {
   } catch (error) {
     if (codeOf(error) === 'NOT_FOUND') return undefined;
     throw error;
+  }
+}
+
+/**
+ * As gone(), for what is asked of a task. One whose shim is just leaving, with the pod's last task, containerd still knows and cannot
+ * reach: it is asked again until containerd has noticed.
+ */
+async function ofTask<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs *= 2) {
+    try {
+      return await gone(ask());
+    } catch (error) {
+      if (!SHIM_IS_LEAVING.test(messageOf(error)) || pauseMs > LAST_PAUSE_MS) throw error;
+      await sleep(pauseMs);
+    }
   }
 }
 

@@ -63,6 +63,8 @@ async function start(deps: PodDeps, sandbox: Sandbox, signal: AbortSignal): Prom
         image,
         labels,
         idMappings: userMappings(sandbox.record.config),
+        volumes: [],
+        views: [],
         spec,
       },
       { signal },

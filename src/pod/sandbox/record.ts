@@ -1,4 +1,5 @@
 /** What is recorded of a sandbox. What containers mount of it (hostname, hosts, resolv.conf, shm) is in its state directory. */
+import type { LinuxContainerResources__Output } from '../../gen/runtime/v1/LinuxContainerResources.ts';
 import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.ts';
 import type { AttachmentRecord } from '../../network/attachment.ts';
 import type { Result, Step } from '../../network/cni/types.ts';
@@ -59,6 +60,9 @@ export interface SandboxState {
   readonly process: PluginProcess | undefined;
   /** The pause process; 0 without one. */
   readonly pausePid: number;
+  /** As last told by UpdatePodSandboxResources; null until then, when the configuration says. */
+  readonly overhead: LinuxContainerResources__Output | null;
+  readonly resources: LinuxContainerResources__Output | null;
   /** Why it is not ready, when nobody asked it to stop. */
   readonly reason: string;
 }
@@ -70,6 +74,8 @@ export const newState: SandboxState = {
   timeline: [],
   process: undefined,
   pausePid: 0,
+  overhead: null,
+  resources: null,
   reason: '',
 };
 

@@ -206,6 +206,20 @@ describe('containers', () => {
     assert.deepEqual(await rig.list(), []);
   });
 
+  it('are stopped without an error at the very moment when they end by themselves', async () => {
+    const stopAtItsEnd = async (name: string, afterMs: number): Promise<void> => {
+      const pod = await rig.runPod(name);
+      const id = await rig.run(pod, 'short', ['true'], own);
+      await sleep(afterMs);
+      await rig.stop(id, 10);
+      await rig.daemon.client.stop(pod.id);
+      await rig.daemon.client.remove(pod.id);
+    };
+    // When that moment is depends on the machine: each tries another one.
+    for (let first = 0; first < 40; first += 4)
+      await Promise.all([0, 1, 2, 3].map((more) => stopAtItsEnd(`moment-${first + more}`, first + more)));
+  });
+
   it('are known to ctr, with their image and whose they are', async () => {
     const pod = await rig.runPod('seen');
     const id = await rig.run(pod, 'main', FOREVER, own);
