@@ -40,11 +40,14 @@ function subject(message: unknown): Record<string, unknown> {
   };
   return {
     ...(typeof podSandboxId === 'string' ? { sandbox: podSandboxId } : {}),
-    ...(config?.metadata === undefined || config.metadata === null ? {} : { pod: podName(config.metadata) }),
+    ...(config?.metadata === undefined || config.metadata === null ? {} : named(config.metadata)),
   };
 }
 
-function podName(metadata: object): string {
+/** Metadata of a pod, or of a container, which has no namespace. */
+function named(metadata: object): Record<string, string> {
   const { namespace, name } = metadata as { namespace?: unknown; name?: unknown };
-  return `${String(namespace)}/${String(name)}`.slice(0, 512);
+  return typeof namespace === 'string'
+    ? { pod: `${namespace}/${String(name)}`.slice(0, 512) }
+    : { container: String(name).slice(0, 512) };
 }

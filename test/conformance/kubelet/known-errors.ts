@@ -14,7 +14,7 @@ const KNOWN: readonly KnownError[] = [
     reason: 'process 1 of the machine is not ours to look into',
   },
   {
-    line: /"Skipping pod synchronization".*PLEG is not healthy: pleg has yet to be successful/,
+    line: /"Skipping pod synchronization".*(status check may not have completed yet|pleg has yet to be successful)/,
     reason: 'its first second',
   },
   {
@@ -24,6 +24,10 @@ const KNOWN: readonly KnownError[] = [
   {
     line: /failed to check if we have separate container filesystem.*no imagefs label for configured runtime/,
     reason: 'it asks cAdvisor, which has labels of cri-o only; the file system comes through the CRI',
+  },
+  {
+    line: /"Image garbage collection failed once. Stats initialization may not have completed yet"/,
+    reason: 'it asked cAdvisor before its first round',
   },
   {
     line: /"failed to check if node is newer; using informer node" err="strconv.ParseInt/,
@@ -39,17 +43,30 @@ const KNOWN: readonly KnownError[] = [
   },
 ];
 
+/** What it logs while Berth's socket is not there. */
+const AWAY: readonly KnownError[] = [
+  {
+    line: /code = Unavailable desc = connection error: .*dial unix .*berth\.sock: connect: (no such file or directory|connection refused)/,
+    reason: 'nobody listens',
+  },
+  {
+    line: /code = Unavailable desc = error reading from server|"container events stream is closed" err="EOF"/,
+    reason: 'a call or stream under way ended with Berth',
+  },
+];
+
 /** Whose removal kubelet asked for. It often asks twice, and the second time for the status first. */
 const REMOVAL = /"RemoveContainer" containerID="([0-9a-f]+)"/g;
 const NOT_FOUND =
   /"ContainerStatus from runtime service failed" .*code = NotFound.* containerID="([0-9a-f]+)"/;
 
 /** Lines at level E in kubelet's log (klog) that are not known to be harmless. */
-export function unknownErrors(log: string): string[] {
+export function unknownErrors(log: string, restarted: boolean): string[] {
+  const known = restarted ? [...KNOWN, ...AWAY] : KNOWN;
   const removed = new Set([...log.matchAll(REMOVAL)].map(([, id]) => id));
   return log
     .split('\n')
     .filter((line) => /^E\d{4} /.test(line))
-    .filter((text) => !KNOWN.some(({ line }) => line.test(text)))
+    .filter((text) => !known.some(({ line }) => line.test(text)))
     .filter((text) => !removed.has(NOT_FOUND.exec(text)?.[1]));
 }

@@ -118,9 +118,9 @@ export class KubeletRig implements AsyncDisposable {
     return (await fetch(url, { headers: { connection: 'close' } })).text();
   }
 
-  /** Errors in kubelet's log that are not known to be harmless. */
-  errors(): string[] {
-    return unknownErrors(this.kubelet.log());
+  /** Errors in kubelet's log that are not known to be harmless; `restarted`: Berth was away for a while. */
+  errors({ restarted = false } = {}): string[] {
+    return unknownErrors(this.kubelet.log(), restarted);
   }
 
   /** A pod that has to be there. */

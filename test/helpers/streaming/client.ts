@@ -55,7 +55,10 @@ export async function textOf(chunks: AsyncIterable<Uint8Array> | undefined): Pro
 }
 
 /** Waits until so much text has come, and returns it; what the other side ends before that is all there is. */
-export async function textUntil(chunks: AsyncIterable<Uint8Array> | undefined, expected: RegExp): Promise<string> {
+export async function textUntil(
+  chunks: AsyncIterable<Uint8Array> | undefined,
+  expected: RegExp,
+): Promise<string> {
   const iterator = chunks?.[Symbol.asyncIterator]();
   let text = '';
   // By hand: a loop that is left would end the stream.

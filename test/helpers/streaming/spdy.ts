@@ -36,7 +36,13 @@ export async function upgradeToSpdy(
 }
 
 export async function spdyCommand(url: string, options: CommandOptions): Promise<Command> {
-  const { protocols = ['v4.channel.k8s.io'], stdin = false, stdout = true, stderr = false, tty = false } = options;
+  const {
+    protocols = ['v4.channel.k8s.io'],
+    stdin = false,
+    stdout = true,
+    stderr = false,
+    tty = false,
+  } = options;
   const { socket } = await upgradeToSpdy(url, protocols);
   const session = new SpdySession(socket, { role: 'client' });
   const open = (type: string): SpdyStream => session.open(new Map([['streamtype', type]]));
@@ -53,7 +59,8 @@ export async function spdyCommand(url: string, options: CommandOptions): Promise
     status,
     write: async (bytes) => input?.write(Buffer.from(bytes)),
     endStdin: async () => input?.end(),
-    resize: async (width, height) => size?.write(Buffer.from(JSON.stringify({ Width: width, Height: height }))),
+    resize: async (width, height) =>
+      size?.write(Buffer.from(JSON.stringify({ Width: width, Height: height }))),
     close: () => session.close(),
     destroy: () => socket.destroy(),
     gone: once(socket, 'close').then(() => undefined),

@@ -90,7 +90,9 @@ export async function webSocketPorts(url: string): Promise<SpdyPorts> {
   const answered = once(socket, 'upgrade');
   await Promise.race([opened(socket), answered]);
   const duplex = createWebSocketStream(socket);
-  return new SpdyPorts(new SpdySession(duplex, { role: 'client' }), { destroy: () => socket.terminate() as never });
+  return new SpdyPorts(new SpdySession(duplex, { role: 'client' }), {
+    destroy: () => socket.terminate() as never,
+  });
 }
 
 function opened(socket: WebSocket): Promise<void> {
