@@ -1,4 +1,5 @@
 import type { Buffer } from 'node:buffer';
+import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { BerthError } from '../../lib/errors.ts';
 import { dataHead, FrameDecoder, FrameEncoder } from './codec.ts';
@@ -66,6 +67,8 @@ export class SpdySession implements StreamSession {
 
   constructor(transport: Duplex, options: SpdyOptions) {
     this.#transport = transport;
+    // One for each stream.
+    setMaxListeners(0, this.#gone.signal);
     this.#options = options;
     this.#nextId = options.role === 'client' ? 1 : 2;
     this.#nextPing = this.#nextId;

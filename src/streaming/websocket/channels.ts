@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { setMaxListeners } from 'node:events';
 import type { RawData, WebSocket } from 'ws';
 import { BerthError } from '../../lib/errors.ts';
 import { type ByteChannel, InputQueue } from '../channel.ts';
@@ -57,6 +58,8 @@ export class WebSocketChannels {
   constructor(socket: WebSocket, protocol: ChannelProtocol, count: number) {
     this.#socket = socket;
     this.#protocol = protocol;
+    // One for each channel.
+    setMaxListeners(0, this.#gone.signal);
     this.#inputs = Array.from(
       { length: count },
       (_, number) => new Channel(this, number, (n) => this.#taken(n)),

@@ -1,7 +1,7 @@
 /** A SPDY client of the streaming server, as client-go's is, save that it can do flow control. */
 import { once } from 'node:events';
 import { request } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { SpdySession } from '../../../src/streaming/spdy/session.ts';
 import type { SpdyStream } from '../../../src/streaming/spdy/stream.ts';
 import { type Command, type CommandOptions, type PortStreams, RefusedError, textOf } from './client.ts';
@@ -10,7 +10,7 @@ import { type Command, type CommandOptions, type PortStreams, RefusedError, text
 export async function upgradeToSpdy(
   url: string,
   protocols: readonly string[],
-): Promise<{ socket: Socket; protocol: string }> {
+): Promise<{ socket: Duplex; protocol: string }> {
   const sent = request(url, {
     method: 'POST',
     agent: false,
@@ -28,7 +28,7 @@ export async function upgradeToSpdy(
     sent.on('upgrade', (response, socket, head) => {
       if (head.length > 0) socket.unshift(head);
       resolve({
-        socket: socket as Socket,
+        socket,
         protocol: String(response.headers['x-stream-protocol-version'] ?? ''),
       });
     });
@@ -70,10 +70,10 @@ export async function spdyCommand(url: string, options: CommandOptions): Promise
 /** Ports over one session; each connection is a pair of streams. */
 export class SpdyPorts {
   readonly session: SpdySession;
-  readonly #socket: Pick<Socket, 'destroy'>;
+  readonly #socket: { destroy(): unknown };
   #serial = 0;
 
-  constructor(session: SpdySession, socket: Pick<Socket, 'destroy'>) {
+  constructor(session: SpdySession, socket: { destroy(): unknown }) {
     this.session = session;
     this.#socket = socket;
   }

@@ -1,9 +1,9 @@
 /** A WebSocket client of the streaming server, for any of its protocols. */
 import { once } from 'node:events';
-import { createWebSocketStream, WebSocket } from 'ws';
+import { WebSocket } from 'ws';
 import { InputQueue } from '../../../src/streaming/channel.ts';
-import { TUNNEL_PROTOCOL } from '../../../src/streaming/protocols.ts';
 import { SpdySession } from '../../../src/streaming/spdy/session.ts';
+import { openTunnel } from '../../../src/streaming/websocket/client.ts';
 import { type Command, type CommandOptions, RefusedError, textOf } from './client.ts';
 import { SpdyPorts } from './spdy.ts';
 
@@ -81,18 +81,10 @@ export class Channels {
   }
 }
 
-/** SPDY in a WebSocket, as kubectl forwards ports. ws takes no protocol with a slash: the header is written by hand. */
+/** SPDY in a WebSocket, as kubectl forwards ports. */
 export async function webSocketPorts(url: string): Promise<SpdyPorts> {
-  const socket = new WebSocket(url.replace(/^http/, 'ws'), {
-    perMessageDeflate: false,
-    headers: { 'Sec-WebSocket-Protocol': TUNNEL_PROTOCOL },
-  });
-  const answered = once(socket, 'upgrade');
-  await Promise.race([opened(socket), answered]);
-  const duplex = createWebSocketStream(socket);
-  return new SpdyPorts(new SpdySession(duplex, { role: 'client' }), {
-    destroy: () => socket.terminate() as never,
-  });
+  const tunnel = await openTunnel(url);
+  return new SpdyPorts(new SpdySession(tunnel, { role: 'client' }), tunnel);
 }
 
 function opened(socket: WebSocket): Promise<void> {
