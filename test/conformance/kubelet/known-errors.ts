@@ -38,6 +38,18 @@ const KNOWN: readonly KnownError[] = [
     reason: 'it gave the call up itself: the pod that it made it for goes',
   },
   {
+    line: /"Error proxying data from client to backend" .*websocket: close 1005 \(no status\)/,
+    reason: 'the client of the test closed its WebSocket without saying why',
+  },
+  {
+    line: /"Error on socket receive" err="read tcp \S+:10250->\S+: use of closed network connection"/,
+    reason: 'it reads on from a WebSocket that it has closed itself',
+  },
+  {
+    line: /oomparser.go:\d+\] exiting analyzeLines/,
+    reason: "it reads the machine's kernel log, which went too fast for it",
+  },
+  {
     line: /"Error syncing pod, skipping" err="failed to \\"StartContainer\\" for .* with CrashLoopBackOff/,
     reason: 'that is how it says that it waits before it starts a container again',
   },
@@ -55,10 +67,9 @@ const AWAY: readonly KnownError[] = [
   },
 ];
 
-/** Whose removal kubelet asked for. It often asks twice, and the second time for the status first. */
+/** Whose removal kubelet asked for: it often asks twice, from several places, and asks for the status first. */
 const REMOVAL = /"RemoveContainer" containerID="([0-9a-f]+)"/g;
-const NOT_FOUND =
-  /"ContainerStatus from runtime service failed" .*code = NotFound.* containerID="([0-9a-f]+)"/;
+const NOT_FOUND = /code = NotFound desc = container \\+"([0-9a-f]+)\\+" not found/;
 
 /** Lines at level E in kubelet's log (klog) that are not known to be harmless. */
 export function unknownErrors(log: string, restarted: boolean): string[] {

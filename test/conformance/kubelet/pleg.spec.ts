@@ -10,10 +10,24 @@ const MODES: readonly { readonly name: string; readonly featureGates: Readonly<R
   [
     { name: 'that lists pods and containers', featureGates: {} },
     {
-      name: 'that is told of events, and lists by streams',
-      featureGates: { EventedPLEG: true, CRIListStreaming: true },
+      name: 'that is told of events, lists by streams, and has statistics from the CRI',
+      featureGates: { EventedPLEG: true, CRIListStreaming: true, PodAndContainerStatsFromCRI: true },
     },
   ];
+
+/** The parts of kubelet's summary (/stats/summary) that are looked at. */
+interface PodStats {
+  readonly podRef: { readonly name: string };
+  readonly network?: { readonly name: string; readonly rxBytes?: number };
+  readonly containers?: readonly ContainerStats[];
+}
+
+interface ContainerStats {
+  readonly name: string;
+  readonly cpu?: { readonly usageCoreNanoSeconds?: number };
+  readonly memory?: { readonly workingSetBytes?: number };
+  readonly rootfs?: { readonly usedBytes?: number };
+}
 
 for (const { name, featureGates } of MODES) {
   describe(`a kubelet ${name}`, function () {
@@ -48,6 +62,14 @@ for (const { name, featureGates } of MODES) {
       process.kill(await rig.pid(criId(containerOf(pod, 'one'))), 'SIGKILL');
     }
 
+    /** Of the container `one` of `steady`, and of that pod. */
+    async function statistics(): Promise<{ pod: PodStats; container: ContainerStats } | undefined> {
+      const { pods = [] } = JSON.parse(await rig.kubelet.get('/stats/summary')) as { pods?: PodStats[] };
+      const pod = pods.find(({ podRef }) => podRef.name === 'steady-berth-node');
+      const container = pod?.containers?.find((it) => it.name === 'one');
+      return pod === undefined || container === undefined ? undefined : { pod, container };
+    }
+
     function revived(restarts: number): Promise<Pod> {
       return rig.until(`it runs after restart ${restarts}`, 'mortal', (pod) => {
         const container = containerOf(pod, 'one');
@@ -77,6 +99,25 @@ for (const { name, featureGates } of MODES) {
       });
       await strike(pod);
       await revived(1);
+    });
+
+    it('knows what pods use', async () => {
+      const { pod, container } = await rig.eventually('the statistics are whole', async () => {
+        const found = await statistics();
+        return found?.container.rootfs?.usedBytes === undefined ? undefined : found;
+      });
+      assert.ok((container.memory?.workingSetBytes ?? 0) > 0);
+      assert.ok((container.cpu?.usageCoreNanoSeconds ?? 0) > 0);
+      if (!('PodAndContainerStatsFromCRI' in featureGates)) return;
+      // cAdvisor knows a pod's network by a container for the sandbox, and there is none.
+      assert.equal(pod.network?.name, 'eth0');
+      assert.ok((pod.network.rxBytes ?? 0) > 0);
+      const labels =
+        'container="one",id="[0-9a-f]+",image="[^"]+",namespace="default",pod="steady-berth-node"';
+      assert.match(
+        await rig.kubelet.get('/metrics/cadvisor'),
+        new RegExp(`^container_memory_working_set_bytes{${labels}} [1-9]`, 'm'),
+      );
     });
 
     for (const [restarts, verb] of [[2, 'stop'] as const, [3, 'kill'] as const]) {

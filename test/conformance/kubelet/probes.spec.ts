@@ -102,28 +102,42 @@ describe('probes of a kubelet', function () {
     }
   });
 
-  it('a startup probe holds readiness and liveness back', async () => {
-    const more = {
-      readinessProbe: { exec: { command: ['true'] }, ...EACH_SECOND },
-      livenessProbe: { exec: { command: ['test', '-f', '/control/exec'] }, ...EACH_SECOND },
+  it('startup, by exec, HTTP and TCP, holds readiness and liveness back', async () => {
+    const readinessProbe = {
+      exec: { command: ['sh', '-c', 'echo asked >> /control/asked'] },
+      ...EACH_SECOND,
+    };
+    const livenessProbe = { exec: { command: ['test', '-f', '/control/alive'] }, ...EACH_SECOND };
+    const containers = KINDS.map((kind) => {
+      const container = probed(kind, 'startupProbe', { readinessProbe, livenessProbe });
+      return {
+        ...container,
+        startupProbe: { ...(container['startupProbe'] as object), failureThreshold: 60 },
+      };
+    });
+    // How often kubelet has tried is seen here only.
+    const tries = shell('tries', IDLE, {
       startupProbe: {
         exec: { command: ['sh', '-c', 'echo tried >> /control/tries; test -f /control/exec'] },
         periodSeconds: 1,
         failureThreshold: 60,
       },
-    };
-    const control = await apply('startup', [probed('exec', 'startupProbe', more)]);
-    const tries = await rig.eventually('the probe has failed three times', () =>
-      rig.lines(join(control, 'tries'), 3),
-    );
-    assert.ok(tries.length >= 3);
-    const before = containerOf(await rig.present('startup'), 'exec');
-    assert.equal(before?.started, false);
-    assert.equal(before.ready, false);
-    await writeFile(join(control, 'exec'), '');
-    const pod = await rig.until('it is ready', 'startup', (it) => containerOf(it, 'exec')?.ready === true);
-    assert.equal(containerOf(pod, 'exec')?.started, true);
-    assert.equal(containerOf(pod, 'exec')?.restartCount, 0);
+      volumeMounts: [{ name: 'control', mountPath: '/control' }],
+    });
+    const control = await apply('startup', [...containers, tries]);
+    await rig.until('all run', 'startup', running);
+    await rig.eventually('startup was tried three times', () => rig.lines(join(control, 'tries'), 3));
+    assert.equal(rig.lines(join(control, 'asked'), 0)?.length, 0);
+    for (const kind of KINDS) {
+      const before = containerOf(await rig.present('startup'), kind);
+      assert.deepEqual([before?.started, before?.ready], [false, false]);
+    }
+    for (const name of ['alive', ...KINDS]) await writeFile(join(control, name), '');
+    const pod = await rig.until('all are ready', 'startup', (it) => ready(it).length === KINDS.length);
+    for (const kind of KINDS) {
+      const container = containerOf(pod, kind);
+      assert.deepEqual([container?.started, container?.restartCount], [true, 0]);
+    }
   });
 
   it('nothing that kubelet called an error was of our making', () => {

@@ -132,7 +132,7 @@ export class KubeletRig implements AsyncDisposable {
 
   /** The lines of a file on the machine, once there are so many. */
   lines(file: string, least: number): string[] | undefined {
-    const lines = existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
+    const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
     return lines.length >= least ? lines : undefined;
   }
 
@@ -184,12 +184,7 @@ export class KubeletRig implements AsyncDisposable {
     });
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    const keep = process.env['KEEP_LOGS'];
-    if (keep !== undefined) {
-      await writeFile(`${keep}/kubelet.${this.cgroup}.log`, this.kubelet.log());
-      await writeFile(`${keep}/berth.${this.cgroup}.log`, await this.daemon.log());
-    }
+  [Symbol.asyncDispose](): Promise<void> {
     return this.#cleanup[Symbol.asyncDispose]();
   }
 
