@@ -183,6 +183,19 @@ describe('pods of a kubelet', function () {
     assert.deepEqual(limitsOf(dirname(path)), limits);
   });
 
+  it('a guaranteed pod runs, also where root may not give it the oom_score_adj that kubelet asks for', async () => {
+    const resources = { limits: { cpu: '100m', memory: '32Mi' } };
+    const pod = await rig.run({
+      name: 'guaranteed',
+      spec: { containers: [shell('one', IDLE, { resources })] },
+    });
+    const id = criId(containerOf(pod, 'one'));
+    assert.equal(
+      cgroupOf(await rig.pid(id), 'memory'),
+      `/${rig.cgroup}/kubepods/pod${pod.metadata.uid}/${id}`,
+    );
+  });
+
   it('a host port leads to the pod, on the address of the node', async () => {
     await rig.run({
       name: 'published',

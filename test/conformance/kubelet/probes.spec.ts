@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { type ContainerSpec, containerOf, IDLE, type Pod, shell } from './pods.ts';
 import { KubeletRig, SPEC_MS } from './rig.ts';
 
-const EACH_SECOND = { periodSeconds: 1, failureThreshold: 1 };
+// One failure counts; a probe that is only slow is none.
+const EACH_SECOND = { periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 10 };
+const STARTUP = { ...EACH_SECOND, failureThreshold: 60 };
 
 /** One container for each kind of probe, which succeeds as long as the file `<kind>` is in its volume. */
 const KINDS = ['exec', 'http', 'tcp'] as const;
@@ -77,19 +79,18 @@ describe('probes of a kubelet', function () {
   });
 
   it('liveness that fails, by exec, HTTP and TCP, restarts that container and no other', async () => {
-    // Each brings its own file when it starts.
+    // Each brings its own file when it starts, and is not asked before it is up.
     const alive = (kind: (typeof KINDS)[number]): ContainerSpec => {
       const container = probed(kind, 'livenessProbe');
       const [, , script = ''] = container['command'] as string[];
-      const initialDelay = { ...(container['livenessProbe'] as object), initialDelaySeconds: 1 };
       return {
         ...container,
-        livenessProbe: initialDelay,
+        startupProbe: { ...(container['livenessProbe'] as object), ...STARTUP },
         command: ['sh', '-c', `touch /control/${kind}; ${script}`],
       };
     };
     const control = await apply('liveness', KINDS.map(alive));
-    await rig.until('all run', 'liveness', running);
+    await rig.until('all are up', 'liveness', (pod) => ready(pod).length === KINDS.length);
     for (const [index, kind] of KINDS.entries()) {
       await rm(join(control, kind));
       const pod = await rig.until(`${kind} runs again`, 'liveness', (it) => {
@@ -112,15 +113,14 @@ describe('probes of a kubelet', function () {
       const container = probed(kind, 'startupProbe', { readinessProbe, livenessProbe });
       return {
         ...container,
-        startupProbe: { ...(container['startupProbe'] as object), failureThreshold: 60 },
+        startupProbe: { ...(container['startupProbe'] as object), ...STARTUP },
       };
     });
     // How often kubelet has tried is seen here only.
     const tries = shell('tries', IDLE, {
       startupProbe: {
         exec: { command: ['sh', '-c', 'echo tried >> /control/tries; test -f /control/exec'] },
-        periodSeconds: 1,
-        failureThreshold: 60,
+        ...STARTUP,
       },
       volumeMounts: [{ name: 'control', mountPath: '/control' }],
     });
