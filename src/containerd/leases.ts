@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Lease__Output } from '../gen/containerd/services/leases/v1/Lease.ts';
 import { BerthError } from '../lib/errors.ts';
 import type { CallOptions, Connection } from './connection.ts';
@@ -23,12 +23,14 @@ export interface Resource {
 }
 
 /** A lease that ends with its scope. */
-export interface HeldLease extends Lease, AsyncDisposable {}
+export interface HeldLease extends Lease, Disposable {}
 
 /** What a lease holds, the garbage collector leaves alone; calls name it as `{ lease: id }`. */
 export class Leases {
   readonly #connection: Connection;
   readonly #rpc;
+  /** How the ids begin that are made here: what begins otherwise is of another process. */
+  readonly #prefix = `berth-${randomBytes(4).toString('hex')}-`;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -44,19 +46,19 @@ export class Leases {
   ): Promise<Lease> {
     const expires = new Date(Date.now() + lease.ttlMs).toISOString();
     const request = {
-      id: lease.id ?? `berth-${randomUUID()}`,
+      id: lease.id ?? `${this.#prefix}${randomBytes(8).toString('hex')}`,
       labels: { ...lease.labels, [EXPIRES]: expires },
     };
     const { lease: made } = await this.#connection.unary(this.#rpc.Create, request, options);
     return toLease(made);
   }
 
-  /** Makes a lease for a scope: `await using lease = await leases.hold(…)`. */
+  /** Makes a lease for a scope: `using lease = await leases.hold(…)`. The scope's end does not wait for the lease's. */
   async hold(lease: Parameters<Leases['create']>[0], options?: CallOptions): Promise<HeldLease> {
     const made = await this.create(lease, options);
     // It expires if this fails.
-    const release = (): Promise<void> => this.delete(made.id).catch(() => undefined);
-    return { ...made, [Symbol.asyncDispose]: release };
+    const release = (): void => void this.delete(made.id).catch(() => undefined);
+    return { ...made, [Symbol.dispose]: release };
   }
 
   /** `sync` waits until the garbage collector has run. Throws NOT_FOUND. */
@@ -71,6 +73,11 @@ export class Leases {
     const request = { filters: [...filters] };
     const { leases } = await this.#connection.unary(this.#rpc.List, request, options);
     return leases.map(toLease);
+  }
+
+  /** Those that another process made, one that may have ended. */
+  async former(filters: readonly string[], options?: CallOptions): Promise<Lease[]> {
+    return (await this.list(filters, options)).filter(({ id }) => !id.startsWith(this.#prefix));
   }
 
   async addResource(id: string, resource: Resource, options?: CallOptions): Promise<void> {

@@ -7,10 +7,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { CriServer } from '../cri/server.ts';
-import { fileJobsModule, threadedWrite } from '../kernel/files.ts';
+import { fileJobsModule, threadedFiles } from '../kernel/files.ts';
 import { namespaceJobsModule, Namespaces, SpareStock } from '../kernel/namespaces.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
-import type { WriteFile } from '../lib/atomic-file.ts';
+import type { Files } from '../lib/atomic-file.ts';
 import { deadlineSignal, raceSignal } from '../lib/deadline.ts';
 import { BerthError } from '../lib/errors.ts';
 import { KeyedLock } from '../lib/keyed-lock.ts';
@@ -77,7 +77,7 @@ export class Daemon {
 
     const { containers, images, stops } = await startEngine(config, instance.uuid, this.#log);
     this.#stops.push(...stops);
-    const { pool, chain, write } = this.#plugins();
+    const { pool, chain, files } = this.#plugins();
     this.#stops.push(() => pool.stop());
     const debts = new Debts({
       directory: join(config.storage.root, 'debts'),
@@ -98,7 +98,7 @@ export class Daemon {
     const pods: PodDeps = {
       settings: config,
       store,
-      files: sandboxFiles(config.storage.root, write),
+      files: sandboxFiles(config.storage.root, files),
       // After the answer, which must not wait for it.
       creations: new Creations<SandboxPlan>(sameSandbox, () => setImmediate(() => void spares.refill())),
       locks: new KeyedLock(),
@@ -167,7 +167,7 @@ export class Daemon {
     for (let stop = this.#stops.pop(); stop !== undefined; stop = this.#stops.pop()) await stop();
   }
 
-  #plugins(): { pool: ThreadPool; chain: Chain; write: WriteFile } {
+  #plugins(): { pool: ThreadPool; chain: Chain; files: Files } {
     const { cni } = this.#config;
     const executables = new ExecInvoke();
     const delegated = new DelegatedExecutables(executables);
@@ -190,13 +190,13 @@ export class Daemon {
       builtins,
       executables,
     });
-    const write = threadedWrite(pool);
+    const files = threadedFiles(pool);
     return {
       pool,
-      write,
+      files,
       chain: new Chain({
         invoke,
-        cache: new ResultCache(cni.cacheDir, write),
+        cache: new ResultCache(cni.cacheDir, files.write),
         binDirs: cni.binDirs,
       }),
     };

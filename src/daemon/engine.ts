@@ -2,7 +2,9 @@ import type { Config } from '../config/schema.ts';
 import { Containerd } from '../containerd/containerd.ts';
 import { EmbeddedContainerd, embeddedPaths } from '../containerd/embedded/embedded.ts';
 import { chooseEngine } from '../containerd/engine-choice.ts';
+import { isRunc } from '../containerd/typeurl.ts';
 import { ContainerdImageService, type ImageService } from '../containerd/image-service.ts';
+import { selinuxJobsModule } from '../kernel/selinux.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -58,17 +60,28 @@ export async function startEngine(config: Config, instance: string, log: Logger)
     runcRoot,
     instance,
   });
+  const host = await hostFacts(config, log);
   const containers: ContainerDeps = {
     store: new ContainerStore(),
     files: containerFiles(config.storage.root),
     creations: new Creations<ContainerPlan>((a, b) => sameRequest(a, b)),
     engine,
     pumps,
-    host: await hostFacts(config, log),
+    host,
     features: await runtimeFeatures(config, log),
     seccomp: await loadSeccompTemplate(),
+    relabel: host.selinux ? relabeller(stops) : undefined,
   };
   return { containers, images, stops };
+}
+
+/** On a thread of its own, since a volume may have many files, or be far away. */
+function relabeller(stops: EngineParts['stops']): ContainerDeps['relabel'] {
+  const pool = new ThreadPool({ name: 'labels', size: 1, modules: [selinuxJobsModule] });
+  stops.push(() => pool.stop());
+  return async (path, label) => {
+    await pool.call('selinux.relabel', { path, label });
+  };
 }
 
 /** Where the engine listens, and whether to wait for it: an external one that is away is a state, not something to wait for. */
@@ -115,7 +128,8 @@ function restriction(setting: Config['runtime']['restrictOomScoreAdj']): 'auto' 
 /** Asked once at start, of each handler's OCI runtime. */
 async function runtimeFeatures(config: Config, log: Logger): Promise<ContainerDeps['features']> {
   const known = new Map<string, RuntimeFeatures>();
-  for (const [name, { binary }] of config.containerd.runtimes) {
+  for (const [name, { binary, type }] of config.containerd.runtimes) {
+    if (!isRunc(type)) continue;
     try {
       known.set(name, await detectRuntimeFeatures(binary === '' ? 'runc' : binary));
     } catch (error) {

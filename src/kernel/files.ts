@@ -1,9 +1,9 @@
-import type { WriteFile } from '../lib/atomic-file.ts';
-import type { WriteJob, WriteOutcomes } from './file-jobs.ts';
+import type { Files, WriteFile } from '../lib/atomic-file.ts';
+import type { RemoveJob, WriteJob, WriteOutcomes } from './file-jobs.ts';
 import { factsToError } from './threads/errors.ts';
 import type { ThreadPool } from './threads/pool.ts';
 
-/** The jobs module that the pool of threadedWrite must load. */
+/** The jobs module that the pool of threadedFiles must load. */
 export const fileJobsModule = new URL('./file-jobs.js', import.meta.url);
 
 interface Waiting {
@@ -12,8 +12,18 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** writeFileAtomic on a worker thread. What is asked for in one turn of the event loop, and is not synced, goes there together. */
-export function threadedWrite(pool: ThreadPool): WriteFile {
+/** Files that are changed on worker threads. What is written in one turn of the event loop, and is not synced, goes there together. */
+export function threadedFiles(pool: ThreadPool): Files {
+  return {
+    write: threadedWrite(pool),
+    removeDirectory: async (path, doomed) => {
+      const job: RemoveJob = { path, doomed };
+      await pool.call('files.removeDirectory', job);
+    },
+  };
+}
+
+function threadedWrite(pool: ThreadPool): WriteFile {
   let waiting: Waiting[] = [];
   return (path, data, options = {}) =>
     new Promise((resolve, reject) => {

@@ -83,7 +83,10 @@ interface Libc {
   readonly recv: Int;
   readonly close: Int;
   readonly openat2: Int;
+  readonly lgetxattr: Int;
   readonly lsetxattr: Int;
+  readonly ioctl: Int;
+  readonly ioctlNumber: Int;
   readonly mkfifo: Int;
   readonly pipe2: Int;
   readonly waitpid: Int;
@@ -130,6 +133,7 @@ function load(): Libc {
     send: bind('int64_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
     recv: bind('int64_t recv(int fd, uint8_t *buffer, size_t length, int flags)'),
     close: bind('int close(int fd)'),
+    lgetxattr: bind('int64_t lgetxattr(const char *path, const char *name, uint8_t *value, size_t size)'),
     lsetxattr: bind(
       'int lsetxattr(const char *path, const char *name, const uint8_t *value, size_t size, int flags)',
     ),
@@ -150,6 +154,8 @@ function load(): Libc {
       'int posix_spawnattr_setsigdefault(uint8_t *attributes, const uint8_t *set)',
     ),
     spawnAttributesDestroy: bind('int posix_spawnattr_destroy(uint8_t *attributes)'),
+    ioctl: library.func('ioctl', 'int', ['int', 'unsigned long', 'uint8_t *']) as Int,
+    ioctlNumber: library.func('ioctl', 'int', ['int', 'unsigned long', 'unsigned long']) as Int,
     openat2: library.func('syscall', 'int64_t', [
       'int64_t',
       'int',
@@ -246,6 +252,13 @@ export function recv(fd: number, buffer: Uint8Array): number {
   return check('recv', '', (c) => c.recv(fd, buffer, buffer.length, MSG_TRUNC));
 }
 
+/** ioctl(2) with a structure or a number. */
+export function ioctl(fd: number, request: number, argument: Uint8Array | number): void {
+  check('ioctl', `0x${request.toString(16)}`, (c) =>
+    typeof argument === 'number' ? c.ioctlNumber(fd, request, argument) : c.ioctl(fd, request, argument),
+  );
+}
+
 /** Closes a descriptor that libc opened; never repeated, since Linux frees it even when interrupted. */
 export function close(fd: number): void {
   libc().close(fd);
@@ -275,6 +288,12 @@ export function openat2(
  */
 export function openDescriptor(path: string): number {
   return openat2(AT_FDCWD, path, { flags: O_CLOEXEC, resolve: 0 });
+}
+
+/** Reads an extended attribute of a file, of a symlink itself, into the buffer; its length. */
+export function lgetxattr(path: string, name: string, value: Uint8Array): number {
+  const subject = `${name} ${JSON.stringify(path)}`;
+  return check('lgetxattr', subject, (c) => c.lgetxattr(path, name, value, value.length));
 }
 
 /** Sets an extended attribute of a file, of a symlink itself. */

@@ -1,5 +1,5 @@
 /** The namespaces of one pod, made and removed in one synchronous breath on a worker thread. */
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { BerthError, invalid, messageOf, wrap } from '../lib/errors.ts';
 import { SyscallError } from './errno.ts';
 import { close, openDescriptor, sethostname, unshare } from './libc.ts';
@@ -238,10 +238,12 @@ function undoAll(undo: readonly (() => void)[], cause: unknown): void {
 export interface PodNamespacesRemains {
   readonly pins: readonly string[];
   readonly shm?: string;
+  /** Removed with all that is in it once the rest is gone. */
+  readonly directory?: string;
 }
 
 /** Unpins the namespaces and detaches the shm mount, going past failures; absent is success. Throws when all was tried. */
-export function removePodNamespaces({ pins, shm }: PodNamespacesRemains): void {
+export function removePodNamespaces({ pins, shm, directory }: PodNamespacesRemains): void {
   const steps = [
     ...(shm === undefined ? [] : [() => unmountAll(shm)]),
     ...pins.map((pin) => () => unpinNamespace(pin)),
@@ -250,6 +252,7 @@ export function removePodNamespaces({ pins, shm }: PodNamespacesRemains): void {
   if (failures.length > 0) {
     throw new BerthError('INTERNAL', `failed to remove namespaces: ${failures.join('; ')}`);
   }
+  if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
 }
 
 /** Runs every step, going past failures; their messages. */

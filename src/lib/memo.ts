@@ -1,11 +1,17 @@
-/** A function of an object that never changes, computed once for each and kept for as long as the object is. */
-export function memo<Key extends object, Value>(compute: (key: Key) => Value): (key: Key) => Value {
-  const known = new WeakMap<Key, { readonly value: Value }>();
-  return (key) => {
-    const found = known.get(key);
-    if (found !== undefined) return found.value;
-    const value = compute(key);
-    known.set(key, { value });
+/**
+ * A function of an object and of its state, which is replaced whenever it changes: computed again only then. For as long as the state
+ * is the same, so is the value.
+ */
+export function memoOfState<Owner extends { readonly state: object }, Value>(
+  compute: (owner: Owner) => Value,
+): (owner: Owner) => Value {
+  const known = new WeakMap<Owner, { readonly state: object; readonly value: Value }>();
+  return (owner) => {
+    const { state } = owner;
+    const found = known.get(owner);
+    if (found?.state === state) return found.value;
+    const value = compute(owner);
+    known.set(owner, { state, value });
     return value;
   };
 }

@@ -63,6 +63,7 @@ async function info(deps: CriDeps, { record, state }: Container): Promise<Record
     sandboxID: record.sandboxId,
     pid: state.pid,
     snapshotKey: record.id,
+    snapshotter: state.snapshotter,
     runtimeHandler: record.runtimeHandler,
     config: protoNames(record.config),
     runtimeSpec: JSON.parse(spec) as unknown,

@@ -2,8 +2,7 @@ import type { Container as Item } from '../../gen/runtime/v1/Container.ts';
 import type { ContainerFilter__Output } from '../../gen/runtime/v1/ContainerFilter.ts';
 import type { ListContainersRequest__Output } from '../../gen/runtime/v1/ListContainersRequest.ts';
 import type { ListContainersResponse } from '../../gen/runtime/v1/ListContainersResponse.ts';
-import { memo } from '../../lib/memo.ts';
-import type { ContainerState } from '../../pod/container/record.ts';
+import { memoOfState } from '../../lib/memo.ts';
 import { type Container, criContainerState } from '../../pod/container/container.ts';
 import type { ContainerStore } from '../../pod/container/store.ts';
 import type { Unary } from '../call.ts';
@@ -21,7 +20,8 @@ export function filteredContainers(
   store: ContainerStore,
   filter: ContainerFilter__Output | null,
 ): Container[] {
-  const { id = '', podSandboxId = '', state = null, labelSelector = {} } = filter ?? {};
+  if (filter === null) return store.all();
+  const { id, podSandboxId, state, labelSelector } = filter;
   const labels = Object.entries(labelSelector);
   return store.all().filter((container) => {
     if (!container.id.startsWith(id) || !container.record.sandboxId.startsWith(podSandboxId)) return false;
@@ -31,24 +31,18 @@ export function filteredContainers(
 }
 
 /** The same object for as long as the container's state is the same: see encodingOnce. */
-export function containerItem(container: Container): Item {
-  return itemOf(container.state)(container);
-}
-
-const itemOf = memo((state: ContainerState) =>
-  memo(({ record }: Container): Item => {
-    const { id, sandboxId, config, imageId, createdAt } = record;
-    return {
-      id,
-      podSandboxId: sandboxId,
-      metadata: config.metadata,
-      image: config.image,
-      imageRef: imageId,
-      imageId,
-      state: criContainerState(state),
-      createdAt,
-      labels: config.labels,
-      annotations: config.annotations,
-    };
-  }),
-);
+export const containerItem = memoOfState(({ state, record }: Container): Item => {
+  const { id, sandboxId, config, imageId, createdAt } = record;
+  return {
+    id,
+    podSandboxId: sandboxId,
+    metadata: config.metadata,
+    image: config.image,
+    imageRef: imageId,
+    imageId,
+    state: criContainerState(state),
+    createdAt,
+    labels: config.labels,
+    annotations: config.annotations,
+  };
+});

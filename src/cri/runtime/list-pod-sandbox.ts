@@ -2,8 +2,7 @@ import type { ListPodSandboxRequest__Output } from '../../gen/runtime/v1/ListPod
 import type { ListPodSandboxResponse } from '../../gen/runtime/v1/ListPodSandboxResponse.ts';
 import type { PodSandbox } from '../../gen/runtime/v1/PodSandbox.ts';
 import type { PodSandboxFilter__Output } from '../../gen/runtime/v1/PodSandboxFilter.ts';
-import { memo } from '../../lib/memo.ts';
-import type { SandboxState } from '../../pod/sandbox/record.ts';
+import { memoOfState } from '../../lib/memo.ts';
 import { criState, type Sandbox } from '../../pod/sandbox/sandbox.ts';
 import type { SandboxStore } from '../../pod/sandbox/store.ts';
 import type { Unary } from '../call.ts';
@@ -18,7 +17,8 @@ export const listPodSandbox: Unary<ListPodSandboxRequest__Output, ListPodSandbox
 
 /** The sandboxes that a filter lets through: id or its beginning, state, labels; all of them must match. */
 export function filtered(store: SandboxStore, filter: PodSandboxFilter__Output | null): Sandbox[] {
-  const { id = '', state = null, labelSelector = {} } = filter ?? {};
+  if (filter === null) return store.all();
+  const { id, state, labelSelector } = filter;
   const labels = Object.entries(labelSelector);
   return store.all().filter((sandbox) => {
     if (!sandbox.id.startsWith(id)) return false;
@@ -28,21 +28,15 @@ export function filtered(store: SandboxStore, filter: PodSandboxFilter__Output |
 }
 
 /** The same object for as long as the sandbox's state is the same: see encodingOnce. */
-export function listItem(sandbox: Sandbox): PodSandbox {
-  return itemOf(sandbox.state)(sandbox);
-}
-
-const itemOf = memo((state: SandboxState) =>
-  memo(({ record }: Sandbox): PodSandbox => {
-    const { id, config, createdAt, runtimeHandler } = record;
-    return {
-      id,
-      metadata: config.metadata,
-      state: criState(state),
-      createdAt,
-      labels: config.labels,
-      annotations: config.annotations,
-      runtimeHandler,
-    };
-  }),
-);
+export const listItem = memoOfState(({ state, record }: Sandbox): PodSandbox => {
+  const { id, config, createdAt, runtimeHandler } = record;
+  return {
+    id,
+    metadata: config.metadata,
+    state: criState(state),
+    createdAt,
+    labels: config.labels,
+    annotations: config.annotations,
+    runtimeHandler,
+  };
+});

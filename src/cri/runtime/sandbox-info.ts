@@ -24,11 +24,12 @@ export function networkInfo(sandbox: Sandbox): Record<string, unknown> {
  */
 export function sandboxInfo(sandbox: Sandbox): Record<string, unknown> {
   const { record, state } = sandbox;
-  const { network = '', ipc = '', uts = '' } = record.namespaces;
+  const { network = '', ipc = '', uts = '', user = '' } = record.namespaces;
   const namespaces = [
     ['network', network],
     ['ipc', ipc],
     ['uts', uts],
+    ['user', user],
   ].filter(([, path]) => path !== '');
   return {
     pid: state.pausePid,

@@ -103,6 +103,10 @@ export class NetlinkSocket implements Disposable {
    * answers, in the same order. Only the last request asks for an acknowledgement: a refusal is told in any case.
    */
   batch(requests: readonly Request[]): Answer[] {
+    // The kernel refuses an empty datagram (ENODATA).
+    if (requests.length === 0) {
+      return [];
+    }
     const first = this.seq + 1;
     const last = requests.length - 1;
     const datagram = requests.map((request, index) =>

@@ -11,7 +11,7 @@ import { pidMode } from '../../oci/namespaces.ts';
 import type { RuntimeSpec } from '../../oci/types.ts';
 import { userMappings } from '../../oci/user-namespace.ts';
 import type { PodDeps } from '../deps.ts';
-import type { EngineImage, MadeRootFs } from '../engine/engine.ts';
+import type { EngineImage, MadeContainer, MadeRootFs } from '../engine/engine.ts';
 import { podPidNamespace } from '../sandbox/pause.ts';
 import { stateDirectory } from '../sandbox/teardown.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
@@ -58,11 +58,12 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
   const container = new Container(newRecord(deps, plan, image, images), containers.files);
   await containers.files.writeIntent(container.record);
   try {
-    const spec = await makeInEngine(deps, plan, container, { image, images }, signal);
+    const { spec, snapshotter } = await makeInEngine(deps, plan, container, { image, images }, signal);
     await writeFileAtomic(specFile(deps, container.id), encodeJson(spec));
     const { uid, gid, additionalGids } = spec.process.user;
     const user = { linux: { uid, gid, supplementalGroups: [...additionalGids] } };
-    await container.update({ phase: 'created', user, resources: plan.config.linux?.resources ?? null });
+    const resources = plan.config.linux?.resources ?? null;
+    await container.update({ phase: 'created', user, resources, snapshotter });
   } catch (error) {
     throw await undo(deps, container, wrap(`failed to create container "${plan.reservedName}"`, error));
   }
@@ -90,9 +91,9 @@ async function makeInEngine(
   container: Container,
   { image, images }: { image: EngineImage; images: readonly EngineImage[] },
   signal: AbortSignal,
-): Promise<RuntimeSpec> {
+): Promise<MadeContainer> {
   const { config, sandbox } = plan;
-  const { engine, host, features, seccomp } = deps.containers;
+  const { engine, host, features, seccomp, relabel } = deps.containers;
   const pidNamespace = await pidNamespaceOf(deps, plan, signal);
   const volumes = declaredVolumes(deps, container.record, image);
   const input: Omit<SpecInput, 'accounts'> = {
@@ -106,6 +107,7 @@ async function makeInEngine(
     host,
     runtime: features(sandbox.record.runtimeHandler),
     seccomp,
+    ...(relabel === undefined ? {} : { relabel }),
   };
   const { id } = container;
   const { runtimeHandler } = sandbox.record;
@@ -159,6 +161,7 @@ export function sandboxFacts(deps: Pick<PodDeps, 'settings'>, { record }: Sandbo
     config: record.config,
     namespaces: record.namespaces,
     shm: record.shm,
+    ...(record.selinux === undefined ? {} : { selinux: record.selinux }),
     files: { hostname: file('hostname'), hosts: file('hosts'), resolvConf: file('resolv.conf') },
   };
 }

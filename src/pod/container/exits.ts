@@ -3,9 +3,11 @@ import { nowNanos } from '../../lib/time.ts';
 import { removeFifos } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
 import type { EngineExit } from '../engine/engine.ts';
-import { endPause } from '../sandbox/pause.ts';
+import { endPause, livesByPause } from '../sandbox/pause.ts';
+import { stopHeld } from '../sandbox/stop.ts';
 import type { Container } from './container.ts';
 import { discard } from './discard.ts';
+import { removeOwnerless } from './ownerless.ts';
 import { withShim } from './shim-lock.ts';
 import { ioDirectory } from './start.ts';
 
@@ -21,6 +23,7 @@ export class ExitMonitor {
   readonly #stopping = new AbortController();
   #done: Promise<void> = Promise.resolve();
   #halfMade: Container[];
+  #removedOwnerless = false;
 
   /** @param halfMade what recovery found: forgotten by the engine as soon as it answers. */
   constructor(deps: PodDeps, halfMade: readonly Container[] = []) {
@@ -61,6 +64,7 @@ export class ExitMonitor {
       try {
         if (event.kind === 'subscribed') {
           await this.reconcile();
+          this.#removeOwnerless();
           continue;
         }
         const container = containers.store.find(event.id);
@@ -77,9 +81,20 @@ export class ExitMonitor {
     }
   }
 
+  /** Once for a start of Berth. Not waited for: who holds a sandbox may himself be waiting for an event. */
+  #removeOwnerless(): void {
+    if (this.#removedOwnerless) return;
+    this.#removedOwnerless = true;
+    removeOwnerless(this.#deps).catch((error: unknown) => {
+      // The engine went away: once more when it is back.
+      this.#removedOwnerless = false;
+      this.#deps.log.warn('failed to look for containers without a record', { error: messageOf(error) });
+    });
+  }
+
   /**
-   * A pause process that somebody killed: the next container that needs one gets another. Not waited for: who holds the sandbox may
-   * himself be waiting for an event.
+   * A pause process that somebody killed: the next container that needs one gets another, and a sandbox that lives by it has ended. Not
+   * waited for: who holds the sandbox may himself be waiting for an event.
    */
   #pauseEnded(id: string): void {
     const { store, locks, log } = this.#deps;
@@ -89,7 +104,11 @@ export class ExitMonitor {
     log.warn('pause process ended', { sandbox: id, pid: pausePid });
     locks
       .with(id, async () => {
-        if (sandbox.state.pausePid === pausePid) await endPause(this.#deps, sandbox);
+        if (sandbox.state.pausePid !== pausePid) return;
+        await endPause(this.#deps, sandbox);
+        if (!livesByPause(this.#deps, sandbox.record)) return;
+        await sandbox.update({ reason: 'its pause process ended' });
+        await stopHeld(this.#deps, sandbox, Infinity);
       })
       .catch((error: unknown) => {
         log.error('failed to forget a pause process', { sandbox: id, error: messageOf(error) });

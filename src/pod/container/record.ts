@@ -1,7 +1,7 @@
 import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.ts';
 import type { ContainerUser } from '../../gen/runtime/v1/ContainerUser.ts';
 import type { LinuxContainerResources__Output } from '../../gen/runtime/v1/LinuxContainerResources.ts';
-import type { WriteFile } from '../../lib/atomic-file.ts';
+import type { Files } from '../../lib/atomic-file.ts';
 import { RecordFiles, type Stored } from '../record-files.ts';
 
 /** The intent. Times are nanoseconds since the epoch in decimal. */
@@ -50,6 +50,8 @@ export interface ContainerState {
   readonly message: string;
   /** As last updated; what the configuration asked for until then. */
   readonly resources: LinuxContainerResources__Output | null;
+  /** What keeps its root file system, by the engine's name of it; '' until it is made. */
+  readonly snapshotter: string;
   /** Whom its first process runs as, once known. */
   readonly user: ContainerUser | null;
 }
@@ -63,12 +65,13 @@ export const newContainerState: ContainerState = {
   reason: '',
   message: '',
   resources: null,
+  snapshotter: '',
   user: null,
 };
 
 export type StoredContainer = Stored<ContainerRecord, ContainerState>;
 export type ContainerFiles = RecordFiles<ContainerRecord, ContainerState>;
 
-export function containerFiles(root: string, write?: WriteFile): ContainerFiles {
-  return new RecordFiles(root, 'containers', 'container', write);
+export function containerFiles(root: string, files?: Files): ContainerFiles {
+  return new RecordFiles(root, 'containers', 'container', files);
 }

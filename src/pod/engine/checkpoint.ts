@@ -40,7 +40,7 @@ async function writeDiff(
   { file, signal }: { readonly file: string; readonly signal: AbortSignal | undefined },
 ): Promise<void> {
   const { leases, diffs, content } = containerd;
-  await using lease = await leases.hold({ ttlMs: LEASE_MS }, { signal });
+  using lease = await leases.hold({ ttlMs: LEASE_MS }, { signal });
   const call = { signal, lease: lease.id };
   const { parent } = await snapshots.stat(id, call);
   const key = `${id}-parent-${randomBytes(4).toString('hex')}`;

@@ -1,12 +1,14 @@
 import type { ContainerdConfig } from '../../config/schema.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
 import type { EngineImages } from './images.ts';
-import { readImage } from '../../containerd/image-documents.ts';
+import { type ImageDocuments, readImage } from '../../containerd/image-documents.ts';
+import { hasLabel } from '../../containerd/filters.ts';
 import type { Image } from '../../containerd/images.ts';
 import type { CallOptions } from '../../containerd/connection.ts';
+import type { NewContainer } from '../../containerd/containers.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
 import type { Process } from '../../containerd/tasks.ts';
-import { runcOptionsAny } from '../../containerd/typeurl.ts';
+import { isRunc, runcOptionsAny } from '../../containerd/typeurl.ts';
 import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
 import { sleep } from '../../lib/deadline.ts';
@@ -28,6 +30,7 @@ import type {
   EngineStart,
   EngineTask,
   EngineTerminalSize,
+  MadeContainer,
   NewEngineContainer,
 } from './engine.ts';
 import { writeCheckpoint } from './checkpoint.ts';
@@ -37,6 +40,8 @@ import type { RootFs } from './rootfs.ts';
 /** What is made before the container object holds it; a Berth that dies in between leaves it no longer than this. */
 const LEASE_MS = 10 * 60 * 1_000;
 const SIGKILL = 9;
+/** The label that says whose something is. */
+const INSTANCE = 'io.berth.instance';
 /** How long containerd may take to notice that a shim has left: 2.5 s in all. */
 const FIRST_PAUSE_MS = 10;
 const LAST_PAUSE_MS = 1_280;
@@ -44,6 +49,15 @@ const LAST_PAUSE_MS = 1_280;
 const SHIM_GROUP = 'io.containerd.runc.v2.group';
 /** What containerd says when the pod's shim, its work done, went away as it was asked for something. */
 const SHIM_IS_LEAVING = /dial unix \S*: connect: |ttrpc: closed/;
+
+/** Nodes have fewer images; past this all are read again. */
+const KNOWN_IMAGES_MOST = 500;
+
+interface KnownImage {
+  /** In containerd. */
+  readonly name: string;
+  readonly documents: ImageDocuments;
+}
 
 export interface ContainerdEngineOptions {
   readonly containerd: Containerd;
@@ -62,12 +76,15 @@ export class ContainerdEngine implements Engine {
   readonly #containerd: Containerd;
   readonly #unpacker: Unpacker;
   readonly #remapper: Remapper;
+  readonly #knownImages = new Map<string, KnownImage>();
+  /** What runs in a container, as its spec has it: each exec begins with that. */
+  readonly #processes = new Map<string, RuntimeSpec['process']>();
   #snapshotter: Promise<string> | undefined;
 
   constructor(options: ContainerdEngineOptions) {
     this.#options = options;
     this.#containerd = options.containerd;
-    this.#unpacker = new Unpacker(options.containerd);
+    this.#unpacker = new Unpacker(options.containerd, this.#mark);
     this.#remapper = new Remapper(options.rootfs);
   }
 
@@ -80,24 +97,23 @@ export class ContainerdEngine implements Engine {
   async image(reference: string, options: EngineOptions = {}): Promise<EngineImage> {
     const request = { image: { image: reference }, verbose: false };
     const { image } = await this.#options.images.service.imageStatus(request, options);
-    if (image === null) throw new BerthError('NOT_FOUND', `image "${reference}" not found: pull it first`);
+    if (image === null) throw await this.#absent(reference, options);
     const names = [image.id, ...image.repoTags, ...image.repoDigests];
-    const record = await this.#firstImage(names, options);
-    const documents = await readImage(this.#containerd.content, record.target, options);
+    const { name, documents } = await this.#documents(image.id, names, options);
     return {
       id: image.id,
       reference: image.repoDigests[0] ?? image.repoTags[0] ?? image.id,
-      name: record.name,
+      name,
       chainId: await this.#unpacker.unpack(documents, (await this.#snapshots()).snapshotter, options),
       config: documents.config,
     };
   }
 
-  async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<RuntimeSpec> {
+  async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<MadeContainer> {
     const { id, image, runtimeHandler, idMappings } = container;
     const { leases, containers } = this.#containerd;
     const snapshots = await this.#snapshots();
-    await using lease = await leases.hold({ ttlMs: LEASE_MS }, options);
+    using lease = await leases.hold({ ttlMs: LEASE_MS, labels: this.#mark }, options);
     const call = { ...options, lease: lease.id };
     const rollback = new Rollback();
     try {
@@ -129,7 +145,7 @@ export class ContainerdEngine implements Engine {
         },
         call,
       );
-      return spec;
+      return { spec, snapshotter: snapshots.snapshotter };
     } catch (error) {
       const failures = await rollback.run();
       const left = failures.map((failure) => `${failure.name} is left: ${failure.message}`).join('; ');
@@ -198,8 +214,12 @@ export class ContainerdEngine implements Engine {
   }
 
   async process(id: string, options: EngineOptions = {}): Promise<RuntimeSpec['process']> {
+    const known = this.#processes.get(id);
+    if (known !== undefined) return known;
     const { spec } = await this.#containerd.containers.get(id, options);
-    return (spec as unknown as RuntimeSpec).process;
+    const { process } = spec as unknown as RuntimeSpec;
+    this.#processes.set(id, process);
+    return process;
   }
 
   async updateSpec(id: string, spec: RuntimeSpec, options: EngineOptions = {}): Promise<void> {
@@ -217,6 +237,7 @@ export class ContainerdEngine implements Engine {
 
   async delete(id: string, options: EngineOptions & { views?: number } = {}): Promise<void> {
     const { views = 0, ...call } = options;
+    this.#processes.delete(id);
     await this.#endTask(id);
     await gone(this.#containerd.containers.delete(id, call));
     const snapshots = await this.#snapshots();
@@ -234,6 +255,22 @@ export class ContainerdEngine implements Engine {
 
   async tasks(options: EngineOptions = {}): Promise<EngineTask[]> {
     return (await this.#containerd.tasks.list(options)).map(toTask);
+  }
+
+  async owned(options: EngineOptions = {}): Promise<string[]> {
+    // A container has a snapshot of its id from before it is made until it is gone. Their list, unlike that of containers, does not
+    // come in one message.
+    const snapshots = await (await this.#snapshots()).list(
+      [hasLabel(INSTANCE, this.#options.instance)],
+      options,
+    );
+    return snapshots.filter(({ kind }) => kind === 'ACTIVE').map(({ name }) => name);
+  }
+
+  async releaseFormer(options: EngineOptions = {}): Promise<void> {
+    const { leases } = this.#containerd;
+    for (const { id } of await leases.former([hasLabel(INSTANCE, this.#options.instance)], options))
+      await gone(leases.delete(id, options));
   }
 
   async *events(signal: AbortSignal): AsyncGenerator<EngineEvent, void, undefined> {
@@ -276,10 +313,29 @@ export class ContainerdEngine implements Engine {
   async #endTask(id: string): Promise<void> {
     const { tasks } = this.#containerd;
     const ended = ofTask(() => tasks.wait({ containerId: id }));
+    // It fails with the call after it when the engine goes away: that one is the error.
     ended.catch(() => undefined);
     await ofTask(() => tasks.kill({ containerId: id }, SIGKILL, { all: true }));
     await ended;
     await ofTask(() => tasks.delete({ containerId: id }));
+  }
+
+  /** An image's id is the digest of its configuration: what was read once is true for as long as one of the names is the same. */
+  async #documents(id: string, names: readonly string[], options: EngineOptions): Promise<KnownImage> {
+    const known = this.#knownImages.get(id);
+    if (known !== undefined && names.includes(known.name)) return known;
+    const { name, target } = await this.#firstImage(names, options);
+    const documents = await readImage(this.#containerd.content, target, options);
+    if (this.#knownImages.size >= KNOWN_IMAGES_MOST) this.#knownImages.clear();
+    this.#knownImages.set(id, { name, documents });
+    return { name, documents };
+  }
+
+  /** containerd's CRI does not know an image that is there, but for other platforms only. */
+  async #absent(reference: string, options: EngineOptions): Promise<BerthError> {
+    const record = await gone(this.#containerd.images.get(reference, options));
+    if (record !== undefined) await readImage(this.#containerd.content, record.target, options);
+    return new BerthError('NOT_FOUND', `image "${reference}" not found: pull it first`);
   }
 
   /** containerd's CRI names each image by its id as well; what `ctr` imported may have its reference only. */
@@ -305,15 +361,21 @@ export class ContainerdEngine implements Engine {
   }
 
   #labels({ labels, sandboxId }: NewEngineContainer): Record<string, string> {
-    return { ...labels, 'io.berth.instance': this.#options.instance, 'io.berth.sandbox': sandboxId };
+    return { ...labels, ...this.#mark, 'io.berth.sandbox': sandboxId };
   }
 
-  #runtime(handler: string, spec: RuntimeSpec): { type: string; options: ReturnType<typeof runcOptionsAny> } {
+  get #mark(): Record<string, string> {
+    return { [INSTANCE]: this.#options.instance };
+  }
+
+  #runtime(handler: string, spec: RuntimeSpec): NewContainer['runtime'] {
     const { settings, containerd, runcRoot } = this.#options;
     const name = handler === '' ? settings.defaultRuntime : handler;
     const runtime = settings.runtimes.get(name);
     if (runtime === undefined)
       throw new BerthError('INVALID_ARGUMENT', `no runtime for "${name}" is configured`);
+    // Other shims refuse options that are not theirs.
+    if (!isRunc(runtime.type)) return { type: runtime.type };
     // A slice is systemd's to make; the parent that kubelet sent decides, whatever driver is configured.
     const systemdCgroup = spec.linux.cgroupsPath.includes('.slice:');
     const options = { binaryName: runtime.binary, systemdCgroup, root: runcRoot };

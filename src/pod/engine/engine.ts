@@ -40,6 +40,13 @@ export interface MadeRootFs {
   readonly views: readonly (readonly FilesystemMount[])[];
 }
 
+export interface MadeContainer {
+  /** As the engine has it. */
+  readonly spec: RuntimeSpec;
+  /** What keeps its root file system. */
+  readonly snapshotter: string;
+}
+
 /** Paths of FIFOs; '' for none. */
 export interface EngineIo {
   readonly stdin: string;
@@ -123,7 +130,7 @@ export interface Engine {
   /** The image that an id or a reference names, unpacked. Throws NOT_FOUND. */
   image(reference: string, options?: EngineOptions): Promise<EngineImage>;
   /** Makes root file system and container; nothing runs yet. */
-  create(container: NewEngineContainer, options?: EngineOptions): Promise<RuntimeSpec>;
+  create(container: NewEngineContainer, options?: EngineOptions): Promise<MadeContainer>;
   /** Runs its first process. On failure no task is left. */
   start(id: string, io: EngineIo, options?: EngineOptions): Promise<EngineStart>;
   kill(id: string, signal: number, options?: EngineOptions & { readonly all?: boolean }): Promise<void>;
@@ -150,5 +157,9 @@ export interface Engine {
   /** What the container has written to its root file system. Throws NOT_FOUND. */
   written(id: string, options?: EngineOptions): Promise<{ bytes: number; inodes: number }>;
   tasks(options?: EngineOptions): Promise<EngineTask[]>;
+  /** The ids of all containers, whole or half made, that bear the mark of our instance. */
+  owned(options?: EngineOptions): Promise<string[]>;
+  /** Lets go of what a former process of our instance held for a while when it ended. */
+  releaseFormer(options?: EngineOptions): Promise<void>;
   events(signal: AbortSignal): AsyncIterable<EngineEvent>;
 }

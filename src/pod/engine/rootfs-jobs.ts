@@ -3,7 +3,7 @@ import { chmodSync, lchownSync, lstatSync, mkdtempSync, readdirSync, rmdirSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Mount } from '../../containerd/types.ts';
-import { CLONE_NEWNS, MS_PRIVATE, MS_REC, mount, unshare } from '../../kernel/libc.ts';
+import { CLONE_NEWNS, MS_REC, MS_SLAVE, mount, unshare } from '../../kernel/libc.ts';
 import { mountFilesystem } from '../../kernel/mount-filesystem.ts';
 import { unmountAll } from '../../kernel/mounts.ts';
 import { type Accounts, readAccounts } from '../../oci/accounts.ts';
@@ -75,7 +75,7 @@ function outside(id: number, { hostID, size }: LinuxIdMapping): number {
 function enterPrivateMountNamespace(): void {
   if (isPrivate) return;
   unshare(CLONE_NEWNS);
-  mount('none', '/', 'none', MS_PRIVATE | MS_REC, null);
+  mount('none', '/', 'none', MS_SLAVE | MS_REC, null);
   isPrivate = true;
 }
 

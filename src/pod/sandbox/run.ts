@@ -5,10 +5,12 @@ import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { type AttachmentRecord, threadOf } from '../../network/attachment.ts';
 import type { PodDeps } from '../deps.ts';
+import { freeLevel, levelOf, podLabels } from '../../oci/selinux.ts';
 import { userMappings } from '../../oci/user-namespace.ts';
 import { sameSandbox, type SandboxPlan } from './plan.ts';
 import type { SandboxRecord, SandboxState } from './record.ts';
 import type { Preparation, Settlement } from './prepare-jobs.ts';
+import { endPause, livesByPause, startPause } from './pause.ts';
 import { removeSandbox } from './remove.ts';
 import { Sandbox } from './sandbox.ts';
 import { detachNetwork, networkTarget, observe, releaseNamespaces, stateDirectory } from './teardown.ts';
@@ -48,6 +50,11 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
       attach(deps, sandbox, { ...options, ready: prepared }),
       settle(deps, sandbox, prepared),
     ]);
+    if (livesByPause(deps, sandbox.record)) {
+      // After the network: a machine takes its links over as it starts.
+      rollback.add('pause process', () => endPause(deps, sandbox));
+      await startPause(deps, sandbox, options.signal);
+    }
     await allDone([network.cached, sandbox.update({ phase: 'ready', ...network.facts, process: undefined })]);
   } catch (error) {
     throw await undo(deps, sandbox, rollback, error);
@@ -148,8 +155,16 @@ function newRecord(deps: PodDeps, plan: SandboxPlan): SandboxRecord {
     shm: ipc === 'POD' ? join(state, 'shm') : '',
     hostname: ownNetwork ? plan.hostname || id.slice(0, 12) : '',
     cgroupParent: plan.cgroupParent,
+    ...selinux(deps, plan),
     attachments: ownNetwork ? planAttachments(deps, plan, id) : [],
   };
+}
+
+function selinux({ store, containers }: PodDeps, { config }: SandboxPlan): Pick<SandboxRecord, 'selinux'> {
+  if (!containers.host.selinux) return {};
+  const taken = new Set(store.all().map(({ record }) => levelOf(record.selinux?.mountLabel ?? '')));
+  const options = config.linux?.securityContext?.selinuxOptions ?? null;
+  return { selinux: podLabels(options, freeLevel(taken)) };
 }
 
 function planAttachments(deps: PodDeps, plan: SandboxPlan, sandboxId: string): AttachmentRecord[] {

@@ -101,7 +101,7 @@ export class TestEngine implements AsyncDisposable {
     const { target } = await client.images.get(imageName);
     const parent = await new Unpacker(client).unpack(await readImage(client.content, target), 'overlayfs');
     // Until the container holds its snapshot, the garbage collector may take it.
-    await using lease = await client.leases.hold({ ttlMs: 60_000 });
+    using lease = await client.leases.hold({ ttlMs: 60_000 });
     const rootfs = await client.snapshots('overlayfs').prepare({ key: id, parent }, { lease: lease.id });
     const options = runcOptionsAny(client.connection.api, { root: this.paths.runcRoot });
     await client.containers.create({

@@ -17,7 +17,7 @@ export interface ImageOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Layers on top, from the bottom up. */
   readonly layers?: readonly Readonly<Record<string, Entry>>[];
-  /** The machine's own when absent. */
+  /** For this architecture alone: then an index says so. */
   readonly architecture?: string;
 }
 
@@ -81,8 +81,15 @@ export function tinyImage(name: string, options: ImageOptions = {}): TinyImage {
   ];
   const manifest = add(mediaType, json({ schemaVersion: 2, mediaType, config, layers }));
   const annotations = { 'io.containerd.image.name': name };
+  const indexType = 'application/vnd.oci.image.index.v1+json';
+  const index = {
+    schemaVersion: 2,
+    mediaType: indexType,
+    manifests: [{ ...manifest, platform: { os, architecture } }],
+  };
+  const target = options.architecture === undefined ? manifest : add(indexType, json(index));
   files.set('oci-layout', { content: json({ imageLayoutVersion: '1.0.0' }) });
-  files.set('index.json', { content: json({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] }) });
+  files.set('index.json', { content: json({ schemaVersion: 2, manifests: [{ ...target, annotations }] }) });
   const content = blobs.get(manifest.digest) ?? Buffer.alloc(0);
   const served = { manifest: { digest: manifest.digest, mediaType, content }, blobs };
   return { archive: tar(files), diffIds, id: config.digest, served };

@@ -106,10 +106,10 @@ export class ContainerRig implements AsyncDisposable {
   }
 
   /** Runs a sandbox of this name, and returns its id with the config that containers have to repeat. */
-  async runPod(name: string, more: PodSandboxConfig = {}): Promise<Pod> {
+  async runPod(name: string, more: PodSandboxConfig = {}, runtimeHandler = ''): Promise<Pod> {
     const config = this.pod(name, more);
     await mkdir(join(this.logDirectory, name), { recursive: true });
-    return { id: await this.daemon.client.run(config), config };
+    return { id: await this.daemon.client.run(config, runtimeHandler), config };
   }
 
   async create(

@@ -13,7 +13,7 @@ import type { SpecInput } from '../../../src/oci/input.ts';
 import { withRoot } from '../../../src/oci/root.ts';
 import { withSeccomp } from '../../../src/oci/seccomp.ts';
 import { loadSeccompTemplate, seccompFromTemplate } from '../../../src/oci/seccomp-template.ts';
-import { withSelinux } from '../../../src/oci/selinux.ts';
+import { freeLevel, levelOf, podLabels, withSelinux } from '../../../src/oci/selinux.ts';
 import type { Capabilities, LinuxSeccomp, RuntimeSpec } from '../../../src/oci/types.ts';
 import { hostFacts, sandboxFacts, secured, securedSandbox, specInput } from './spec-input.ts';
 
@@ -339,7 +339,7 @@ describe('AppArmor', () => {
 });
 
 describe('SELinux', () => {
-  const labels = { processLabel: 'system_u:system_r:container_t:s0:c1,c2', mountLabel: 'm' };
+  const labels = podLabels(null, 's0:c1,c2');
   const labelled = (part: Security, selinux: boolean): RuntimeSpec =>
     withSelinux(
       BASE_SPEC,
@@ -355,9 +355,28 @@ describe('SELinux', () => {
 
   it("labels with the pod's label and the container's changes to it", () => {
     assert.equal(labelled({}, true).process.selinuxLabel, labels.processLabel);
-    assert.equal(labelled({}, true).linux.mountLabel, 'm');
+    assert.equal(labelled({}, true).linux.mountLabel, labels.mountLabel);
     const own = labelled(options({ type: 'spc_t', level: 's0:c3' }), true);
     assert.equal(own.process.selinuxLabel, 'system_u:system_r:spc_t:s0:c3');
+    assert.equal(own.linux.mountLabel, 'system_u:object_r:container_file_t:s0:c3');
+  });
+
+  it('gives each pod a level of its own, which its files have too', () => {
+    const taken = new Set<string>();
+    for (let i = 0; i < 50; i += 1) {
+      const level = freeLevel(taken);
+      assert.match(level, /^s0:c\d{1,4},c\d{1,4}$/);
+      assert.ok(!taken.has(level));
+      taken.add(level);
+    }
+    assert.deepEqual(podLabels(null, 's0:c1,c2'), {
+      processLabel: 'system_u:system_r:container_t:s0:c1,c2',
+      mountLabel: 'system_u:object_r:container_file_t:s0:c1,c2',
+    });
+    const asked = podLabels({ user: 'u', role: 'r', type: 't', level: 's0:c9' }, 's0:c1,c2');
+    assert.deepEqual(asked, { processLabel: 'u:r:t:s0:c9', mountLabel: 'u:object_r:container_file_t:s0:c9' });
+    assert.equal(levelOf(asked.mountLabel), 's0:c9');
+    assert.equal(levelOf(''), '');
   });
 
   it('has no effect without SELinux or in a privileged container', () => {
