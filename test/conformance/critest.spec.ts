@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { packageRoot } from '../../src/lib/package-root.ts';
 import { TestDaemon } from '../helpers/daemon.ts';
 import { Scratch } from '../helpers/fixture.ts';
+import { clearNetwork } from './clear-network.ts';
 import { type Outcome, runCritest } from './critest.ts';
 import { catalog, DIGEST_IMAGE } from './images/catalog.ts';
 import { buildPrograms } from './images/programs.ts';
-import { Registry } from './images/registry.ts';
+import { hostsFiles, Registry } from './images/registry.ts';
 
 /** Compiling busybox is most of the first run; critest itself takes two minutes. */
 const TIMEOUT_MS = 15 * 60_000;
@@ -75,24 +75,3 @@ describe('critest', () => {
     await check(await runCritest(options), expected);
   });
 });
-
-/** Sends containerd to our registry for all of the hosts in the references. */
-async function hostsFiles(
-  directory: string,
-  registry: Registry,
-  references: Iterable<string>,
-): Promise<string> {
-  const hosts = new Set([...references].map((reference) => reference.slice(0, reference.indexOf('/'))));
-  for (const host of hosts) {
-    await mkdir(join(directory, host), { recursive: true });
-    const text = `server = "${registry.url}"\n[host."${registry.url}"]\n`;
-    await writeFile(join(directory, host, 'hosts.toml'), text);
-  }
-  return directory;
-}
-
-/** What plugins leave on a node for good, here in the private network of the run: the bridge, and portmap's chains. */
-async function clearNetwork(): Promise<void> {
-  await execa('ip', ['link', 'delete', 'brt0'], { reject: false });
-  await execa('nft', ['flush', 'ruleset']);
-}

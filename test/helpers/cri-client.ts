@@ -1,5 +1,7 @@
 import { credentials } from '@grpc/grpc-js';
 import type { ServiceError } from '@grpc/grpc-js';
+import type { Container__Output } from '../../src/gen/runtime/v1/Container.ts';
+import type { ContainerStatusResponse__Output } from '../../src/gen/runtime/v1/ContainerStatusResponse.ts';
 import type { ImageServiceClient } from '../../src/gen/runtime/v1/ImageService.ts';
 import type { PodSandbox__Output } from '../../src/gen/runtime/v1/PodSandbox.ts';
 import type { PodSandboxConfig } from '../../src/gen/runtime/v1/PodSandboxConfig.ts';
@@ -71,6 +73,17 @@ export class CriClient implements Disposable {
       this.runtime.listPodSandbox({ filter }, this.#deadline(), done),
     );
     return answer.items;
+  }
+
+  async containers(): Promise<Container__Output[]> {
+    const answer = await call<{ containers: Container__Output[] }>((done) =>
+      this.runtime.listContainers({}, this.#deadline(), done),
+    );
+    return answer.containers;
+  }
+
+  containerStatus(containerId: string, verbose = false): Promise<ContainerStatusResponse__Output> {
+    return call((done) => this.runtime.containerStatus({ containerId, verbose }, this.#deadline(), done));
   }
 
   /** Stops and removes every sandbox there is. */

@@ -4,7 +4,7 @@ import type { Interceptor } from './interceptor.ts';
 
 /** Calls that kubelet makes all the time and that change nothing: their lines are for debugging only. */
 const QUIET =
-  /^(List|Stream|Status$|Version$|PodSandboxStatus$|GetContainerEvents$|RuntimeConfig$|ImageFsInfo$)/;
+  /^(List|Stream|Status$|Version$|PodSandboxStatus$|ContainerStatus$|GetContainerEvents$|RuntimeConfig$|ImageFsInfo$)/;
 
 /**
  * One line for each call, with its id, time and outcome; written once the answer is on its way. An unknown RPC is the client's
@@ -46,11 +46,14 @@ function subject(message: unknown): Record<string, unknown> {
   };
   return {
     ...(typeof podSandboxId === 'string' ? { sandbox: podSandboxId } : {}),
-    ...(config?.metadata === undefined || config.metadata === null ? {} : { pod: podName(config.metadata) }),
+    ...(config?.metadata === undefined || config.metadata === null ? {} : named(config.metadata)),
   };
 }
 
-function podName(metadata: object): string {
+/** Metadata of a pod, or of a container, which has no namespace. */
+function named(metadata: object): Record<string, string> {
   const { namespace, name } = metadata as { namespace?: unknown; name?: unknown };
-  return `${String(namespace)}/${String(name)}`.slice(0, 512);
+  return typeof namespace === 'string'
+    ? { pod: `${namespace}/${String(name)}`.slice(0, 512) }
+    : { container: String(name).slice(0, 512) };
 }

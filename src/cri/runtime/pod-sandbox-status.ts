@@ -25,9 +25,12 @@ export const podSandboxStatus: Unary<PodSandboxStatusRequest__Output, PodSandbox
   };
 };
 
-/** The statuses of all containers of a sandbox, in order of creation. */
+/**
+ * The statuses of all containers of a sandbox, the newest first: with evented PLEG kubelet takes the first of a name for the one
+ * that matters, and would start another beside one that runs.
+ */
 export function containerStatuses({ pods }: CriDeps, sandbox: Sandbox): ContainerStatus[] {
-  return pods.containers.store.ofSandbox(sandbox.id).map(containerStatusOf);
+  return pods.containers.store.ofSandbox(sandbox.id).map(containerStatusOf).reverse();
 }
 
 /** The status of a sandbox in a given state. A sandbox that is not ready has no IP: its namespace is gone or going. */

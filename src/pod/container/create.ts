@@ -25,17 +25,26 @@ import { removeContainer } from './remove.ts';
 
 /**
  * Creates a container in a READY sandbox and returns its id (CRI CreateContainer). A retry joins the creation under way, or
- * is given the container that it made; any other container of that name is removed first.
+ * is given the container that it made; any other container of that name is removed first. Throws ALREADY_EXISTS when it runs.
  */
 export function createContainer(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): Promise<string> {
   const { containers } = deps;
   return containers.creations.join(plan, async () => {
     const old = containers.store.byName(plan.reservedName);
     if (old?.state.phase === 'created' && sameContainer(old.record, plan)) return old.id;
+    if (old?.state.phase === 'running') throw alreadyRuns(plan, old);
     if (old !== undefined) await removeContainer(deps, old.id);
     // Held against Stop and Remove of the sandbox, which would miss a container that is still being made.
     return deps.locks.with(plan.sandbox.id, () => create(deps, plan, signal));
   });
+}
+
+/** Whoever asks for it again has an old view of the pod: that is no reason to end a container. */
+function alreadyRuns({ reservedName }: ContainerPlan, { id }: Container): BerthError {
+  return new BerthError(
+    'ALREADY_EXISTS',
+    `failed to create container "${reservedName}": container "${id}" of that name is running`,
+  );
 }
 
 async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): Promise<string> {

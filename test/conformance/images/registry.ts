@@ -1,5 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
+import { mkdir, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import type { Image } from './image.ts';
 
 /**
@@ -53,4 +55,19 @@ export class Registry implements AsyncDisposable {
 function send(response: ServerResponse, head: boolean, body: Buffer, type: string, digest: string): void {
   const headers = { 'content-type': type, 'content-length': body.length, 'docker-content-digest': digest };
   response.writeHead(200, headers).end(head ? undefined : body);
+}
+
+/** Sends containerd to our registry for all of the hosts in the references. */
+export async function hostsFiles(
+  directory: string,
+  registry: Registry,
+  references: Iterable<string>,
+): Promise<string> {
+  const hosts = new Set([...references].map((reference) => reference.slice(0, reference.indexOf('/'))));
+  for (const host of hosts) {
+    await mkdir(join(directory, host), { recursive: true });
+    const text = `server = "${registry.url}"\n[host."${registry.url}"]\n`;
+    await writeFile(join(directory, host, 'hosts.toml'), text);
+  }
+  return directory;
 }

@@ -56,6 +56,25 @@ describe('containers', () => {
     assert.equal(ended[0]?.reason, 'Completed');
   });
 
+  it('that run are not ended by a second request for their name', async () => {
+    const pod = await rig.runPod('stale');
+    const id = await rig.run(pod, 'main', FOREVER, own);
+    await assert.rejects(rig.create(pod, 'main', FOREVER, own), { code: status.ALREADY_EXISTS });
+    assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
+  });
+
+  it("are in their pod's status with the newest first, where kubelet looks for the present one", async () => {
+    const pod = await rig.runPod('order');
+    const first = await rig.run(pod, 'main', ['true'], own);
+    await rig.ended(first);
+    const second = await rig.run(pod, 'main', FOREVER, { metadata: { name: 'main', attempt: 1 }, ...own });
+    const { containersStatuses } = await rig.daemon.client.podStatus(pod.id);
+    assert.deepEqual(
+      containersStatuses.map(({ id }) => id),
+      [second, first],
+    );
+  });
+
   it('of one pod share one shim', async () => {
     const pod = await rig.runPod('group');
     await Promise.all(['a', 'b', 'c', 'd'].map((name) => rig.run(pod, name, FOREVER)));

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ServiceError } from '@grpc/grpc-js';
@@ -12,6 +12,7 @@ import type { ContainerStatusResponse__Output } from '../../../src/gen/runtime/v
 import type { ExecSyncResponse__Output } from '../../../src/gen/runtime/v1/ExecSyncResponse.ts';
 import type { ListContainersResponse__Output } from '../../../src/gen/runtime/v1/ListContainersResponse.ts';
 import type { PodSandboxConfig } from '../../../src/gen/runtime/v1/PodSandboxConfig.ts';
+import { removeCgroups } from '../../helpers/cgroups.ts';
 import type { DaemonOptions } from '../../helpers/daemon.ts';
 import { podConfig } from '../../helpers/cri-client.ts';
 import { eventually, Rig } from '../../helpers/fixture.ts';
@@ -291,24 +292,4 @@ export interface Pod {
 
 function deadline(): { deadline: number } {
   return { deadline: Date.now() + DEADLINE_MS };
-}
-
-/** Empty cgroups stay behind; with cgroup v1 one in each hierarchy. True once there is none. */
-function removeCgroups(name: string): true | undefined {
-  const directories = ['', ...readdirSync('/sys/fs/cgroup')].map((hierarchy) =>
-    join('/sys/fs/cgroup', hierarchy, name),
-  );
-  directories.forEach(removeTree);
-  return directories.some((directory) => existsSync(directory)) ? undefined : true;
-}
-
-/** rmdir from the leaves up: the files of a cgroup cannot be removed. */
-function removeTree(directory: string): void {
-  try {
-    for (const entry of readdirSync(directory, { withFileTypes: true }))
-      if (entry.isDirectory()) removeTree(join(directory, entry.name));
-    rmdirSync(directory);
-  } catch {
-    // Not there, or a process is still in it.
-  }
 }

@@ -34,6 +34,13 @@ describe('the files in config/', () => {
     );
   });
 
+  it('kubelet.yaml points at the default socket, and is what the README shows', () => {
+    const text = shipped('kubelet.yaml');
+    const [, endpoint] = /^containerRuntimeEndpoint: unix:\/\/(.*)$/m.exec(text) ?? [];
+    assert.equal(endpoint, defaultConfig().grpc.address);
+    assert.ok(shipped('../README.md').includes(`\`\`\`yaml\n${text}\`\`\`\n`));
+  });
+
   it('berth.service leaves the pods alone when the daemon stops', () => {
     const settings = new Map(
       [...shipped('berth.service').matchAll(/^(\w+)=(.*)$/gm)].map(([, key = '', value = '']) => [
