@@ -46,6 +46,12 @@ export class Content {
     return found;
   }
 
+  /** A blob of any size, piece by piece; its digest is not checked. Throws NOT_FOUND. */
+  async *pieces(digest: string, options: CallOptions = {}): AsyncGenerator<Buffer, void, undefined> {
+    const call = { timeoutMs: Infinity, ...options };
+    for await (const { data } of this.#connection.stream(this.#rpc.Read, { digest }, call)) yield data;
+  }
+
   /** A small blob as a whole, its digest checked. Throws NOT_FOUND, RESOURCE_EXHAUSTED for one that is too large. */
   async read(digest: string, options: CallOptions & { maxBytes?: number } = {}): Promise<Buffer> {
     const { maxBytes = DOCUMENT_MAX, ...call } = options;

@@ -5,6 +5,7 @@ import type { Debts } from '../network/debts.ts';
 import type { Networks } from '../network/networks.ts';
 import type { PodDeps } from '../pod/deps.ts';
 import type { Stats } from '../pod/stats/stats.ts';
+import type { StreamingServer } from '../streaming/server.ts';
 
 /** What the RPCs work with. */
 export interface CriDeps {
@@ -14,6 +15,7 @@ export interface CriDeps {
   readonly debts: Debts;
   readonly images: ImageService;
   readonly stats: Stats;
+  readonly streaming: StreamingServer;
   /** Aborts when Berth stops: ends streams, and creations under way. */
   readonly stopping: AbortSignal;
   /** False until recovery has paid, once, what it could. */

@@ -9,12 +9,16 @@ import { pullImage } from './image/pull-image.ts';
 import { removeImage } from './image/remove-image.ts';
 import { streamImages } from './image/stream-images.ts';
 import { encodingOnce } from './encoded-list.ts';
+import { attach } from './runtime/attach.ts';
+import { checkpointContainer } from './runtime/checkpoint-container.ts';
 import { containerStatus } from './runtime/container-status.ts';
 import { createContainer } from './runtime/create-container.ts';
+import { exec } from './runtime/exec.ts';
 import { execSync } from './runtime/exec-sync.ts';
 import { getContainerEvents } from './runtime/get-container-events.ts';
 import { listContainers } from './runtime/list-containers.ts';
 import { listPodSandbox } from './runtime/list-pod-sandbox.ts';
+import { portForward } from './runtime/port-forward.ts';
 import { podSandboxStatus } from './runtime/pod-sandbox-status.ts';
 import { removeContainer } from './runtime/remove-container.ts';
 import { removePodSandbox } from './runtime/remove-pod-sandbox.ts';
@@ -37,6 +41,7 @@ import { streamContainerStats } from './runtime/stream-container-stats.ts';
 import { streamPodSandboxStats } from './runtime/stream-pod-sandbox-stats.ts';
 import { streamPodSandboxMetrics } from './runtime/stream-pod-sandbox-metrics.ts';
 import { updateContainerResources } from './runtime/update-container-resources.ts';
+import { updatePodSandboxResources } from './runtime/update-pod-sandbox-resources.ts';
 import { updateRuntimeConfig } from './runtime/update-runtime-config.ts';
 import { version } from './runtime/version.ts';
 
@@ -69,6 +74,7 @@ export function services(): Service[] {
         StopPodSandbox: stopPodSandbox,
         RemovePodSandbox: removePodSandbox,
         PodSandboxStatus: podSandboxStatus,
+        UpdatePodSandboxResources: updatePodSandboxResources,
         ListPodSandbox: listPodSandbox,
         CreateContainer: createContainer,
         StartContainer: startContainer,
@@ -77,8 +83,12 @@ export function services(): Service[] {
         ListContainers: listContainers,
         ContainerStatus: containerStatus,
         UpdateContainerResources: updateContainerResources,
+        CheckpointContainer: checkpointContainer,
         ReopenContainerLog: reopenContainerLog,
         ExecSync: execSync,
+        Exec: exec,
+        Attach: attach,
+        PortForward: portForward,
         ContainerStats: containerStats,
         ListContainerStats: listContainerStats,
         PodSandboxStats: podSandboxStats,

@@ -7,9 +7,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { CriServer } from '../cri/server.ts';
-import { fileJobsModule, threadedWrite } from '../kernel/files.ts';
-import { namespaceJobsModule, Namespaces } from '../kernel/namespaces.ts';
+import { fileJobsModule, threadedFiles } from '../kernel/files.ts';
+import { namespaceJobsModule, Namespaces, SpareStock } from '../kernel/namespaces.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
+import type { Files } from '../lib/atomic-file.ts';
 import { deadlineSignal, raceSignal } from '../lib/deadline.ts';
 import { BerthError } from '../lib/errors.ts';
 import { KeyedLock } from '../lib/keyed-lock.ts';
@@ -35,15 +36,20 @@ import { sandboxFiles } from '../pod/sandbox/record.ts';
 import { criState } from '../pod/sandbox/sandbox.ts';
 import { sandboxJobsModule } from '../pod/sandbox/prepare.ts';
 import { SandboxStore } from '../pod/sandbox/store.ts';
+import { defaultSysctls } from '../pod/sandbox/sysctls.ts';
 import { ExitMonitor } from '../pod/container/exits.ts';
+import { imageVolumeJobsModule } from '../pod/container/image-volumes.ts';
 import { recoverContainers } from '../pod/container/recover.ts';
 import { startEngine } from './engine.ts';
 import { createStats } from './stats.ts';
+import { startStreaming } from './streaming.ts';
 import { claimInstance, type Instance } from './instance.ts';
 import { MetricsServer } from './metrics-server.ts';
 
 /** Workers for namespaces and plugins: rtnl is one lock for the whole host, so more would only wait for each other. */
 const NETWORK_THREADS = 2;
+/** Namespaces kept for the pods to come: a few for a burst. One is some 100 KiB of the kernel's memory. */
+const SPARES = 4;
 /** How long creations under way may take to undo themselves when Berth stops. */
 const STOP_MS = 3_500;
 
@@ -71,7 +77,7 @@ export class Daemon {
 
     const { containers, images, stops } = await startEngine(config, instance.uuid, this.#log);
     this.#stops.push(...stops);
-    const { pool, chain } = this.#plugins();
+    const { pool, chain, files } = this.#plugins();
     this.#stops.push(() => pool.stop());
     const debts = new Debts({
       directory: join(config.storage.root, 'debts'),
@@ -87,14 +93,18 @@ export class Daemon {
     });
     const count = (step: Step): void => observeStep(metrics, step);
     const network = new PodNetwork({ chain, debts, networks, settings: config.cni, count });
+    const spares = new SpareStock(pool, defaultSysctls(config.sandbox), SPARES);
+    this.#stops.push(() => spares.close());
     const pods: PodDeps = {
       settings: config,
       store,
-      files: sandboxFiles(config.storage.root, threadedWrite(pool)),
-      creations: new Creations<SandboxPlan>(sameSandbox),
+      files: sandboxFiles(config.storage.root, files),
+      // After the answer, which must not wait for it.
+      creations: new Creations<SandboxPlan>(sameSandbox, () => setImmediate(() => void spares.refill())),
       locks: new KeyedLock(),
       threads: pool,
       namespaces: new Namespaces(pool),
+      spares,
       network,
       containers,
       events: new PodEvents(this.#log),
@@ -123,6 +133,12 @@ export class Daemon {
     this.#stops.push(() => metricsServer.stop());
     const { stats, stop: stopStats } = createStats(pods, images);
     this.#stops.push(stopStats);
+    const { streaming, stop: stopStreaming } = await startStreaming(
+      config.streaming,
+      pods,
+      this.#stopping.signal,
+    );
+    this.#stops.push(stopStreaming);
     const deps = {
       config,
       pods,
@@ -130,6 +146,7 @@ export class Daemon {
       debts,
       images,
       stats,
+      streaming,
       stopping: this.#stopping.signal,
       recovered: () => recovered,
       log: this.#log,
@@ -140,6 +157,7 @@ export class Daemon {
     this.#stops.push(() => server.stop());
     // Not before: a thread takes 50 ms to start, which the first pod shall not wait for, nor the socket.
     pool.start();
+    void spares.refill();
     this.#announce(instance, kept, performance.now() - started);
   }
 
@@ -149,14 +167,20 @@ export class Daemon {
     for (let stop = this.#stops.pop(); stop !== undefined; stop = this.#stops.pop()) await stop();
   }
 
-  #plugins(): { pool: ThreadPool; chain: Chain } {
+  #plugins(): { pool: ThreadPool; chain: Chain; files: Files } {
     const { cni } = this.#config;
     const executables = new ExecInvoke();
     const delegated = new DelegatedExecutables(executables);
     const pool = new ThreadPool({
       name: 'network',
       size: NETWORK_THREADS,
-      modules: [fileJobsModule, namespaceJobsModule, sandboxJobsModule, pluginJobsModule],
+      modules: [
+        fileJobsModule,
+        namespaceJobsModule,
+        sandboxJobsModule,
+        imageVolumeJobsModule,
+        pluginJobsModule,
+      ],
       serve: delegated.serve,
     });
     const builtins = new BuiltinInvoke(pool, delegated);
@@ -166,11 +190,13 @@ export class Daemon {
       builtins,
       executables,
     });
+    const files = threadedFiles(pool);
     return {
       pool,
+      files,
       chain: new Chain({
         invoke,
-        cache: new ResultCache(cni.cacheDir, threadedWrite(pool)),
+        cache: new ResultCache(cni.cacheDir, files.write),
         binDirs: cni.binDirs,
       }),
     };

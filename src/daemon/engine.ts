@@ -2,11 +2,14 @@ import type { Config } from '../config/schema.ts';
 import { Containerd } from '../containerd/containerd.ts';
 import { EmbeddedContainerd, embeddedPaths } from '../containerd/embedded/embedded.ts';
 import { chooseEngine } from '../containerd/engine-choice.ts';
+import { isRunc } from '../containerd/typeurl.ts';
 import { ContainerdImageService, type ImageService } from '../containerd/image-service.ts';
+import { selinuxJobsModule } from '../kernel/selinux.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
-import { detectHostFacts } from '../oci/host-facts.ts';
+import { loadDefaultApparmor } from '../oci/apparmor-profile.ts';
+import { detectHostFacts, type HostFacts } from '../oci/host-facts.ts';
 import { detectRuntimeFeatures, type RuntimeFeatures } from '../oci/runtime-features.ts';
 import { loadSeccompTemplate } from '../oci/seccomp-template.ts';
 import { containerFiles } from '../pod/container/record.ts';
@@ -57,17 +60,28 @@ export async function startEngine(config: Config, instance: string, log: Logger)
     runcRoot,
     instance,
   });
+  const host = await hostFacts(config, log);
   const containers: ContainerDeps = {
     store: new ContainerStore(),
     files: containerFiles(config.storage.root),
     creations: new Creations<ContainerPlan>((a, b) => sameRequest(a, b)),
     engine,
     pumps,
-    host: detectHostFacts({ restrictOomScoreAdj: restriction(config.runtime.restrictOomScoreAdj) }),
+    host,
     features: await runtimeFeatures(config, log),
     seccomp: await loadSeccompTemplate(),
+    relabel: host.selinux ? relabeller(stops) : undefined,
   };
   return { containers, images, stops };
+}
+
+/** On a thread of its own, since a volume may have many files, or be far away. */
+function relabeller(stops: EngineParts['stops']): ContainerDeps['relabel'] {
+  const pool = new ThreadPool({ name: 'labels', size: 1, modules: [selinuxJobsModule] });
+  stops.push(() => pool.stop());
+  return async (path, label) => {
+    await pool.call('selinux.relabel', { path, label });
+  };
 }
 
 /** Where the engine listens, and whether to wait for it: an external one that is away is a state, not something to wait for. */
@@ -94,6 +108,18 @@ async function engineAddress(
   return { address: embedded.address, wait: false, runcRoot };
 }
 
+/** Where the kernel has AppArmor, RuntimeDefault is a profile of ours, loaded now. */
+async function hostFacts(config: Config, log: Logger): Promise<HostFacts> {
+  const facts = detectHostFacts({ restrictOomScoreAdj: restriction(config.runtime.restrictOomScoreAdj) });
+  if (facts.apparmor === undefined) return facts;
+  try {
+    return { ...facts, apparmor: await loadDefaultApparmor(facts.apparmor) };
+  } catch (error) {
+    log.warn('containers run without an apparmor profile unless they name one', { error: messageOf(error) });
+    return facts;
+  }
+}
+
 function restriction(setting: Config['runtime']['restrictOomScoreAdj']): 'auto' | 'always' | 'never' {
   if (setting === 'auto') return 'auto';
   return setting ? 'always' : 'never';
@@ -102,7 +128,8 @@ function restriction(setting: Config['runtime']['restrictOomScoreAdj']): 'auto' 
 /** Asked once at start, of each handler's OCI runtime. */
 async function runtimeFeatures(config: Config, log: Logger): Promise<ContainerDeps['features']> {
   const known = new Map<string, RuntimeFeatures>();
-  for (const [name, { binary }] of config.containerd.runtimes) {
+  for (const [name, { binary, type }] of config.containerd.runtimes) {
+    if (!isRunc(type)) continue;
     try {
       known.set(name, await detectRuntimeFeatures(binary === '' ? 'runc' : binary));
     } catch (error) {

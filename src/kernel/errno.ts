@@ -53,6 +53,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ENETDOWN: 'network is down',
   ENETUNREACH: 'network is unreachable',
   ENOBUFS: 'no buffer space available',
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset by peer',
   ENOTCONN: 'transport endpoint is not connected',
   EISCONN: 'transport endpoint is already connected',
   ETIMEDOUT: 'connection timed out',

@@ -1,7 +1,8 @@
-/** Writing files on a worker thread: one round trip instead of one for each of open, write, sync, close and rename. */
-import { writeFileAtomicSync } from '../lib/atomic-file.ts';
+/** Changing files on a worker thread: one round trip instead of one for each of open, write, sync, close and rename of each file. */
+import { removeDirectoryAtomicSync, writeFileAtomicSync } from '../lib/atomic-file.ts';
 import type { WriteOptions } from '../lib/atomic-file.ts';
-import type { Job } from './threads/job.ts';
+import { errorToFacts } from './threads/errors.ts';
+import type { ErrorFacts, Job } from './threads/job.ts';
 
 export interface WriteJob {
   readonly path: string;
@@ -9,9 +10,27 @@ export interface WriteJob {
   readonly options: WriteOptions;
 }
 
-export const jobs: Readonly<Record<string, Job>> = {
-  'files.write': (arg) => {
-    const { path, data, options } = arg as WriteJob;
+export interface RemoveJob {
+  readonly path: string;
+  readonly doomed: string;
+}
+
+/** What became of each file: undefined, or why it was not written. */
+export type WriteOutcomes = readonly (ErrorFacts | undefined)[];
+
+function write({ path, data, options }: WriteJob): ErrorFacts | undefined {
+  try {
     writeFileAtomicSync(path, data, options);
+    return undefined;
+  } catch (error) {
+    return errorToFacts(error);
+  }
+}
+
+export const jobs: Readonly<Record<string, Job>> = {
+  'files.write': (arg): WriteOutcomes => (arg as readonly WriteJob[]).map(write),
+  'files.removeDirectory': (arg) => {
+    const { path, doomed } = arg as RemoveJob;
+    removeDirectoryAtomicSync(path, doomed);
   },
 };

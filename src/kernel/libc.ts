@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import type koffi from 'koffi';
 import { errnoName, SyscallError } from './errno.ts';
 
+export const CLONE_FS = 0x0000_0200;
 export const CLONE_NEWNS = 0x0002_0000;
 export const CLONE_NEWUTS = 0x0400_0000;
 export const CLONE_NEWIPC = 0x0800_0000;
@@ -34,7 +35,9 @@ export const AF_INET = 2;
 export const AF_BRIDGE = 7;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
+export const SOCK_STREAM = 1;
 export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = 0x800;
 export const SOCK_CLOEXEC = 0x8_0000;
 export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
@@ -48,6 +51,7 @@ export const RESOLVE_NO_MAGICLINKS = 0x02;
 
 const SYS_OPENAT2 = 437;
 
+const AT_FDCWD = -100;
 const O_CLOEXEC = 0x8_0000;
 const WNOHANG = 1;
 const SIGPIPE = 13;
@@ -67,15 +71,22 @@ interface Libc {
   readonly unshare: Int;
   readonly mount: Int;
   readonly umount2: Int;
+  readonly chdir: Int;
+  readonly fchdir: Int;
   readonly sethostname: Int;
   readonly flock: Int;
   readonly socket: Int;
   readonly bind: Int;
+  readonly connect: Int;
   readonly setsockopt: Int;
   readonly send: Int;
   readonly recv: Int;
   readonly close: Int;
   readonly openat2: Int;
+  readonly lgetxattr: Int;
+  readonly lsetxattr: Int;
+  readonly ioctl: Int;
+  readonly ioctlNumber: Int;
   readonly mkfifo: Int;
   readonly pipe2: Int;
   readonly waitpid: Int;
@@ -111,14 +122,21 @@ function load(): Libc {
       'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
     ),
     umount2: bind('int umount2(const char *target, int flags)'),
+    chdir: bind('int chdir(const char *path)'),
+    fchdir: bind('int fchdir(int fd)'),
     sethostname: bind('int sethostname(const char *name, size_t length)'),
     flock: bind('int flock(int fd, int operation)'),
     socket: bind('int socket(int domain, int type, int protocol)'),
     bind: bind('int bind(int fd, const uint8_t *address, uint32_t length)'),
+    connect: bind('int connect(int fd, const uint8_t *address, uint32_t length)'),
     setsockopt: bind('int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t length)'),
     send: bind('int64_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
     recv: bind('int64_t recv(int fd, uint8_t *buffer, size_t length, int flags)'),
     close: bind('int close(int fd)'),
+    lgetxattr: bind('int64_t lgetxattr(const char *path, const char *name, uint8_t *value, size_t size)'),
+    lsetxattr: bind(
+      'int lsetxattr(const char *path, const char *name, const uint8_t *value, size_t size, int flags)',
+    ),
     mkfifo: bind('int mkfifo(const char *path, uint32_t mode)'),
     pipe2: bind('int pipe2(_Out_ int *fds, int flags)'),
     waitpid: bind('int waitpid(int pid, _Out_ int *status, int options)'),
@@ -136,6 +154,8 @@ function load(): Libc {
       'int posix_spawnattr_setsigdefault(uint8_t *attributes, const uint8_t *set)',
     ),
     spawnAttributesDestroy: bind('int posix_spawnattr_destroy(uint8_t *attributes)'),
+    ioctl: library.func('ioctl', 'int', ['int', 'unsigned long', 'uint8_t *']) as Int,
+    ioctlNumber: library.func('ioctl', 'int', ['int', 'unsigned long', 'unsigned long']) as Int,
     openat2: library.func('syscall', 'int64_t', [
       'int64_t',
       'int',
@@ -185,6 +205,16 @@ export function umount2(target: string, flags: number): void {
   check('umount2', JSON.stringify(target), (c) => c.umount2(target, flags));
 }
 
+/** Changes the working directory, of the calling thread alone only after unshare(CLONE_FS). */
+export function chdir(path: string): void {
+  check('chdir', JSON.stringify(path), (c) => c.chdir(path));
+}
+
+/** As chdir, to an open directory. */
+export function fchdir(fd: number): void {
+  check('fchdir', '', (c) => c.fchdir(fd));
+}
+
 /** Sets the host name of the calling thread's UTS namespace. */
 export function sethostname(name: string): void {
   check('sethostname', JSON.stringify(name), (c) => c.sethostname(name, Buffer.byteLength(name)));
@@ -203,6 +233,11 @@ export function bind(fd: number, address: Uint8Array): void {
   check('bind', '', (c) => c.bind(fd, address, address.length));
 }
 
+/** connect(2); of a non-blocking socket it throws EINPROGRESS, and called again EALREADY until it succeeds or fails. */
+export function connect(fd: number, address: Uint8Array): void {
+  check('connect', '', (c) => c.connect(fd, address, address.length));
+}
+
 export function setsockopt(fd: number, level: number, name: number, value: Uint8Array): void {
   check('setsockopt', String(name), (c) => c.setsockopt(fd, level, name, value, value.length));
 }
@@ -215,6 +250,13 @@ export function send(fd: number, buffer: Uint8Array): number {
 /** Receives one datagram; its full length, which is more than the buffer's when it was cut (MSG_TRUNC). */
 export function recv(fd: number, buffer: Uint8Array): number {
   return check('recv', '', (c) => c.recv(fd, buffer, buffer.length, MSG_TRUNC));
+}
+
+/** ioctl(2) with a structure or a number. */
+export function ioctl(fd: number, request: number, argument: Uint8Array | number): void {
+  check('ioctl', `0x${request.toString(16)}`, (c) =>
+    typeof argument === 'number' ? c.ioctlNumber(fd, request, argument) : c.ioctl(fd, request, argument),
+  );
 }
 
 /** Closes a descriptor that libc opened; never repeated, since Linux frees it even when interrupted. */
@@ -237,6 +279,27 @@ export function openat2(
   how.writeBigUInt64LE(BigInt(options.resolve), 16);
   return check('openat2', JSON.stringify(path), (c) =>
     c.openat2(SYS_OPENAT2, directory, path, how, how.length),
+  );
+}
+
+/**
+ * A read-only descriptor of its own, for whichever thread uses it: those that node:fs opens on a worker thread are closed with
+ * that thread. Close it with close().
+ */
+export function openDescriptor(path: string): number {
+  return openat2(AT_FDCWD, path, { flags: O_CLOEXEC, resolve: 0 });
+}
+
+/** Reads an extended attribute of a file, of a symlink itself, into the buffer; its length. */
+export function lgetxattr(path: string, name: string, value: Uint8Array): number {
+  const subject = `${name} ${JSON.stringify(path)}`;
+  return check('lgetxattr', subject, (c) => c.lgetxattr(path, name, value, value.length));
+}
+
+/** Sets an extended attribute of a file, of a symlink itself. */
+export function lsetxattr(path: string, name: string, value: Uint8Array): void {
+  check('lsetxattr', `${name} ${JSON.stringify(path)}`, (c) =>
+    c.lsetxattr(path, name, value, value.length, 0),
   );
 }
 

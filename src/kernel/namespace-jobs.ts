@@ -1,6 +1,7 @@
 /** Jobs of the worker threads that make and remove pods' namespaces. */
 import {
   createPodNamespaces,
+  makeSpare,
   type PodNamespacesRemains,
   type PodNamespacesSpec,
   removePodNamespaces,
@@ -9,5 +10,6 @@ import type { Job } from './threads/job.ts';
 
 export const jobs: Readonly<Record<string, Job>> = {
   'namespaces.create': (arg) => createPodNamespaces(arg as PodNamespacesSpec),
+  'namespaces.spare': (arg) => makeSpare(arg as Readonly<Record<string, string>>),
   'namespaces.remove': (arg) => removePodNamespaces(arg as PodNamespacesRemains),
 };

@@ -1,4 +1,10 @@
-import type { NamespaceInodes, PodNamespacesRemains, PodNamespacesSpec } from './pod-namespaces.ts';
+import {
+  closeSpare,
+  type NamespaceInodes,
+  type PodNamespacesRemains,
+  type PodNamespacesSpec,
+  type SpareNamespaces,
+} from './pod-namespaces.ts';
 import { isNamespace } from './thread-namespaces.ts';
 import type { ThreadPool } from './threads/pool.ts';
 
@@ -32,5 +38,45 @@ export class Namespaces {
   /** True when a namespace is pinned at this path. Answered on the calling thread, as it waits for nothing. */
   isNamespace(path: string): boolean {
     return isNamespace(path);
+  }
+}
+
+/** A few namespaces made in quiet moments, since making them is a third of what a sandbox asks of the kernel. */
+export class SpareStock {
+  readonly #pool: ThreadPool;
+  readonly #sysctls: Readonly<Record<string, string>>;
+  readonly #size: number;
+  readonly #spares: SpareNamespaces[] = [];
+  #refilling = false;
+
+  /** The pool must load namespaceJobsModule. @param sysctls what most pods want written. @param size how many are kept. */
+  constructor(pool: ThreadPool, sysctls: Readonly<Record<string, string>>, size: number) {
+    this.#pool = pool;
+    this.#sysctls = sysctls;
+    this.#size = size;
+  }
+
+  /** One for createPodNamespaces, which the taker has to close; undefined when there is none. */
+  take(): SpareNamespaces | undefined {
+    return this.#spares.pop();
+  }
+
+  /** Makes what is missing, one after the other. That it fails is for the pod to say that finds none. */
+  async refill(): Promise<void> {
+    if (this.#refilling) return;
+    this.#refilling = true;
+    try {
+      while (this.#spares.length < this.#size) {
+        this.#spares.push((await this.#pool.call('namespaces.spare', this.#sysctls)) as SpareNamespaces);
+      }
+    } catch {
+      // A pod then asks the kernel itself, and reports what that answers.
+    } finally {
+      this.#refilling = false;
+    }
+  }
+
+  close(): void {
+    for (const spare of this.#spares.splice(0)) closeSpare(spare);
   }
 }

@@ -127,17 +127,19 @@ export function namespaceInode(path: string): number {
 }
 
 /**
- * Keeps the calling thread's current namespace of this kind alive by a bind mount on a new, empty file (directories are
- * made as needed). Throws EEXIST when the file is there already.
+ * Keeps the namespace at `source`, below /proc/<pid>/ns or a descriptor's path, alive by a bind mount on a new, empty file
+ * (directories are made as needed). Throws EEXIST when the file is there already.
  */
-export function pinNamespace(kind: NamespaceKind, path: string): void {
-  pinNamespaceAt(threadNamespace(kind), path);
-}
-
-/** As pinNamespace, for a namespace of any process: /proc/<pid>/ns/<kind>. */
-export function pinNamespaceAt(source: string, path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-  closeSync(openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_EXCL, 0o444));
+export function pinNamespace(source: string, path: string): void {
+  const create = (): void =>
+    closeSync(openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_EXCL, 0o444));
+  try {
+    create();
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    create();
+  }
   try {
     mount(source, path, 'none', MS_BIND, null);
   } catch (error) {

@@ -13,25 +13,30 @@ export interface ToolOutcome {
 }
 
 /**
- * Runs one of the network tools (nft, iptables…) to its end in the thread's namespaces, blocking the thread. It is looked for
+ * Runs a tool (nft, iptables, cp…) to its end in the thread's namespaces, blocking the thread. It is looked for
  * in PATH, then in the sbin directories, which a PATH without root's directories lacks.
  *
- * Throws NOT_FOUND when it is not installed, DEADLINE_EXCEEDED when it was killed after 30 s, INTERNAL when it could not run.
+ * Throws NOT_FOUND when it is not installed, DEADLINE_EXCEEDED when it was killed after its time, 30 s, INTERNAL when it could not run.
  */
-export function runTool(file: string, args: readonly string[], input = ''): ToolOutcome {
+export function runTool(
+  file: string,
+  args: readonly string[],
+  input = '',
+  timeoutMs = TIMEOUT_MS,
+): ToolOutcome {
   const path = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin:/usr/bin:/bin`;
   const { status, signal, stdout, stderr, error } = spawnSync(file, args, {
     input,
     encoding: 'utf8',
     env: { PATH: path, LC_ALL: 'C' },
-    timeout: TIMEOUT_MS,
+    timeout: timeoutMs,
     killSignal: 'SIGKILL',
     maxBuffer: MAX_OUTPUT,
   });
   if (isErrno(error, 'ENOENT'))
     throw new BerthError('NOT_FOUND', `${file} is not installed`, { cause: error });
   if (isErrno(error, 'ETIMEDOUT')) {
-    throw new BerthError('DEADLINE_EXCEEDED', `${file} was killed after ${TIMEOUT_MS} ms`, { cause: error });
+    throw new BerthError('DEADLINE_EXCEEDED', `${file} was killed after ${timeoutMs} ms`, { cause: error });
   }
   if (error !== undefined || status === null) {
     const cause = error === undefined ? `killed by ${signal ?? 'a signal'}` : messageOf(error);

@@ -39,9 +39,10 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
-/** The code of anything that was thrown; what is no BerthError has UNKNOWN, as an unclassified Go error has. */
+/** The code of anything that was thrown. A full disk has one; what else is no BerthError has UNKNOWN, as an unclassified Go error has. */
 export function codeOf(thrown: unknown): ErrorCode {
-  return thrown instanceof BerthError ? thrown.code : 'UNKNOWN';
+  if (thrown instanceof BerthError) return thrown.code;
+  return isErrno(thrown, 'ENOSPC', 'EDQUOT') ? 'RESOURCE_EXHAUSTED' : 'UNKNOWN';
 }
 
 /**

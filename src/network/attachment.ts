@@ -18,6 +18,11 @@ export function attachmentOf(record: AttachmentRecord, containerId: string, netn
   return { ...record, containerId, netns };
 }
 
+/** The worker thread that these attachments are begun on, as an affinity (see BuiltinInvoke); undefined without attachments. */
+export function threadOf(attachments: readonly AttachmentRecord[]): string | undefined {
+  return attachments[0]?.network.name;
+}
+
 /** The bare addresses that a result holds. */
 export function addressesOf(result: Result | undefined): string[] {
   return (result?.ips ?? []).map((ip) => ip.address.split('/')[0] ?? '');

@@ -74,12 +74,13 @@ export class PodNetwork {
 
   /**
    * ADDs every attachment in order and chooses the primary IP. `cached` resolves when libcni's cache files are written. A failed ADD is not undone here: the caller, who wrote the
-   * intent, calls detach. `remainingMs` is what is left of the client's deadline.
+   * intent, calls detach. `remainingMs` is what is left of the client's deadline. `ready` resolves when the namespace is there, which a
+   * job with the affinity of threadOf(attachments) is making.
    */
   async attach(
     target: Target,
     observer: Observer,
-    options: { signal: AbortSignal; remainingMs: number },
+    options: { signal: AbortSignal; remainingMs: number; ready?: Promise<unknown> },
   ): Promise<{ results: Result[]; primaryIp: PrimaryIp; cached: Promise<unknown> }> {
     const doing = `failed to setup network for sandbox "${target.sandboxId}"`;
     const budget = cut(this.#settings.addTimeoutSeconds, options.remainingMs);
@@ -93,6 +94,7 @@ export class PodNetwork {
           await this.#chain.add(attachmentOf(record, target.sandboxId, target.netns), {
             ...this.#counting(observer),
             signal: deadline.signal,
+            ...(options.ready === undefined ? {} : { ready: options.ready }),
             hints: { withheld: this.#debts.withheld() },
             onCacheWrite: (written) => {
               written.catch(() => undefined);

@@ -45,11 +45,18 @@ export async function loadDefaultApparmor(
   facts: ApparmorFacts,
   parser = 'apparmor_parser',
 ): Promise<ApparmorFacts> {
+  const load = (): Promise<void> => parse(parser);
+  await load();
+  return { ...facts, defaultProfile: { name: DEFAULT_APPARMOR_PROFILE, load } };
+}
+
+async function parse(parser: string): Promise<void> {
+  // Services of some nodes have no sbin in their PATH.
+  const env = { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
   try {
-    const options = { input: DEFAULT_APPARMOR_TEXT, timeout: TIMEOUT_MS };
+    const options = { input: DEFAULT_APPARMOR_TEXT, timeout: TIMEOUT_MS, env };
     await execa(parser, ['--replace', '--skip-cache'], options);
   } catch (error) {
     throw wrap(`failed to load apparmor profile "${DEFAULT_APPARMOR_PROFILE}"`, error, 'UNAVAILABLE');
   }
-  return { ...facts, defaultProfile: DEFAULT_APPARMOR_PROFILE };
 }

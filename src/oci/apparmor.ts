@@ -4,10 +4,11 @@ import { askedProfile } from './security-profile.ts';
 import type { RuntimeSpec } from './types.ts';
 
 /**
- * The AppArmor profile. Without a request it is RuntimeDefault where the kernel has AppArmor and a default profile was loaded; a
- * privileged container has it only when it names a Localhost profile. What is asked for and cannot be had is refused.
+ * The AppArmor profile. Without a request it is RuntimeDefault where the kernel has AppArmor and a default profile was loaded; one
+ * that somebody has unloaded since is loaded again. A privileged container has a profile only when it names a Localhost one. What
+ * is asked for and cannot be had is refused.
  */
-export function withApparmor(spec: RuntimeSpec, { config, host }: SpecInput): RuntimeSpec {
+export async function withApparmor(spec: RuntimeSpec, { config, host }: SpecInput): Promise<RuntimeSpec> {
   const security = securityOf(config);
   const asked = askedProfile({
     profile: security.apparmor,
@@ -27,8 +28,11 @@ export function withApparmor(spec: RuntimeSpec, { config, host }: SpecInput): Ru
     return withProcessPart(spec, { apparmorProfile: asked.ref });
   }
   if (security.privileged) return spec;
-  if (apparmor.defaultProfile !== undefined)
-    return withProcessPart(spec, { apparmorProfile: apparmor.defaultProfile });
-  if (asked === undefined) return spec;
-  throw new BerthError('FAILED_PRECONDITION', 'no default apparmor profile is loaded on this node');
+  const { defaultProfile } = apparmor;
+  if (defaultProfile === undefined) {
+    if (asked === undefined) return spec;
+    throw new BerthError('FAILED_PRECONDITION', 'no default apparmor profile is loaded on this node');
+  }
+  if (!apparmor.isLoaded(defaultProfile.name)) await defaultProfile.load();
+  return withProcessPart(spec, { apparmorProfile: defaultProfile.name });
 }

@@ -27,15 +27,21 @@ export interface HostFacts {
 export interface ApparmorFacts {
   /** Whether a profile of this name is loaded. */
   readonly isLoaded: (profile: string) => boolean;
-  /** The profile of RuntimeDefault, undefined when none was loaded. */
-  readonly defaultProfile: string | undefined;
+  /** The profile of RuntimeDefault, undefined when none can be loaded. */
+  readonly defaultProfile: DefaultApparmorProfile | undefined;
+}
+
+export interface DefaultApparmorProfile {
+  readonly name: string;
+  /** Loads it, in place of an older one of that name. Throws UNAVAILABLE. */
+  readonly load: () => Promise<void>;
 }
 
 export interface HostFactsOptions {
   /** `[runtime] restrict_oom_score_adj`; `auto`: restricted without CAP_SYS_RESOURCE. */
   readonly restrictOomScoreAdj?: 'auto' | 'always' | 'never';
-  /** AppArmor profile for RuntimeDefault. */
-  readonly apparmorDefault?: string;
+  /** Where the kernel shows its security modules; /sys/kernel/security when absent. */
+  readonly securityfs?: string;
 }
 
 /** Looks at /proc and /sys. */
@@ -54,7 +60,7 @@ export function detectHostFacts(options: HostFactsOptions = {}): HostFacts {
       : undefined,
     seccomp: /^Seccomp:/m.test(status),
     selinux: existsSync('/sys/fs/selinux/enforce'),
-    apparmor: apparmorFacts(options.apparmorDefault),
+    apparmor: apparmorFacts(options.securityfs ?? '/sys/kernel/security'),
     hostname: hostname(),
     architecture: process.arch,
   };
@@ -81,14 +87,13 @@ function unifiedHasHugetlb(): boolean {
   return readFileSync('/sys/fs/cgroup/cgroup.controllers', 'utf8').trim().split(' ').includes('hugetlb');
 }
 
-const PROFILES = '/sys/kernel/security/apparmor/profiles';
-
-function apparmorFacts(defaultProfile: string | undefined): ApparmorFacts | undefined {
-  if (!existsSync(PROFILES)) return undefined;
+function apparmorFacts(securityfs: string): ApparmorFacts | undefined {
+  const profiles = join(securityfs, 'apparmor/profiles');
+  if (!existsSync(profiles)) return undefined;
   // Profiles come and go while we run.
   const isLoaded = (profile: string): boolean =>
-    readFileSync(PROFILES, 'utf8')
+    readFileSync(profiles, 'utf8')
       .split('\n')
       .some((line) => line.startsWith(`${profile} (`));
-  return { isLoaded, defaultProfile };
+  return { isLoaded, defaultProfile: undefined };
 }

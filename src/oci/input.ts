@@ -6,6 +6,7 @@ import type { Accounts } from './accounts.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { ImageConfig } from './image-config.ts';
 import type { RuntimeFeatures } from './runtime-features.ts';
+import type { SelinuxLabels } from './selinux.ts';
 import type { SeccompTemplate } from './seccomp-template.ts';
 import type { Rlimit, RuntimeSpec } from './types.ts';
 
@@ -24,8 +25,8 @@ export interface SandboxFacts {
   readonly shm: string;
   /** Files that containers mount unless they bring their own. */
   readonly files: { readonly hostname: string; readonly hosts: string; readonly resolvConf: string };
-  /** SELinux labels of the pod, '' for none. */
-  readonly selinux?: { readonly processLabel: string; readonly mountLabel: string };
+  /** Absent on a node without SELinux. */
+  readonly selinux?: SelinuxLabels;
 }
 
 /** All that a runtime spec is made of. */
@@ -46,6 +47,8 @@ export interface SpecInput {
   readonly mounts?: readonly Mount__Output[];
   /** Mounts that give way to one of the config at the same path: the volumes that the image declares. */
   readonly extraMounts?: readonly Mount__Output[];
+  /** Gives a host path, and all below it, a label; absent on a node without SELinux. */
+  readonly relabel?: (path: string, label: string) => Promise<void>;
   /** Limits for every container; what is not listed is inherited from the engine. */
   readonly rlimits?: readonly Rlimit[];
   readonly host: HostFacts;

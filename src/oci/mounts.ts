@@ -29,12 +29,18 @@ export async function withMounts(spec: RuntimeSpec, input: SpecInput): Promise<R
     check(mount, `the mount at "${mount.containerPath}"`, input),
   );
   const taken = new Set(own.map(({ destination }) => destination));
-  const binds = [...own, ...extra.filter(({ destination }) => !taken.has(destination))].sort(
+  // Of the others the pod's files come last, and a volume of the image at the same path gives way.
+  const others = new Map(extra.map((one) => [one.destination, one]));
+  const binds = [...own, ...[...others.values()].filter(({ destination }) => !taken.has(destination))].sort(
     (a, b) => depth(a.destination) - depth(b.destination),
   );
   const kept = withoutHidden(spec.mounts, new Set(binds.map(({ destination }) => destination)));
   const made: SpecMount[] = [];
-  for (const bind of binds) made.push(await bindMount(bind));
+  for (const bind of binds) {
+    const mount = await bindMount(bind);
+    await relabelSource(bind, mount.source, spec.linux.mountLabel, input);
+    made.push(mount);
+  }
   const propagation = rootPropagation(binds);
   const next = { ...spec, mounts: [...kept, ...made] };
   return propagation === undefined ? next : withLinuxPart(next, { rootfsPropagation: propagation });
@@ -100,6 +106,52 @@ async function bindMount({ mount, field, destination }: Checked): Promise<SpecMo
           gidMappings: mount.gidMappings.map(toSpecMapping),
         }),
   };
+}
+
+/** What other programs of the node use, or all of the node: a container must not take it from them by labelling it. */
+const NEVER_RELABELLED = new Set([
+  ...[
+    '/',
+    '/bin',
+    '/boot',
+    '/dev',
+    '/etc',
+    '/home',
+    '/lib',
+    '/lib64',
+    '/media',
+    '/mnt',
+    '/opt',
+    '/proc',
+    '/root',
+  ],
+  ...[
+    '/run',
+    '/sbin',
+    '/srv',
+    '/sys',
+    '/tmp',
+    '/usr',
+    '/usr/bin',
+    '/usr/lib',
+    '/usr/sbin',
+    '/var',
+    '/var/lib',
+  ],
+  ...['/var/log', '/var/tmp', '/etc/passwd', '/etc/shadow', '/etc/pki', '/etc/ssl'],
+]);
+
+/** Only where SELinux is. An image volume is read-only, and labelled as the engine's images are. */
+async function relabelSource(
+  { mount, field }: Checked,
+  source: string,
+  label: string | undefined,
+  { relabel }: SpecInput,
+): Promise<void> {
+  if (!mount.selinuxRelabel || mount.image !== null || label === undefined || relabel === undefined) return;
+  if (NEVER_RELABELLED.has(source))
+    throw invalid(`${field}.selinux_relabel`, `"${source}" must keep its label`);
+  await relabel(source, label);
 }
 
 const PROPAGATION = {

@@ -1,10 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { constants, fstatSync, readFileSync } from 'node:fs';
 import { SyscallError } from '../kernel/errno.ts';
-import { close, openat2, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS } from '../kernel/libc.ts';
+import { openInRoot } from '../kernel/in-root.ts';
+import { close } from '../kernel/libc.ts';
 import { BerthError, isErrno } from '../lib/errors.ts';
-
-// Those that node:fs does not list; asm-generic/fcntl.h, the same on all architectures that we run on.
-const O_CLOEXEC = 0o2000000;
 
 /**
  * Reads a file below a root directory; no symlink on the way leads out of it. Undefined when there is none. Throws
@@ -13,7 +11,7 @@ const O_CLOEXEC = 0o2000000;
  * Blocks, so that it can run on the thread that has the root file system mounted.
  */
 export function readInRoot(root: string, path: string, most: number): string | undefined {
-  const fd = openInRoot(root, path);
+  const fd = openFile(root, path);
   if (fd === undefined) return undefined;
   try {
     const stat = fstatSync(fd);
@@ -31,18 +29,12 @@ export function readInRoot(root: string, path: string, most: number): string | u
   }
 }
 
-function openInRoot(root: string, path: string): number | undefined {
-  const directory = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+function openFile(root: string, path: string): number | undefined {
   try {
-    return openat2(directory, path, {
-      // Opening a FIFO would wait for a writer.
-      flags: constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | O_CLOEXEC,
-      resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-    });
+    // Opening a FIFO would wait for a writer.
+    return openInRoot(root, path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
     throw error instanceof SyscallError ? error.toBerthError(`failed to open "${path}" of the image`) : error;
-  } finally {
-    closeSync(directory);
   }
 }

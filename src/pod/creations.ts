@@ -10,10 +10,12 @@ interface Creation<Plan> {
 export class Creations<Plan extends { readonly reservedName: string }> {
   readonly #byName = new Map<string, Creation<Plan>>();
   readonly #same: (a: Plan, b: Plan) => boolean;
+  readonly #onQuiet: () => void;
 
-  /** @param same whether two requests of one name ask for the same thing. */
-  constructor(same: (a: Plan, b: Plan) => boolean) {
+  /** @param same whether two requests of one name ask for the same thing. @param onQuiet told when the last one under way has ended. */
+  constructor(same: (a: Plan, b: Plan) => boolean, onQuiet: () => void = () => undefined) {
     this.#same = same;
+    this.#onQuiet = onQuiet;
   }
 
   /** Joins the creation of that name, or begins it. One that asks for something else is waited for first. */
@@ -32,7 +34,10 @@ export class Creations<Plan extends { readonly reservedName: string }> {
   }
 
   #begin(plan: Plan, create: () => Promise<string>): Promise<string> {
-    const id = create().finally(() => this.#byName.delete(plan.reservedName));
+    const id = create().finally(() => {
+      this.#byName.delete(plan.reservedName);
+      if (this.#byName.size === 0) this.#onQuiet();
+    });
     this.#byName.set(plan.reservedName, { plan, id });
     return id;
   }

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import type { Namespaces } from '../kernel/namespaces.ts';
+import type { Namespaces, SpareStock } from '../kernel/namespaces.ts';
 import type { ThreadPool } from '../kernel/threads/pool.ts';
 import type { KeyedLock } from '../lib/keyed-lock.ts';
 import type { Logger } from '../lib/log.ts';
@@ -22,6 +22,7 @@ export interface PodDeps {
   /** For jobs that touch the kernel or the disk; must load the jobs of sandboxes and of namespaces. */
   readonly threads: ThreadPool;
   readonly namespaces: Namespaces;
+  readonly spares: SpareStock;
   readonly network: PodNetwork;
   readonly events: PodEvents;
   readonly containers: ContainerDeps;

@@ -7,10 +7,10 @@
  *   loses no page cache; after a power loss every namespace and process is gone and the intent is all that is needed. A state
  *   that is missing or torn therefore reads as half-made.
  */
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isErrno } from '../lib/errors.ts';
-import { type WriteFile, writeFileAtomic } from '../lib/atomic-file.ts';
+import { directFiles, type Files } from '../lib/atomic-file.ts';
+import { wrap } from '../lib/errors.ts';
 
 /** What is read back: a state of undefined means half-made. */
 export interface Stored<Record, State> {
@@ -24,11 +24,11 @@ const STATE = 'state.json';
 export class RecordFiles<Record extends { readonly id: string }, State> {
   readonly #root: string;
   readonly #intent: string;
-  readonly #write: WriteFile;
+  readonly #files: Files;
 
   /** @param kind directory below root; @param intent name of the intent's file without `.json`. */
-  constructor(root: string, kind: string, intent: string, write: WriteFile = writeFileAtomic) {
-    this.#write = write;
+  constructor(root: string, kind: string, intent: string, files: Files = directFiles) {
+    this.#files = files;
     this.#root = join(root, kind);
     this.#intent = `${intent}.json`;
   }
@@ -38,8 +38,14 @@ export class RecordFiles<Record extends { readonly id: string }, State> {
   }
 
   async writeIntent(record: Record): Promise<void> {
-    await mkdir(this.directory(record.id), { recursive: true, mode: 0o700 });
-    await this.#write(this.intentPath(record.id), JSON.stringify(record), { sync: true });
+    const directory = this.directory(record.id);
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await this.#files.write(this.intentPath(record.id), JSON.stringify(record), { sync: true });
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true });
+      throw wrap(`failed to record "${record.id}"`, error);
+    }
   }
 
   intentPath(id: string): string {
@@ -47,18 +53,12 @@ export class RecordFiles<Record extends { readonly id: string }, State> {
   }
 
   async writeState(id: string, state: State): Promise<void> {
-    await this.#write(join(this.directory(id), STATE), JSON.stringify(state));
+    await this.#files.write(join(this.directory(id), STATE), JSON.stringify(state));
   }
 
-  /** Forgets an object. The directory is renamed first, so that a crash in the middle leaves no half of a record. */
+  /** Forgets an object. */
   async remove(id: string): Promise<void> {
-    const doomed = join(this.#root, `.removed-${id}`);
-    try {
-      await rename(this.directory(id), doomed);
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT')) throw error;
-    }
-    await rm(doomed, { recursive: true, force: true });
+    await this.#files.removeDirectory(this.directory(id), join(this.#root, `.removed-${id}`));
   }
 
   /** Every object on disk. `unreadable` names directories whose intent cannot be read: kept for a person to look at. */

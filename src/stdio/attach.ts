@@ -22,7 +22,9 @@ export interface AttachOptions {
    * Has the engine close its own write end of the stdin FIFO (containerd: CloseIO). A shim holds one, so that a container does not
    * lose its stdin with us; without this its stdin would have no end.
    */
-  readonly closeStdin?: () => Promise<void>;
+  readonly closeStdin?: () => Promise<void> | undefined;
+  /** The end of the client's stdin is not the end of its session, even where it is not the end of the container's: a terminal's exec. */
+  readonly outlivesStdin?: boolean;
 }
 
 /** One client of a container's streams. */
@@ -114,7 +116,7 @@ export class AttachSession implements Attachment {
 
   /** Sends chunk after chunk, each when the container's FIFO has taken the one before. */
   async #sendStdin(stdin: AsyncIterable<Uint8Array>, over: Promise<void>): Promise<void> {
-    const { endsContainerStdin, closeStdin } = this.#options;
+    const { endsContainerStdin, closeStdin, outlivesStdin } = this.#options;
     const chunks = stdin[Symbol.asyncIterator]();
     const stopped = over.then(
       () => undefined,
@@ -127,14 +129,15 @@ export class AttachSession implements Attachment {
         await Promise.race([this.#sendChunk(next.value), stopped]);
       }
       this.#post({ kind: 'stdin-end' });
-      if (endsContainerStdin) await closeStdin?.();
-      else this.#enqueue(() => this.#settle());
     } catch (error) {
       this.#settle(error as Error);
     } finally {
       // Not awaited: a source that waits for its next chunk answers only after it.
       chunks.return?.().catch(() => undefined);
     }
+    // Also of a client that is gone.
+    if (endsContainerStdin) await closeStdin?.()?.catch((error: unknown) => this.#settle(error as Error));
+    else if (outlivesStdin !== true) this.#enqueue(() => this.#settle());
   }
 
   #sendChunk(chunk: Uint8Array): Promise<void> {

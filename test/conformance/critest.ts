@@ -16,8 +16,10 @@ export interface CritestOptions {
   /** Where the report and a copy of the program go. */
   readonly directory: string;
   readonly socket: string;
-  /** Names of specs that are left out. */
-  readonly skip: RegExp;
+  /** Only specs whose name matches; all when absent. */
+  readonly focus?: RegExp;
+  /** How critest streams: SPDY when absent. */
+  readonly webSocket?: boolean;
   /** Digest of our image in place of the one that critest asks for by its digest. */
   readonly imageDigest: string;
 }
@@ -36,7 +38,7 @@ interface Spec {
 
 /** What became of every spec that was to run, and all that critest wrote. */
 export async function runCritest(options: CritestOptions): Promise<{ outcomes: Outcome[]; output: string }> {
-  const { directory, socket, skip } = options;
+  const { directory, socket, focus, webSocket = false } = options;
   const program = await withDigest(options);
   const report = join(directory, 'report.json');
   const segments = await sharedMemory();
@@ -49,7 +51,8 @@ export async function runCritest(options: CritestOptions): Promise<{ outcomes: O
       '--ginkgo.timeout=9m',
       '--ginkgo.poll-progress-after=30s',
       `--ginkgo.json-report=${report}`,
-      `--ginkgo.skip=${skip.source}`,
+      ...(focus === undefined ? [] : [`--ginkgo.focus=${focus.source}`]),
+      ...(webSocket ? ['exec', 'attach', 'portforward'].map((kind) => `--websocket-${kind}`) : []),
     ],
     { all: true, reject: false },
   );

@@ -1,7 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
+import { withNetns } from '../../src/kernel/thread-namespaces.ts';
 import type { JsonObject } from '../../src/lib/json.ts';
-import type { Verb } from '../../src/network/cni/types.ts';
+import { CniError, type Verb } from '../../src/network/cni/types.ts';
+import { createContext } from '../../src/network/plugins/context.ts';
+import { createRegistry } from '../../src/network/plugins/registry.ts';
+import { runPlugin } from '../../src/network/plugins/skeleton.ts';
 import type { TestNode } from './node.ts';
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
@@ -13,6 +17,9 @@ export const referencePlugins = '/usr/lib/cni';
 export type Provider = 'berth' | 'reference';
 export const providers: readonly Provider[] = ['berth', 'reference'];
 export const otherOf: Readonly<Record<Provider, Provider>> = { berth: 'reference', reference: 'berth' };
+
+/** As Provider, and Berth as it runs inside the daemon. */
+export type Form = Provider | 'in-process';
 
 export interface PluginCall {
   readonly verb: Verb;
@@ -32,39 +39,72 @@ export interface PluginAnswer {
   readonly stderr: string;
 }
 
+function environmentOf(call: PluginCall): Record<string, string> {
+  return {
+    CNI_COMMAND: call.verb,
+    CNI_CONTAINERID: call.containerId ?? 'c1',
+    CNI_NETNS: call.netns,
+    CNI_IFNAME: call.ifName ?? 'eth0',
+    CNI_ARGS: call.args ?? '',
+    CNI_PATH: referencePlugins,
+  };
+}
+
 /** Calls a plugin by the protocol, on a node of its own so that the machine's rules and links stay as they are. */
-export async function callPlugin(
-  node: TestNode,
-  provider: Provider,
-  call: PluginCall,
-): Promise<PluginAnswer> {
+export async function callPlugin(node: TestNode, form: Form, call: PluginCall): Promise<PluginAnswer> {
+  if (form === 'in-process') return callInProcess(node, call);
   const plugin =
-    provider === 'berth' ? [process.execPath, main, 'cni', call.type] : [`${referencePlugins}/${call.type}`];
+    form === 'berth' ? [process.execPath, main, 'cni', call.type] : [`${referencePlugins}/${call.type}`];
   const [file, args] = node.command(...plugin);
   const { exitCode, stdout, stderr } = await execa(file, args, {
     input: JSON.stringify(call.config),
     reject: false,
-    env: {
-      CNI_COMMAND: call.verb,
-      CNI_CONTAINERID: call.containerId ?? 'c1',
-      CNI_NETNS: call.netns,
-      CNI_IFNAME: call.ifName ?? 'eth0',
-      CNI_ARGS: call.args ?? '',
-      CNI_PATH: referencePlugins,
-    },
+    env: environmentOf(call),
   });
   const output = stdout.trim() === '' ? undefined : (JSON.parse(stdout) as JsonObject);
   return { exitCode: exitCode ?? -1, output, stderr };
 }
 
+/** What a worker thread of the daemon does, on this thread; plugins that are delegated to are built in too. */
+function callInProcess(node: TestNode, call: PluginCall): PluginAnswer {
+  const registry = createRegistry();
+  const plugin = registry.get(call.type);
+  if (plugin === undefined) throw new Error(`no built-in plugin "${call.type}"`);
+  const lines: string[] = [];
+  const context = createContext(call.type, {
+    registry,
+    hints: {},
+    runExecutable: ({ type }) => {
+      throw new Error(`${call.type} called the executable of ${type}`);
+    },
+    log: (line) => void lines.push(line),
+    onStep: () => undefined,
+  });
+  try {
+    const output = withNetns(node.path, () =>
+      runPlugin(
+        plugin,
+        environmentOf(call),
+        () => JSON.parse(JSON.stringify(call.config)) as unknown,
+        context,
+      ),
+    );
+    return { exitCode: 0, output, stderr: lines.join('\n') };
+  } catch (error) {
+    if (!(error instanceof CniError)) throw error;
+    const { code, message: msg, details } = error;
+    return { exitCode: 1, output: { code, msg, details }, stderr: lines.join('\n') };
+  }
+}
+
 /** As callPlugin, and fails with what the plugin said unless it succeeds. */
 export async function callWell(
   node: TestNode,
-  provider: Provider,
+  form: Form,
   call: PluginCall,
 ): Promise<JsonObject | undefined> {
-  const { exitCode, output, stderr } = await callPlugin(node, provider, call);
+  const { exitCode, output, stderr } = await callPlugin(node, form, call);
   if (exitCode !== 0)
-    throw new Error(`${provider} ${call.type} ${call.verb}: ${JSON.stringify(output)} ${stderr}`);
+    throw new Error(`${form} ${call.type} ${call.verb}: ${JSON.stringify(output)} ${stderr}`);
   return output;
 }

@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import type { ContainerStatus } from '../../gen/runtime/v1/ContainerStatus.ts';
+import type { Mount } from '../../gen/runtime/v1/Mount.ts';
 import type { ContainerStatusRequest__Output } from '../../gen/runtime/v1/ContainerStatusRequest.ts';
 import type { ContainerStatusResponse } from '../../gen/runtime/v1/ContainerStatusResponse.ts';
 import { type Container, criContainerState } from '../../pod/container/container.ts';
+import type { ContainerRecord } from '../../pod/container/record.ts';
 import { specFile } from '../../pod/container/create.ts';
 import type { Unary } from '../call.ts';
 import type { CriDeps } from '../deps.ts';
@@ -38,12 +40,20 @@ export function containerStatusOf({ record, state }: Container): ContainerStatus
     imageId,
     labels: config.labels,
     annotations: config.annotations,
-    mounts: config.mounts,
+    mounts: statusMounts(record),
     logPath,
     resources: state.resources === null ? null : { linux: state.resources },
     user: state.user,
     stopSignal: config.stopSignal,
   };
+}
+
+/** As asked for; of an image volume also which image it has become (KEP-5365). */
+function statusMounts({ config, volumeImageRefs = [] }: ContainerRecord): Mount[] {
+  const refs = [...volumeImageRefs];
+  return config.mounts.map((mount) =>
+    mount.image === null ? mount : { ...mount, image: { ...mount.image, imageRef: refs.shift() ?? '' } },
+  );
 }
 
 /** Keys are containerd's: people and tools read those. */
@@ -53,6 +63,7 @@ async function info(deps: CriDeps, { record, state }: Container): Promise<Record
     sandboxID: record.sandboxId,
     pid: state.pid,
     snapshotKey: record.id,
+    snapshotter: state.snapshotter,
     runtimeHandler: record.runtimeHandler,
     config: protoNames(record.config),
     runtimeSpec: JSON.parse(spec) as unknown,

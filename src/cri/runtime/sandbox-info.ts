@@ -24,11 +24,12 @@ export function networkInfo(sandbox: Sandbox): Record<string, unknown> {
  */
 export function sandboxInfo(sandbox: Sandbox): Record<string, unknown> {
   const { record, state } = sandbox;
-  const { network = '', ipc = '', uts = '' } = record.namespaces;
+  const { network = '', ipc = '', uts = '', user = '' } = record.namespaces;
   const namespaces = [
     ['network', network],
     ['ipc', ipc],
     ['uts', uts],
+    ['user', user],
   ].filter(([, path]) => path !== '');
   return {
     pid: state.pausePid,
@@ -38,6 +39,8 @@ export function sandboxInfo(sandbox: Sandbox): Record<string, unknown> {
     config: protoNames(record.config),
     runtimeSpec: { linux: { namespaces: namespaces.map(([type, path]) => ({ type, path })) } },
     cniResult: cniResult(sandbox),
+    overhead: { linux: protoNames(state.overhead ?? record.config.linux?.overhead ?? null) },
+    resources: { linux: protoNames(state.resources ?? record.config.linux?.resources ?? null) },
     phase: state.phase,
     reason: state.reason,
     network: networkInfo(sandbox),

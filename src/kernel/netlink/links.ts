@@ -6,7 +6,7 @@ import { NLM_F_CREATE, NLM_F_EXCL, Rtm } from './constants.ts';
 import type { NetlinkSocket, Request } from './socket.ts';
 
 /** Flags of a link (net/if.h). */
-export const Iff = { UP: 0x1, LOOPBACK: 0x8, RUNNING: 0x40, PROMISC: 0x100 } as const;
+export const Iff = { UP: 0x1, LOOPBACK: 0x8, RUNNING: 0x40, PROMISC: 0x100, ALLMULTI: 0x200 } as const;
 
 /** RFC 2863 operational state. */
 export type OperState = 'unknown' | 'notpresent' | 'down' | 'lowerlayerdown' | 'testing' | 'dormant' | 'up';
@@ -76,6 +76,10 @@ export interface Link {
   /** How many users asked for promiscuous mode. */
   readonly promiscuity: number;
   readonly alias: string;
+  /** In packets. */
+  readonly txQueueLength: number;
+  /** What the kernel tells of its kind, for link-kinds.ts; empty when nothing. */
+  readonly data: Buffer;
   /** When it is a port of a bridge. */
   readonly port: { readonly hairpin: boolean; readonly isolated: boolean } | undefined;
 }
@@ -84,8 +88,10 @@ export interface Link {
 export interface LinkSpec {
   readonly name: string;
   readonly kind: string;
-  /** Of the kind: vethData, bridgeData, vxlanData. */
+  /** Of the kind: vethData, bridgeData, vxlanData, and those of link-kinds.ts. */
   readonly data?: Buffer | undefined;
+  /** Index of the link below, as the namespace of the socket numbers it. */
+  readonly link?: number | undefined;
   readonly mtu?: number | undefined;
   readonly mac?: string | undefined;
   readonly master?: number | undefined;
@@ -98,6 +104,7 @@ export interface LinkSpec {
 export interface LinkChanges {
   readonly up?: boolean;
   readonly promiscuous?: boolean;
+  readonly allMulticast?: boolean;
   readonly mtu?: number;
   readonly mac?: string;
   /** 0 takes it out of its master. */
@@ -105,6 +112,8 @@ export interface LinkChanges {
   readonly name?: string;
   readonly netnsFd?: number;
   readonly alias?: string;
+  /** In packets. */
+  readonly txQueueLength?: number;
 }
 
 function header(fields: { family?: number; index?: number; flags?: number; change?: number }): Buffer {
@@ -123,11 +132,11 @@ function subject(link: string | number): string {
 /** ifinfomsg and attributes of a link to be made. */
 function specBytes(spec: LinkSpec): Buffer {
   const up = spec.up === true ? Iff.UP : 0;
-  const { name, mtu, mac, master, netnsFd, alias } = spec;
+  const { name, mtu, mac, link, master, netnsFd, alias } = spec;
   const info = { kind: spec.kind, data: spec.data };
   return Buffer.concat([
     header({ flags: up, change: up }),
-    encodeAttributes({ name, mtu, mac, master, netnsFd, alias, info }, LINK),
+    encodeAttributes({ name, mtu, mac, link, master, netnsFd, alias, info }, LINK),
   ]);
 }
 
@@ -187,14 +196,15 @@ export function changeLink(index: number, changes: LinkChanges): Request {
   for (const [wanted, flag] of [
     [changes.up, Iff.UP],
     [changes.promiscuous, Iff.PROMISC],
+    [changes.allMulticast, Iff.ALLMULTI],
   ] as const) {
     if (wanted !== undefined) {
       change |= flag;
       flags |= wanted ? flag : 0;
     }
   }
-  const { mtu, mac, master, name, netnsFd, alias } = changes;
-  const attributes = encodeAttributes({ mtu, mac, master, name, netnsFd, alias }, LINK);
+  const { mtu, mac, master, name, netnsFd, alias, txQueueLength } = changes;
+  const attributes = encodeAttributes({ mtu, mac, master, name, netnsFd, alias, txQueueLength }, LINK);
   const payload = Buffer.concat([header({ index, flags, change }), attributes]);
   return { type: Rtm.SETLINK, flags: 0, payload, subject: subject(index) };
 }
@@ -247,6 +257,8 @@ export function parseLink(message: Message): Link {
     peerNetnsId: attributes.linkNetnsId,
     promiscuity: attributes.promiscuity ?? 0,
     alias: attributes.alias ?? '',
+    txQueueLength: attributes.txQueueLength ?? 0,
+    data: info?.data ?? Buffer.alloc(0),
     port: info?.portKind === 'bridge' && info.portData !== undefined ? parsePort(info.portData) : undefined,
   };
 }

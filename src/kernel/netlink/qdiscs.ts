@@ -1,4 +1,5 @@
 /** Queueing disciplines. */
+import { readFileSync } from 'node:fs';
 import { afterHeader, decodeAttributes, encodeAttributes, type Message } from './codec.ts';
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Rtm } from './constants.ts';
 import type { NetlinkSocket, Request } from './socket.ts';
@@ -61,19 +62,51 @@ export function deleteQdisc(spec: QdiscSpec): Request {
   return request(Rtm.DELQDISC, 0, spec);
 }
 
-/** Token bucket filter: rate in bytes per second, burst and limit in bytes. */
-export function tbfOptions(options: {
+/** What a token bucket filter is told, and tells. */
+export interface TokenBucket {
+  /** Bytes per second. */
   readonly rate: bigint;
-  readonly burst: number;
+  /** Bytes that may wait. */
   readonly limit: number;
-}): Buffer {
+  /** Size of the bucket: the time that it takes to send a burst at this rate, in ticks of the packet scheduler. */
+  readonly buffer: number;
+}
+
+/** Token bucket filter: rate in bytes per second, limit in bytes; the bucket in bytes (burst) or in ticks (buffer). */
+export function tbfOptions(
+  options: Omit<TokenBucket, 'buffer'> & ({ readonly burst: number } | { readonly buffer: number }),
+): Buffer {
   const parameters = Buffer.alloc(TBF_PARAMETERS);
   // tc_tbf_qopt: tc_ratespec rate, tc_ratespec peakrate, limit, buffer, mtu. The kernel computes the rest from `burst`.
   parameters.writeUInt8(LINK_LAYER_ETHERNET, 1);
   const wide = options.rate > BigInt(MAX_RATE32);
   parameters.writeUInt32LE(wide ? MAX_RATE32 : Number(options.rate), 8);
   parameters.writeUInt32LE(options.limit, 24);
-  return encodeAttributes({ parameters, burst: options.burst, rate64: wide ? options.rate : undefined }, TBF);
+  if ('buffer' in options) parameters.writeUInt32LE(options.buffer, 28);
+  const burst = 'burst' in options ? options.burst : undefined;
+  return encodeAttributes({ parameters, burst, rate64: wide ? options.rate : undefined }, TBF);
+}
+
+/** The parameters of a token bucket filter; undefined when the qdisc is none. */
+export function tokenBucketOf(qdisc: Qdisc): TokenBucket | undefined {
+  if (qdisc.kind !== 'tbf') return undefined;
+  const { parameters, rate64 } = decodeAttributes(qdisc.options, TBF);
+  if (parameters?.length !== TBF_PARAMETERS) return undefined;
+  return {
+    rate: rate64 ?? BigInt(parameters.readUInt32LE(8)),
+    limit: parameters.readUInt32LE(24),
+    buffer: parameters.readUInt32LE(28),
+  };
+}
+
+/** Ticks of the packet scheduler in a microsecond. */
+export function ticksPerMicrosecond(): number {
+  const [perTick = 0, perMicrosecond = 0, clock = 0] = readFileSync('/proc/thread-self/net/psched', 'latin1')
+    .trim()
+    .split(/\s+/)
+    .map((word) => Number.parseInt(word, 16));
+  const numerator = clock === 1_000_000_000 ? perMicrosecond : perTick;
+  return (numerator / perMicrosecond) * (clock / 1_000_000);
 }
 
 export function parseQdisc(message: Message): Qdisc {

@@ -10,6 +10,9 @@ export const RT_TABLE_MAIN = 254;
 export const RT_TABLE_LOCAL = 255;
 export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_LINK = 253;
+export const RT_SCOPE_HOST = 254;
+/** On deletion: whatever the route's scope. */
+export const RT_SCOPE_NOWHERE = 255;
 const RTPROT_BOOT = 3;
 const RTN_UNICAST = 1;
 const RTNH_F_ONLINK = 4;
@@ -56,6 +59,8 @@ export interface RouteSpec {
   readonly scope?: number | undefined;
   readonly mtu?: number | undefined;
   readonly advmss?: number | undefined;
+  /** Who made it, such as 2 for the kernel; boot by default. */
+  readonly protocol?: number | undefined;
   /** The gateway is reached over the link even though no route says so. */
   readonly onlink?: boolean | undefined;
 }
@@ -68,7 +73,7 @@ function request(type: number, flags: number, spec: RouteSpec): Request {
   header.writeUInt8(length, 1);
   // The header's field is a byte: greater numbers stand in the attribute alone.
   header.writeUInt8(table > 255 ? 0 : table, 4);
-  header.writeUInt8(type === Rtm.DELROUTE ? 0 : RTPROT_BOOT, 5);
+  header.writeUInt8(spec.protocol ?? (type === Rtm.DELROUTE ? 0 : RTPROT_BOOT), 5);
   header.writeUInt8(spec.scope ?? RT_SCOPE_UNIVERSE, 6);
   header.writeUInt8(RTN_UNICAST, 7);
   header.writeUInt32LE(spec.onlink === true ? RTNH_F_ONLINK : 0, 8);

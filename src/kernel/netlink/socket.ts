@@ -57,7 +57,7 @@ const EXT_ACK = { message: [1, 'string'], offset: [2, 'u32'] } as const;
 
 /**
  * A synchronous netlink socket. It speaks for the network namespace that it was opened in for its whole life, whatever the
- * thread does afterwards. Every request is acknowledged; a refusal is a SyscallError with the errno and the kernel's own words.
+ * thread does afterwards. A refusal is a SyscallError with the errno and the kernel's own words.
  */
 export class NetlinkSocket implements Disposable {
   private readonly fd: number;
@@ -100,35 +100,43 @@ export class NetlinkSocket implements Disposable {
 
   /**
    * Sends several requests in one datagram: the kernel works through all of them in order, also past one that it refuses. The
-   * answers, in the same order.
+   * answers, in the same order. Only the last request asks for an acknowledgement: a refusal is told in any case.
    */
   batch(requests: readonly Request[]): Answer[] {
+    // The kernel refuses an empty datagram (ENODATA).
+    if (requests.length === 0) {
+      return [];
+    }
     const first = this.seq + 1;
-    const datagram = requests.map((request) =>
-      this.encode(request, nl.NLM_F_REQUEST | nl.NLM_F_ACK | request.flags),
+    const last = requests.length - 1;
+    const datagram = requests.map((request, index) =>
+      this.encode(request, nl.NLM_F_REQUEST | (index === last ? nl.NLM_F_ACK : 0) | request.flags),
     );
     this.sendAll(Buffer.concat(datagram));
     const objects = requests.map((): Message[] => []);
-    const answers: Answer[] = [];
-    while (answers.length < requests.length) {
+    const refusals = new Map<number, SyscallError>();
+    for (let isDone = requests.length === 0; !isDone; ) {
       for (const message of this.receive()) {
         const index = message.seq - first;
         const request = requests[index];
         // An answer to an earlier request that failed half way, or news that nobody asked for.
-        if (request === undefined || index < answers.length) {
+        if (request === undefined) {
           continue;
         }
         if (message.type === nl.NLMSG_ERROR) {
           const error = refusal(message, request);
-          answers[index] =
-            error === undefined ? { ok: true, messages: objects[index] ?? [] } : { ok: false, error };
+          if (error !== undefined) refusals.set(index, error);
+          isDone ||= index === last;
         } else if (!isControl(message)) {
           // The receive buffer is used again for the next datagram.
           objects[index]?.push({ ...message, payload: Buffer.from(message.payload) });
         }
       }
     }
-    return answers;
+    return objects.map((messages, index): Answer => {
+      const error = refusals.get(index);
+      return error === undefined ? { ok: true, messages } : { ok: false, error };
+    });
   }
 
   /** Several requests in one datagram; the first refusal is thrown, after all of them were worked through. */

@@ -1,6 +1,6 @@
 import { BerthError } from '../../lib/errors.ts';
 import { factsToError } from './errors.ts';
-import type { Outcome } from './protocol.ts';
+import { HANDED_OVER_MOST, type Outcome } from './protocol.ts';
 import { Thread } from './thread.ts';
 
 /** Serves the calls that jobs make to the main thread. The signal is the one of the job's caller. */
@@ -20,7 +20,7 @@ export interface CallOptions {
   /** Jobs with the same string run on the same thread, in the order of their calls: they never run at the same time. */
   readonly affinity?: string;
   /**
-   * Drops a queued job. A running one cannot be stopped: the caller's promise is rejected with the reason at once, the
+   * Drops a job that has not begun. A running one cannot be stopped: the caller's promise is rejected with the reason at once, the
    * thread stays busy until the job ends by itself, and what it returns is lost. See onSettled.
    */
   readonly signal?: AbortSignal;
@@ -37,14 +37,18 @@ interface Task {
   readonly signal: AbortSignal;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+  /** The job has ended or will not begin; told once, a dropped job's thread answers for it a second time. */
   readonly settled: () => void;
+  /** Once it is handed over: see Thread.run. */
+  drop?: () => boolean;
 }
 
 interface Slot {
   readonly index: number;
   readonly queue: Task[];
   thread: Thread | undefined;
-  running: Task | undefined;
+  /** What the thread has: the first one runs, or was dropped. */
+  readonly handed: Task[];
 }
 
 /** A signal of its own for each call without one: what is served may listen to it. */
@@ -66,7 +70,7 @@ export class ThreadPool {
       index,
       queue: [],
       thread: undefined,
-      running: undefined,
+      handed: [],
     }));
   }
 
@@ -94,11 +98,16 @@ export class ThreadPool {
         const at = slot.queue.indexOf(task);
         if (at >= 0) {
           slot.queue.splice(at, 1);
+        }
+        if (at >= 0 || task.drop?.() === true) {
           task.settled();
         }
         reject(asError(signal.reason));
       };
+      let isSettled = false;
       const settled = () => {
+        if (isSettled) return;
+        isSettled = true;
         signal.removeEventListener('abort', aborted);
         onSettled();
       };
@@ -116,7 +125,8 @@ export class ThreadPool {
   async stop(graceMs = 3000): Promise<void> {
     this.stopped = true;
     for (const slot of this.slots) {
-      for (const task of slot.queue.splice(0)) {
+      const behind = slot.handed.slice(1).filter(({ drop }) => drop?.() === true);
+      for (const task of [...behind, ...slot.queue.splice(0)]) {
         task.settled();
         task.reject(stoppedError(this.options.name, task.job));
       }
@@ -124,13 +134,13 @@ export class ThreadPool {
     await this.runningJobs(graceMs);
     await Promise.all(this.slots.map((slot) => this.endThread(slot)));
     for (const slot of this.slots) {
-      this.finish(slot, (task) => task.reject(stoppedError(this.options.name, task.job)));
+      this.finishAll(slot, (task) => task.reject(stoppedError(this.options.name, task.job)));
     }
   }
 
   /** Waits until no job runs, or the time is over. */
   private async runningJobs(graceMs: number): Promise<void> {
-    if (this.slots.every(({ running }) => running === undefined)) {
+    if (this.slots.every(({ handed }) => handed.length === 0)) {
       return;
     }
     await new Promise<void>((resolve) => {
@@ -163,32 +173,37 @@ export class ThreadPool {
     return best;
   }
 
+  /** Hands over what the thread may have. */
   private next(slot: Slot): void {
-    if (slot.running !== undefined) {
-      return;
-    }
-    const task = slot.queue.shift();
-    if (task === undefined) {
-      if (this.slots.every((other) => other.running === undefined)) {
-        for (const tell of this.idle.splice(0)) {
-          tell();
-        }
+    while (slot.handed.length < HANDED_OVER_MOST) {
+      const task = slot.queue.shift();
+      if (task === undefined) {
+        break;
       }
+      slot.thread ??= this.startThread(slot);
+      try {
+        task.drop = slot.thread.run(task.job, task.arg);
+        slot.handed.push(task);
+      } catch (error) {
+        // The argument cannot be copied: the job never began.
+        task.settled();
+        task.reject(error);
+      }
+    }
+    if (slot.handed.length > 0) {
       return;
     }
-    slot.thread ??= this.startThread(slot);
-    slot.running = task;
-    try {
-      slot.thread.run({ job: task.job, arg: task.arg });
-    } catch (error) {
-      // The argument cannot be copied: the job never began.
-      this.finish(slot, () => task.reject(error));
+    slot.thread?.rest();
+    if (this.slots.every(({ handed }) => handed.length === 0)) {
+      for (const tell of this.idle.splice(0)) {
+        tell();
+      }
     }
   }
 
+  /** The first job that the thread had has ended. */
   private finish(slot: Slot, answer: (task: Task) => void): void {
-    const task = slot.running;
-    slot.running = undefined;
+    const task = slot.handed.shift();
     if (task !== undefined) {
       task.settled();
       answer(task);
@@ -196,11 +211,28 @@ export class ThreadPool {
     this.next(slot);
   }
 
+  private finishAll(slot: Slot, answer: (task: Task) => void): void {
+    for (const task of slot.handed.splice(0)) {
+      task.settled();
+      answer(task);
+    }
+    this.next(slot);
+  }
+
+  /** Gives back to the queue what a thread had besides its first job and cannot have begun. */
+  private takeBack(slot: Slot): void {
+    for (const task of slot.handed.splice(1)) {
+      delete task.drop;
+      slot.queue.unshift(task);
+    }
+  }
+
   private startThread(slot: Slot): Thread {
     const thread = new Thread(`${this.options.name}-${slot.index}`, this.options.modules, {
       serve: (name, arg) => this.serve(slot, name, arg),
       done: (outcome, poisoned) => {
         if (poisoned) {
+          this.takeBack(slot);
           void this.endThread(slot);
         }
         this.finish(slot, (task) => this.answer(task, outcome));
@@ -208,6 +240,7 @@ export class ThreadPool {
       died: (error) => {
         if (slot.thread === thread) {
           slot.thread = undefined;
+          this.takeBack(slot);
         }
         this.finish(slot, (task) => task.reject(error));
       },
@@ -226,7 +259,7 @@ export class ThreadPool {
     if (serve === undefined) {
       throw new Error(`thread pool "${this.options.name}" serves no "${name}"`);
     }
-    return serve(arg, slot.running?.signal ?? never());
+    return serve(arg, slot.handed[0]?.signal ?? never());
   }
 
   private answer(task: Task, outcome: Outcome): void {
@@ -239,7 +272,7 @@ export class ThreadPool {
 }
 
 function load(slot: Slot): number {
-  return slot.queue.length + (slot.running === undefined ? 0 : 1);
+  return slot.queue.length + slot.handed.length;
 }
 
 /** FNV-1a: spreads short strings well enough over a handful of threads. */

@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { BerthError, messageOf } from '../../lib/errors.ts';
 import { errorToFacts } from './errors.ts';
-import type { Outcome, RunMessage, WorkerMessage, WorkerSetup } from './protocol.ts';
+import { HANDED_OVER_MOST, type Outcome, Ticket, type WorkerMessage, type WorkerSetup } from './protocol.ts';
 
 /** What a thread tells its pool. */
 export interface ThreadEvents {
@@ -13,11 +13,16 @@ export interface ThreadEvents {
   readonly died: (error: Error) => void;
 }
 
-/** One worker thread, seen from the main thread. It runs one job at a time; the pool keeps the queue. */
+/**
+ * One worker thread, seen from the main thread. It runs one job at a time and may have the next one already; the pool keeps the
+ * queue.
+ */
 export class Thread {
   private readonly worker: Worker;
   private readonly answers: MessagePort;
   private readonly counter: Int32Array;
+  private readonly tickets: Int32Array;
+  private handedOver = 0;
   private readonly events: ThreadEvents;
   private ended = false;
   private failure: Error | undefined;
@@ -25,7 +30,14 @@ export class Thread {
   constructor(name: string, modules: readonly URL[], events: ThreadEvents) {
     const channel = new MessageChannel();
     const answered = new SharedArrayBuffer(4);
-    const setup: WorkerSetup = { modules: modules.map((url) => url.href), answers: channel.port1, answered };
+    const tickets = new SharedArrayBuffer(4 * HANDED_OVER_MOST);
+    const setup: WorkerSetup = {
+      modules: modules.map((url) => url.href),
+      answers: channel.port1,
+      answered,
+      tickets,
+    };
+    this.tickets = new Int32Array(tickets);
     this.answers = channel.port2;
     this.counter = new Int32Array(answered);
     this.events = events;
@@ -42,10 +54,21 @@ export class Thread {
     this.worker.unref();
   }
 
-  /** A busy thread keeps the process alive, an idle one does not. */
-  run(message: RunMessage): void {
+  /** Hands a job over, HANDED_OVER_MOST at a time; what is returned drops it, and is true unless it had begun. */
+  run(job: string, arg: unknown): () => boolean {
+    const ticket = this.handedOver % HANDED_OVER_MOST;
+    Atomics.store(this.tickets, ticket, Ticket.waiting);
+    this.worker.postMessage({ job, arg, ticket });
+    this.handedOver += 1;
+    // A busy thread keeps the process alive, an idle one does not.
     this.worker.ref();
-    this.worker.postMessage(message);
+    const { tickets } = this;
+    return () => Atomics.compareExchange(tickets, ticket, Ticket.waiting, Ticket.dropped) === Ticket.waiting;
+  }
+
+  /** Nothing was handed over that has not ended. */
+  rest(): void {
+    this.worker.unref();
   }
 
   /** Ends the thread; waits until it is gone. A job that is inside a system call ends first. */
@@ -62,7 +85,6 @@ export class Thread {
         void this.answer(message.name, message.arg);
         return;
       case 'done':
-        this.worker.unref();
         this.events.done(message.outcome, message.poisoned);
         return;
     }

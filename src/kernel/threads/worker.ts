@@ -2,7 +2,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { errorToFacts, factsToError } from './errors.ts';
 import { isThreadPoisoned, type Job, type JobsModule, type MainCaller } from './job.ts';
-import type { Outcome, RunMessage, WorkerMessage, WorkerSetup } from './protocol.ts';
+import { type Outcome, type RunMessage, Ticket, type WorkerMessage, type WorkerSetup } from './protocol.ts';
 
 class BlockingCaller implements MainCaller {
   private readonly setup: WorkerSetup;
@@ -40,7 +40,14 @@ async function main(setup: WorkerSetup): Promise<void> {
   const modules = await Promise.all(setup.modules.map(async (url) => (await import(url)) as JobsModule));
   const jobs = new Map<string, Job>(modules.flatMap((module) => Object.entries(module.jobs)));
   const caller = new BlockingCaller(setup);
-  parentPort?.on('message', (message: RunMessage) => run(jobs, caller, message));
+  const tickets = new Int32Array(setup.tickets);
+  parentPort?.on('message', (message: RunMessage) => {
+    // What was handed to a poisoned thread goes to the one that takes its place.
+    if (isThreadPoisoned()) return;
+    const was = Atomics.compareExchange(tickets, message.ticket, Ticket.waiting, Ticket.begun);
+    if (was === Ticket.waiting) run(jobs, caller, message);
+    else post({ kind: 'done', outcome: { value: undefined }, poisoned: false });
+  });
   post({ kind: 'ready' });
 }
 

@@ -31,12 +31,13 @@ export async function callPlugin<T>(
     const error = thrown instanceof PluginError ? thrown : undefined;
     const stderr = reply?.stderr ?? error?.stderr ?? '';
     const code = cniCodeOf(thrown);
+    const ran = reply?.ran ?? error?.ran;
     options.onStep?.({
       plugin: request.type,
       verb: request.verb,
       provider: reply?.provider ?? error?.provider ?? '',
-      startedAt: startedAt.toISOString(),
-      durationMs: round(performance.now() - start),
+      startedAt: (ran === undefined ? startedAt : new Date(ran.startedAt)).toISOString(),
+      durationMs: round(ran?.durationMs ?? performance.now() - start),
       config: maskSecrets(request.config),
       ...(thrown === undefined ? {} : { error: messageOf(thrown) }),
       ...(code === 0 ? {} : { code }),

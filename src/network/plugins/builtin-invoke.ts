@@ -125,12 +125,13 @@ export class BuiltinInvoke implements Invoke {
   }
 }
 
-function finish({ outcome, stderr: all, steps }: PluginJobReply, { onStep }: InvokeOptions): PluginReply {
+function finish(reply: PluginJobReply, { onStep }: InvokeOptions): PluginReply {
+  const { outcome, stderr: all, steps, ran } = reply;
   for (const step of steps) onStep?.(masked(step));
   const stderr = all.slice(-STDERR_KEPT);
-  if ('output' in outcome) return { output: outcome.output, provider: 'built-in', stderr };
+  if ('output' in outcome) return { output: outcome.output, provider: 'built-in', stderr, ran };
   const { code, message, details } = outcome.failure;
-  throw new PluginError(message, { code, details, provider: 'built-in', stderr });
+  throw new PluginError(message, { code, details, provider: 'built-in', stderr, ran });
 }
 
 function masked(step: Step): Step {

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { type MainCaller, ThreadPoisonedError } from '../../kernel/threads/job.ts';
 import type { JsonObject } from '../../lib/json.ts';
-import type { PluginRequest } from '../cni/invoke/invoke.ts';
+import type { PluginRequest, Ran } from '../cni/invoke/invoke.ts';
 import { CniError, type Step } from '../cni/types.ts';
 import { createContext, type ExecutableReply } from './context.ts';
 import { createRegistry } from './registry.ts';
@@ -26,6 +26,7 @@ export interface PluginJobReply {
   readonly stderr: string;
   /** Delegated plugins, in order. */
   readonly steps: readonly Step[];
+  readonly ran: Ran;
 }
 
 /** What a worker asks the main thread: to run an executable within the operation. */
@@ -74,6 +75,8 @@ function refuseToGoOnAway(): void {
 function callPlugin({ operation, request }: PluginJob, main: MainCaller): PluginJobReply {
   const plugin = registry.get(request.type);
   if (plugin === undefined) throw new Error(`no built-in plugin of type "${request.type}"`);
+  const startedAt = Date.now();
+  const start = performance.now();
   const steps: Step[] = [];
   const lines: string[] = [];
   const context = createContext(plugin.type, {
@@ -87,6 +90,7 @@ function callPlugin({ operation, request }: PluginJob, main: MainCaller): Plugin
     outcome,
     stderr: lines.join('\n'),
     steps,
+    ran: { startedAt, durationMs: performance.now() - start },
   });
   try {
     return reply({ output: runPlugin(plugin, environmentOf(request), () => request.config, context) });

@@ -5,6 +5,7 @@
 import type { JsonObject } from '../../lib/json.ts';
 import type { Hints } from '../cni/invoke/invoke.ts';
 import type { Result, Verb } from '../cni/types.ts';
+import type { KnownKeys } from './config.ts';
 
 /** What the protocol gives a plugin (environment and stdin), already checked by the skeleton. */
 export interface PluginArgs {
@@ -33,6 +34,10 @@ export interface PluginContext {
 
 export interface Plugin {
   readonly type: string;
+  /** The first version of the specification that it serves; all when absent. */
+  readonly since?: string;
+  /** The keys that it understands, those of the protocol included: what the table in README.md is made from. */
+  readonly keys: KnownKeys;
   /**
    * Names the first key (dotted path) of the configuration that this plugin does not understand, or undefined.
    * With an answer the executable of that name is used instead.

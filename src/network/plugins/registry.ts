@@ -1,8 +1,21 @@
 import { createHostLocal } from './ipam/host-local/index.ts';
+import { staticIpam } from './ipam/static/index.ts';
 import { bridge } from './main/bridge/index.ts';
+import { dummy } from './main/dummy/index.ts';
+import { hostDevice } from './main/host-device/index.ts';
+import { ipvlan } from './main/ipvlan/index.ts';
 import { loopback } from './main/loopback/index.ts';
+import { macvlan } from './main/macvlan/index.ts';
+import { ptp } from './main/ptp/index.ts';
+import { tap } from './main/tap/index.ts';
+import { vlan } from './main/vlan/index.ts';
+import { bandwidth } from './meta/bandwidth/index.ts';
+import { firewall } from './meta/firewall/index.ts';
 import { flannel } from './meta/flannel/index.ts';
 import { portmap } from './meta/portmap/index.ts';
+import { sbr } from './meta/sbr/index.ts';
+import { tuning } from './meta/tuning/index.ts';
+import { vrf } from './meta/vrf/index.ts';
 import type { Plugin } from './plugin.ts';
 
 /** Built-in plugins by type. */
@@ -10,6 +23,8 @@ export type Registry = ReadonlyMap<string, Plugin>;
 
 /** All built-in plugins. The indexes of host-local live as long as the registry: one per thread. */
 export function createRegistry(): Registry {
-  const plugins = [bridge, loopback, createHostLocal(), portmap, flannel];
-  return new Map(plugins.map((plugin) => [plugin.type, plugin]));
+  const main = [bridge, dummy, hostDevice, ipvlan, loopback, macvlan, ptp, tap, vlan];
+  const ipam = [createHostLocal(), staticIpam];
+  const meta = [bandwidth, firewall, flannel, portmap, sbr, tuning, vrf];
+  return new Map([...main, ...ipam, ...meta].map((plugin) => [plugin.type, plugin]));
 }

@@ -11,7 +11,6 @@ import { fromResult, toResult } from '../cni/versions/convert.ts';
 import {
   CURRENT_VERSION,
   isAtLeast,
-  isSupported,
   parseVersion,
   SUPPORTED_VERSIONS,
   VERSION_WHEN_EMPTY,
@@ -81,13 +80,12 @@ export function runPlugin(
   context: PluginContext,
 ): JsonObject | undefined {
   const command = checkEnvironment(environment);
-  if (command === 'VERSION')
-    return { cniVersion: CURRENT_VERSION, supportedVersions: [...SUPPORTED_VERSIONS] };
+  if (command === 'VERSION') return { cniVersion: CURRENT_VERSION, supportedVersions: versionsOf(plugin) };
   if (!isPluginVerb(command)) {
     throw new CniError(CniCode.InvalidEnvironment, `unknown CNI_COMMAND: ${command}`);
   }
   const config = checkConfig(readConfig());
-  const version = checkVersion(config, command);
+  const version = checkVersion(config, command, versionsOf(plugin));
   const args = pluginArgs(environment, config, version);
   if (command === 'ADD' || command === 'DEL')
     refuseOwnNamespace(args.netns, environment['CNI_NETNS_OVERRIDE']);
@@ -160,7 +158,12 @@ function checkConfig(config: unknown): JsonObject {
   return config;
 }
 
-function checkVersion(config: JsonObject, command: PluginVerb): string {
+/** The versions of the specification that the plugin serves, oldest first. */
+export function versionsOf({ since = VERSION_WHEN_EMPTY }: Plugin): string[] {
+  return SUPPORTED_VERSIONS.filter((version) => isAtLeast(version, since));
+}
+
+function checkVersion(config: JsonObject, command: PluginVerb, versions: readonly string[]): string {
   const given = key(config, 'cniVersion') ?? '';
   if (typeof given !== 'string') {
     throw new CniError(
@@ -177,8 +180,8 @@ function checkVersion(config: JsonObject, command: PluginVerb): string {
   if (!isAtLeast(version, verbs[command].since)) {
     throw new CniError(CniCode.IncompatibleVersion, `config version does not allow ${command}`);
   }
-  if (!isSupported(version)) {
-    const supported = SUPPORTED_VERSIONS.map((each) => `"${each}"`).join(' ');
+  if (!versions.includes(version)) {
+    const supported = versions.map((each) => `"${each}"`).join(' ');
     const details = `config is "${version}", plugin supports [${supported}]`;
     throw new CniError(CniCode.IncompatibleVersion, 'incompatible CNI versions', details);
   }

@@ -1,2 +1,21 @@
 /** The types that are built in, kept apart from their code so that naming them loads none of it. */
-export const pluginTypes: readonly string[] = ['bridge', 'flannel', 'host-local', 'loopback', 'portmap'];
+export const pluginTypes: readonly string[] = [
+  'bandwidth',
+  'bridge',
+  'dummy',
+  'firewall',
+  'flannel',
+  'host-device',
+  'host-local',
+  'ipvlan',
+  'loopback',
+  'macvlan',
+  'portmap',
+  'ptp',
+  'sbr',
+  'static',
+  'tap',
+  'tuning',
+  'vlan',
+  'vrf',
+];

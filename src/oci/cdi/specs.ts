@@ -4,6 +4,7 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { isErrno, messageOf } from '../../lib/errors.ts';
 import { HOOK_NAMES } from '../types.ts';
@@ -90,7 +91,7 @@ export interface CdiRegistry {
 
 /**
  * Reads the specs of all directories; a device of a later directory replaces one of an earlier. A broken file is a problem to
- * report, not a failure: the other vendors' devices can still be used. Specs in YAML are not read.
+ * report, not a failure: the other vendors' devices can still be used.
  */
 export async function readCdiSpecs(directories: readonly string[] = CDI_DIRECTORIES): Promise<CdiRegistry> {
   const devices = new Map<string, CdiDevice>();
@@ -130,13 +131,17 @@ async function specFiles(directory: string): Promise<string[]> {
 }
 
 async function readSpec(file: string): Promise<[string, CdiDevice][]> {
-  if (extname(file) === '.yaml') throw new Error('it is YAML, and only JSON is read');
-  const spec = cdiSpec.parse(JSON.parse(await readFile(file, 'utf8')));
+  const spec = cdiSpec.parse(parseText(file, await readFile(file, 'utf8')));
   return spec.devices.map(({ name, containerEdits }) => {
     const full = `${spec.kind}=${name}`;
     if (!isDeviceName(full)) throw new Error(`"${full}" is not the name of a device`);
     return [full, { file, edits: containerEdits, common: spec.containerEdits }];
   });
+}
+
+/** YAML in its version 1.1, as Go reads it: a file mode of 0660 is octal. */
+function parseText(file: string, text: string): unknown {
+  return extname(file) === '.yaml' ? parse(text, { version: '1.1' }) : JSON.parse(text);
 }
 
 const DEVICE_NAME =

@@ -11,11 +11,14 @@ import { pidMode } from '../../oci/namespaces.ts';
 import type { RuntimeSpec } from '../../oci/types.ts';
 import { userMappings } from '../../oci/user-namespace.ts';
 import type { PodDeps } from '../deps.ts';
-import type { EngineImage } from '../engine/engine.ts';
+import type { EngineImage, MadeContainer, MadeRootFs } from '../engine/engine.ts';
 import { podPidNamespace } from '../sandbox/pause.ts';
 import { stateDirectory } from '../sandbox/teardown.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import { Container } from './container.ts';
+import { declaredVolumes, volumeMount } from './declared-volumes.ts';
+import { discard } from './discard.ts';
+import { mountImageVolumes, volumeImages } from './image-volumes.ts';
 import type { ContainerPlan } from './plan.ts';
 import type { ContainerRecord } from './record.ts';
 import { removeContainer } from './remove.ts';
@@ -42,14 +45,16 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
     throw new BerthError('FAILED_PRECONDITION', `sandbox "${sandbox.id}" is not ready`);
   }
   const image = await containers.engine.image(plan.image, { signal });
-  const container = new Container(newRecord(deps, plan, image), containers.files);
+  const images = await volumeImages(deps, plan.config, signal);
+  const container = new Container(newRecord(deps, plan, image, images), containers.files);
   await containers.files.writeIntent(container.record);
   try {
-    const spec = await makeInEngine(deps, plan, container, image, signal);
+    const { spec, snapshotter } = await makeInEngine(deps, plan, container, { image, images }, signal);
     await writeFileAtomic(specFile(deps, container.id), encodeJson(spec));
     const { uid, gid, additionalGids } = spec.process.user;
     const user = { linux: { uid, gid, supplementalGroups: [...additionalGids] } };
-    await container.update({ phase: 'created', user, resources: plan.config.linux?.resources ?? null });
+    const resources = plan.config.linux?.resources ?? null;
+    await container.update({ phase: 'created', user, resources, snapshotter });
   } catch (error) {
     throw await undo(deps, container, wrap(`failed to create container "${plan.reservedName}"`, error));
   }
@@ -60,7 +65,7 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
 
 async function undo(deps: PodDeps, container: Container, error: BerthError): Promise<BerthError> {
   try {
-    await deps.containers.engine.delete(container.id);
+    await discard(deps, container.record);
     await deps.containers.files.remove(container.id);
     return error;
   } catch (left) {
@@ -75,26 +80,30 @@ async function makeInEngine(
   deps: PodDeps,
   plan: ContainerPlan,
   container: Container,
-  image: EngineImage,
+  { image, images }: { image: EngineImage; images: readonly EngineImage[] },
   signal: AbortSignal,
-): Promise<RuntimeSpec> {
+): Promise<MadeContainer> {
   const { config, sandbox } = plan;
-  const { engine, host, features, seccomp } = deps.containers;
+  const { engine, host, features, seccomp, relabel } = deps.containers;
   const pidNamespace = await pidNamespaceOf(deps, plan, signal);
+  const volumes = declaredVolumes(deps, container.record, image);
   const input: Omit<SpecInput, 'accounts'> = {
     ...(pidNamespace === undefined ? {} : { pidNamespace }),
     id: container.id,
     config,
     sandbox: sandboxFacts(deps, sandbox),
     image: image.config,
+    extraMounts: volumes.map(volumeMount),
     imageName: config.image?.userSpecifiedImage || image.reference,
     host,
     runtime: features(sandbox.record.runtimeHandler),
     seccomp,
+    ...(relabel === undefined ? {} : { relabel }),
   };
   const { id } = container;
   const { runtimeHandler } = sandbox.record;
-  const spec = (accounts: SpecInput['accounts']): Promise<RuntimeSpec> => buildSpec({ ...input, accounts });
+  const spec = async ({ accounts, views }: MadeRootFs): Promise<RuntimeSpec> =>
+    buildSpec({ ...input, accounts, mounts: await mountImageVolumes(deps, container.record, views) });
   return engine.create(
     {
       id,
@@ -103,6 +112,8 @@ async function makeInEngine(
       image,
       labels: config.labels,
       idMappings: userMappings(sandbox.record.config),
+      volumes,
+      views: images,
       spec,
     },
     { signal },
@@ -141,11 +152,17 @@ export function sandboxFacts(deps: Pick<PodDeps, 'settings'>, { record }: Sandbo
     config: record.config,
     namespaces: record.namespaces,
     shm: record.shm,
+    ...(record.selinux === undefined ? {} : { selinux: record.selinux }),
     files: { hostname: file('hostname'), hosts: file('hosts'), resolvConf: file('resolv.conf') },
   };
 }
 
-function newRecord(deps: PodDeps, plan: ContainerPlan, image: EngineImage): ContainerRecord {
+function newRecord(
+  deps: PodDeps,
+  plan: ContainerPlan,
+  image: EngineImage,
+  volumeImages: readonly EngineImage[],
+): ContainerRecord {
   const { config, sandbox } = plan;
   const asked = config.stopSignal === 'RUNTIME_DEFAULT' ? '' : config.stopSignal;
   return {
@@ -159,6 +176,7 @@ function newRecord(deps: PodDeps, plan: ContainerPlan, image: EngineImage): Cont
     config,
     imageId: image.id,
     imageRef: image.reference,
+    volumeImageRefs: volumeImages.map(({ id, reference }) => (reference.includes('@') ? reference : id)),
     logPath: plan.logPath,
     stopSignal: asked || image.config.stopSignal || 'SIGTERM',
   };

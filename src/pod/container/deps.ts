@@ -19,4 +19,6 @@ export interface ContainerDeps {
   /** By runtime handler; '' for the default. */
   readonly features: (runtimeHandler: string) => RuntimeFeatures;
   readonly seccomp: SeccompTemplate;
+  /** Gives a path, and all below it, an SELinux label; undefined on a node without SELinux. */
+  readonly relabel: ((path: string, label: string) => Promise<void>) | undefined;
 }

@@ -3,8 +3,10 @@ import { nowNanos } from '../../lib/time.ts';
 import { removeFifos } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
 import type { EngineExit } from '../engine/engine.ts';
-import { endPause } from '../sandbox/pause.ts';
+import { endPause, livesByPause } from '../sandbox/pause.ts';
+import { stopHeld } from '../sandbox/stop.ts';
 import type { Container } from './container.ts';
+import { discard } from './discard.ts';
 import { removeOwnerless } from './ownerless.ts';
 import { withShim } from './shim-lock.ts';
 import { ioDirectory } from './start.ts';
@@ -42,7 +44,7 @@ export class ExitMonitor {
   async reconcile(): Promise<void> {
     const { engine, store, files } = this.#deps.containers;
     for (let one = this.#halfMade.pop(); one !== undefined; one = this.#halfMade.pop()) {
-      await engine.delete(one.id);
+      await discard(this.#deps, one.record);
       await files.remove(one.id);
     }
     // Whom we believe running is noted first: one that starts while we ask is not among the answers.
@@ -91,8 +93,8 @@ export class ExitMonitor {
   }
 
   /**
-   * A pause process that somebody killed: the next container that needs one gets another. Not waited for: who holds the sandbox may
-   * himself be waiting for an event.
+   * A pause process that somebody killed: the next container that needs one gets another, and a sandbox that lives by it has ended. Not
+   * waited for: who holds the sandbox may himself be waiting for an event.
    */
   #pauseEnded(id: string): void {
     const { store, locks, log } = this.#deps;
@@ -102,7 +104,11 @@ export class ExitMonitor {
     log.warn('pause process ended', { sandbox: id, pid: pausePid });
     locks
       .with(id, async () => {
-        if (sandbox.state.pausePid === pausePid) await endPause(this.#deps, sandbox);
+        if (sandbox.state.pausePid !== pausePid) return;
+        await endPause(this.#deps, sandbox);
+        if (!livesByPause(this.#deps, sandbox.record)) return;
+        await sandbox.update({ reason: 'its pause process ended' });
+        await stopHeld(this.#deps, sandbox, Infinity);
       })
       .catch((error: unknown) => {
         log.error('failed to forget a pause process', { sandbox: id, error: messageOf(error) });

@@ -4,6 +4,7 @@ import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConf
 import { invalid } from '../../lib/errors.ts';
 import { checkAnnotations, checkLabels } from '../labels.ts';
 import { checkName } from '../name.ts';
+import { checkImageVolumes } from './image-volumes.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 
 export interface ContainerPlan {
@@ -25,6 +26,7 @@ export function planContainer(config: ContainerConfig__Output | null, sandbox: S
   checkName('config.metadata.name', name, 253);
   const image = config.image?.image ?? '';
   if (image === '') throw invalid('config.image.image', 'must not be empty');
+  checkImageVolumes(config);
   checkLabels('config.labels', config.labels);
   checkAnnotations('config.annotations', config.annotations);
   const pod = sandbox.record.config.metadata;

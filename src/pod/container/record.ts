@@ -1,7 +1,7 @@
 import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.ts';
 import type { ContainerUser } from '../../gen/runtime/v1/ContainerUser.ts';
 import type { LinuxContainerResources__Output } from '../../gen/runtime/v1/LinuxContainerResources.ts';
-import type { WriteFile } from '../../lib/atomic-file.ts';
+import type { Files } from '../../lib/atomic-file.ts';
 import { RecordFiles, type Stored } from '../record-files.ts';
 
 /** The intent. Times are nanoseconds since the epoch in decimal. */
@@ -18,6 +18,8 @@ export interface ContainerRecord {
   readonly imageId: string;
   /** A reference by which the image can be pulled again; the id when it has none. */
   readonly imageRef: string;
+  /** What each image volume is, in the order of the mounts: by digest, or else by id. */
+  readonly volumeImageRefs?: readonly string[];
   /** Absolute; '' when the container's output is not kept. */
   readonly logPath: string;
   /** By the CRI's precedence: asked for, the image's, SIGTERM. */
@@ -48,6 +50,8 @@ export interface ContainerState {
   readonly message: string;
   /** As last updated; what the configuration asked for until then. */
   readonly resources: LinuxContainerResources__Output | null;
+  /** What keeps its root file system, by the engine's name of it; '' until it is made. */
+  readonly snapshotter: string;
   /** Whom its first process runs as, once known. */
   readonly user: ContainerUser | null;
 }
@@ -61,12 +65,13 @@ export const newContainerState: ContainerState = {
   reason: '',
   message: '',
   resources: null,
+  snapshotter: '',
   user: null,
 };
 
 export type StoredContainer = Stored<ContainerRecord, ContainerState>;
 export type ContainerFiles = RecordFiles<ContainerRecord, ContainerState>;
 
-export function containerFiles(root: string, write?: WriteFile): ContainerFiles {
-  return new RecordFiles(root, 'containers', 'container', write);
+export function containerFiles(root: string, files?: Files): ContainerFiles {
+  return new RecordFiles(root, 'containers', 'container', files);
 }

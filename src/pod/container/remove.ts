@@ -1,5 +1,6 @@
 import { removeFifos } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
+import { discard } from './discard.ts';
 import { withShim } from './shim-lock.ts';
 import { ioDirectory } from './start.ts';
 import { stopContainer } from './stop.ts';
@@ -9,13 +10,13 @@ import { stopContainer } from './stop.ts';
  * log stays: that is kubelet's to remove.
  */
 export async function removeContainer(deps: PodDeps, given: string): Promise<void> {
-  const { store, files, engine, pumps } = deps.containers;
+  const { store, files, pumps } = deps.containers;
   const container = store.find(given);
   if (container === undefined) return;
   await stopContainer(deps, container, 0, new AbortController().signal);
   await deps.locks.with(`container ${container.id}`, async () => {
     if (store.find(container.id) === undefined) return;
-    await withShim(deps, container.record.sandboxId, () => engine.delete(container.id));
+    await withShim(deps, container.record.sandboxId, () => discard(deps, container.record));
     await pumps.stop(container.id);
     await removeFifos(ioDirectory(deps), container.id);
     await files.remove(container.id);

@@ -4,16 +4,21 @@ import type { EngineImages } from './images.ts';
 import { type ImageDocuments, readImage } from '../../containerd/image-documents.ts';
 import { hasLabel } from '../../containerd/filters.ts';
 import type { Image } from '../../containerd/images.ts';
+import type { CallOptions } from '../../containerd/connection.ts';
+import type { NewContainer } from '../../containerd/containers.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
 import type { Process } from '../../containerd/tasks.ts';
-import { runcOptionsAny } from '../../containerd/typeurl.ts';
+import { isRunc, runcOptionsAny } from '../../containerd/typeurl.ts';
+import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
 import { sleep } from '../../lib/deadline.ts';
 import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
 import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
 import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
+import type { IdMappings } from '../../oci/user-namespace.ts';
 import type {
+  CheckpointFiles,
   Engine,
   EngineEvent,
   EngineExec,
@@ -24,8 +29,11 @@ import type {
   EngineProcess,
   EngineStart,
   EngineTask,
+  EngineTerminalSize,
+  MadeContainer,
   NewEngineContainer,
 } from './engine.ts';
+import { writeCheckpoint } from './checkpoint.ts';
 import { Remapper } from './remapper.ts';
 import type { RootFs } from './rootfs.ts';
 
@@ -89,7 +97,7 @@ export class ContainerdEngine implements Engine {
   async image(reference: string, options: EngineOptions = {}): Promise<EngineImage> {
     const request = { image: { image: reference }, verbose: false };
     const { image } = await this.#options.images.service.imageStatus(request, options);
-    if (image === null) throw new BerthError('NOT_FOUND', `image "${reference}" not found: pull it first`);
+    if (image === null) throw await this.#absent(reference, options);
     const names = [image.id, ...image.repoTags, ...image.repoDigests];
     const { name, documents } = await this.#documents(image.id, names, options);
     return {
@@ -101,8 +109,8 @@ export class ContainerdEngine implements Engine {
     };
   }
 
-  async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<RuntimeSpec> {
-    const { id, image, runtimeHandler } = container;
+  async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<MadeContainer> {
+    const { id, image, runtimeHandler, idMappings } = container;
     const { leases, containers } = this.#containerd;
     const snapshots = await this.#snapshots();
     using lease = await leases.hold({ ttlMs: LEASE_MS, labels: this.#mark }, options);
@@ -110,17 +118,25 @@ export class ContainerdEngine implements Engine {
     const rollback = new Rollback();
     try {
       rollback.add('snapshot', () => gone(snapshots.remove(id)));
-      const parent =
-        container.idMappings === undefined
-          ? image.chainId
-          : await this.#remapper.remapped(snapshots, image.chainId, container.idMappings, call);
+      const parent = await this.#parent(snapshots, image, idMappings, call);
       const mounts = await snapshots.prepare({ key: id, parent, labels: this.#labels(container) }, call);
-      const made = await container.spec(await this.#options.rootfs.accounts(mounts));
+      const views: Mount[][] = [];
+      for (const [i, view] of container.views.entries()) {
+        rollback.add('view', () => gone(snapshots.remove(viewKey(id, i))));
+        views.push(await this.#view(snapshots, { key: viewKey(id, i), view, idMappings }, call));
+      }
+      const { volumes } = container;
+      const accounts = await this.#options.rootfs.inspect({ mounts, volumes, idMappings });
+      const made = await container.spec({ accounts, views });
       const spec = { ...made, annotations: { ...made.annotations, [SHIM_GROUP]: container.sandboxId } };
+      const keptViews = views.map((_, i) => [viewReference(snapshots.snapshotter, i), viewKey(id, i)]);
       await containers.create(
         {
           id,
-          labels: this.#labels(container),
+          labels: {
+            ...this.#labels(container),
+            ...(Object.fromEntries(keptViews) as Record<string, string>),
+          },
           image: image.name,
           runtime: this.#runtime(runtimeHandler, spec),
           spec,
@@ -129,7 +145,7 @@ export class ContainerdEngine implements Engine {
         },
         call,
       );
-      return spec;
+      return { spec, snapshotter: snapshots.snapshotter };
     } catch (error) {
       const failures = await rollback.run();
       const left = failures.map((failure) => `${failure.name} is left: ${failure.message}`).join('; ');
@@ -179,12 +195,22 @@ export class ContainerdEngine implements Engine {
       return {
         ended: ended.then(({ exitStatus, exitedAt }) => ({ exitCode: exitStatus, at: exitedAt })),
         kill: (signal) => gone(tasks.kill(ref, signal)).then(() => undefined),
+        resize: (size) => gone(tasks.resize(ref, size)).then(() => undefined),
+        closeStdin: () => gone(tasks.closeStdin(ref)).then(() => undefined),
         forget,
       };
     } catch (error) {
       await forget();
       throw error;
     }
+  }
+
+  async resize(id: string, size: EngineTerminalSize): Promise<void> {
+    await gone(this.#containerd.tasks.resize({ containerId: id }, size));
+  }
+
+  async closeStdin(id: string): Promise<void> {
+    await gone(this.#containerd.tasks.closeStdin({ containerId: id }));
   }
 
   async process(id: string, options: EngineOptions = {}): Promise<RuntimeSpec['process']> {
@@ -209,11 +235,18 @@ export class ContainerdEngine implements Engine {
     return exit === undefined ? undefined : { exitCode: exit.exitStatus, at: exit.exitedAt };
   }
 
-  async delete(id: string, options: EngineOptions = {}): Promise<void> {
+  async delete(id: string, options: EngineOptions & { views?: number } = {}): Promise<void> {
+    const { views = 0, ...call } = options;
     this.#processes.delete(id);
     await this.#endTask(id);
-    await gone(this.#containerd.containers.delete(id, options));
-    await gone((await this.#snapshots()).remove(id, options));
+    await gone(this.#containerd.containers.delete(id, call));
+    const snapshots = await this.#snapshots();
+    await gone(snapshots.remove(id, call));
+    for (let i = 0; i < views; i += 1) await gone(snapshots.remove(viewKey(id, i), call));
+  }
+
+  async checkpoint(id: string, files: CheckpointFiles, options: EngineOptions = {}): Promise<void> {
+    await writeCheckpoint(this.#containerd, await this.#snapshots(), id, { files, ...options });
   }
 
   async written(id: string, options: EngineOptions = {}): Promise<{ bytes: number; inodes: number }> {
@@ -258,10 +291,29 @@ export class ContainerdEngine implements Engine {
     }
   }
 
+  /** The snapshot below a container's: the image's own, or its copy for a user namespace. */
+  async #parent(
+    snapshots: Snapshots,
+    { chainId }: EngineImage,
+    idMappings: IdMappings | undefined,
+    call: CallOptions,
+  ): Promise<string> {
+    return idMappings === undefined ? chainId : this.#remapper.remapped(snapshots, chainId, idMappings, call);
+  }
+
+  async #view(
+    snapshots: Snapshots,
+    { key, view, idMappings }: { key: string; view: EngineImage; idMappings: IdMappings | undefined },
+    call: CallOptions,
+  ): Promise<Mount[]> {
+    return snapshots.view({ key, parent: await this.#parent(snapshots, view, idMappings, call) }, call);
+  }
+
   /** Kills what runs, waits for its end, and forgets it. */
   async #endTask(id: string): Promise<void> {
     const { tasks } = this.#containerd;
     const ended = ofTask(() => tasks.wait({ containerId: id }));
+    // It fails with the call after it when the engine goes away: that one is the error.
     ended.catch(() => undefined);
     await ofTask(() => tasks.kill({ containerId: id }, SIGKILL, { all: true }));
     await ended;
@@ -277,6 +329,13 @@ export class ContainerdEngine implements Engine {
     if (this.#knownImages.size >= KNOWN_IMAGES_MOST) this.#knownImages.clear();
     this.#knownImages.set(id, { name, documents });
     return { name, documents };
+  }
+
+  /** containerd's CRI does not know an image that is there, but for other platforms only. */
+  async #absent(reference: string, options: EngineOptions): Promise<BerthError> {
+    const record = await gone(this.#containerd.images.get(reference, options));
+    if (record !== undefined) await readImage(this.#containerd.content, record.target, options);
+    return new BerthError('NOT_FOUND', `image "${reference}" not found: pull it first`);
   }
 
   /** containerd's CRI names each image by its id as well; what `ctr` imported may have its reference only. */
@@ -309,17 +368,29 @@ export class ContainerdEngine implements Engine {
     return { [INSTANCE]: this.#options.instance };
   }
 
-  #runtime(handler: string, spec: RuntimeSpec): { type: string; options: ReturnType<typeof runcOptionsAny> } {
+  #runtime(handler: string, spec: RuntimeSpec): NewContainer['runtime'] {
     const { settings, containerd, runcRoot } = this.#options;
     const name = handler === '' ? settings.defaultRuntime : handler;
     const runtime = settings.runtimes.get(name);
     if (runtime === undefined)
       throw new BerthError('INVALID_ARGUMENT', `no runtime for "${name}" is configured`);
+    // Other shims refuse options that are not theirs.
+    if (!isRunc(runtime.type)) return { type: runtime.type };
     // A slice is systemd's to make; the parent that kubelet sent decides, whatever driver is configured.
     const systemdCgroup = spec.linux.cgroupsPath.includes('.slice:');
     const options = { binaryName: runtime.binary, systemdCgroup, root: runcRoot };
     return { type: runtime.type, options: runcOptionsAny(containerd.connection.api, options) };
   }
+}
+
+/** The snapshot of a container's view. */
+function viewKey(id: string, index: number): string {
+  return `${id}-view-${index}`;
+}
+
+/** The label by which a container holds a view against the garbage collector. */
+function viewReference(snapshotter: string, index: number): string {
+  return `containerd.io/gc.ref.snapshot.${snapshotter}/view-${index}`;
 }
 
 /** What is not there any more is as good as ended. */

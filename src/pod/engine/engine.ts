@@ -2,6 +2,8 @@ import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
 import type { Accounts } from '../../oci/accounts.ts';
 import type { ImageConfig } from '../../oci/image-config.ts';
 import type { IdMappings } from '../../oci/user-namespace.ts';
+import type { FilesystemMount } from '../../kernel/mount-filesystem.ts';
+import type { EngineVolume } from './volume-content.ts';
 
 /** An image as containers need it. */
 export interface EngineImage {
@@ -24,8 +26,25 @@ export interface NewEngineContainer {
   readonly labels: Readonly<Record<string, string>>;
   /** Of the pod's user namespace: the root file system is made to belong to its ids. */
   readonly idMappings: IdMappings | undefined;
-  /** Makes the spec, once the accounts of the root file system are known. */
-  readonly spec: (accounts: Accounts) => Promise<RuntimeSpec>;
+  /** Filled with what the image has at their paths. */
+  readonly volumes: readonly EngineVolume[];
+  /** Images whose files the container sees, read-only: the engine keeps them for as long as it lives. */
+  readonly views: readonly EngineImage[];
+  /** Makes the spec, once the root file system and the views are there. */
+  readonly spec: (made: MadeRootFs) => Promise<RuntimeSpec>;
+}
+
+export interface MadeRootFs {
+  readonly accounts: Accounts;
+  /** How to mount each view. */
+  readonly views: readonly (readonly FilesystemMount[])[];
+}
+
+export interface MadeContainer {
+  /** As the engine has it. */
+  readonly spec: RuntimeSpec;
+  /** What keeps its root file system. */
+  readonly snapshotter: string;
 }
 
 /** Paths of FIFOs; '' for none. */
@@ -42,12 +61,31 @@ export interface EngineProcess {
   readonly io: EngineIo;
 }
 
+export interface EngineTerminalSize {
+  readonly width: number;
+  readonly height: number;
+}
+
 /** One that runs. */
 export interface EngineExec {
   readonly ended: Promise<EngineExit>;
   kill(signal: number): Promise<void>;
+  /** Of its terminal, in characters. */
+  resize(size: EngineTerminalSize): Promise<void>;
+  /** Closes the engine's own write end of its stdin, so that it can have an end. */
+  closeStdin(): Promise<void>;
   /** To be called once it has ended. */
   forget(): Promise<void>;
+}
+
+/** Where the parts of a checkpoint go; the directories exist. */
+export interface CheckpointFiles {
+  /** For the images of CRIU. */
+  readonly images: string;
+  /** For its log and statistics. */
+  readonly work: string;
+  /** A tar archive of what was written to the root file system, as a layer. */
+  readonly rootfsDiff: string;
 }
 
 /** How a process began. */
@@ -92,12 +130,15 @@ export interface Engine {
   /** The image that an id or a reference names, unpacked. Throws NOT_FOUND. */
   image(reference: string, options?: EngineOptions): Promise<EngineImage>;
   /** Makes root file system and container; nothing runs yet. */
-  create(container: NewEngineContainer, options?: EngineOptions): Promise<RuntimeSpec>;
+  create(container: NewEngineContainer, options?: EngineOptions): Promise<MadeContainer>;
   /** Runs its first process. On failure no task is left. */
   start(id: string, io: EngineIo, options?: EngineOptions): Promise<EngineStart>;
   kill(id: string, signal: number, options?: EngineOptions & { readonly all?: boolean }): Promise<void>;
   /** Starts another process in a running container. */
   exec(id: string, execId: string, process: EngineProcess, options?: EngineOptions): Promise<EngineExec>;
+  /** As an EngineExec's, of the container's own first process. */
+  resize(id: string, size: EngineTerminalSize): Promise<void>;
+  closeStdin(id: string): Promise<void>;
   /** The container's own first process, as its spec has it: what an exec takes over. Throws NOT_FOUND. */
   process(id: string, options?: EngineOptions): Promise<RuntimeSpec['process']>;
   /** Replaces the spec, which the next task is made from. Throws NOT_FOUND. */
@@ -106,8 +147,13 @@ export interface Engine {
   update(id: string, resources: LinuxResources, options?: EngineOptions): Promise<void>;
   /** Forgets a task that has ended; undefined when there is none. */
   deleteTask(id: string, options?: EngineOptions): Promise<EngineExit | undefined>;
-  /** Kills what runs, then deletes task, container and root file system. */
-  delete(id: string, options?: EngineOptions): Promise<void>;
+  /** Kills what runs, then deletes task, container, root file system and its views, of which the caller knows the number. */
+  delete(id: string, options?: EngineOptions & { readonly views?: number }): Promise<void>;
+  /**
+   * Writes a checkpoint of a running container: its processes by CRIU, and what it has written to its root file system. It stands
+   * still meanwhile, and goes on afterwards, also on failure.
+   */
+  checkpoint(id: string, files: CheckpointFiles, options?: EngineOptions): Promise<void>;
   /** What the container has written to its root file system. Throws NOT_FOUND. */
   written(id: string, options?: EngineOptions): Promise<{ bytes: number; inodes: number }>;
   tasks(options?: EngineOptions): Promise<EngineTask[]>;

@@ -3,31 +3,46 @@ import { chmodSync, lchownSync, lstatSync, mkdtempSync, readdirSync, rmdirSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Mount } from '../../containerd/types.ts';
-import { CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_RDONLY, MS_REC, mount, unshare } from '../../kernel/libc.ts';
+import { CLONE_NEWNS, MS_REC, MS_SLAVE, mount, unshare } from '../../kernel/libc.ts';
+import { mountFilesystem } from '../../kernel/mount-filesystem.ts';
 import { unmountAll } from '../../kernel/mounts.ts';
 import { type Accounts, readAccounts } from '../../oci/accounts.ts';
 import type { LinuxIdMapping } from '../../oci/types.ts';
 import type { IdMappings } from '../../oci/user-namespace.ts';
+import { type EngineVolume, fillVolume } from './volume-content.ts';
 
-/** mount(2) takes one page of options. */
-const OPTIONS_MAX = 4_095;
+/** What is to be found out about, and taken from, a root file system. */
+export interface Inspection {
+  readonly mounts: readonly Mount[];
+  readonly volumes: readonly EngineVolume[];
+  readonly idMappings: IdMappings | undefined;
+}
 
 let isPrivate = false;
 
-function readAccountsOf(arg: unknown): Accounts {
-  return withMounted(arg as readonly Mount[], MS_RDONLY, readAccounts);
+function inspect(arg: unknown): Accounts {
+  const { mounts, volumes, idMappings } = arg as Inspection;
+  const root = { uid: idMappings?.uids[0].hostID ?? 0, gid: idMappings?.gids[0].hostID ?? 0 };
+  return withMounted(mounts, { readonly: true }, (directory) => {
+    for (const volume of volumes) fillVolume(directory, volume, root);
+    return readAccounts(directory);
+  });
 }
 
 function remap(arg: unknown): void {
   const { mounts, mappings } = arg as { mounts: readonly Mount[]; mappings: IdMappings };
-  withMounted(mounts, 0, (root) => remapTree(root, mappings));
+  withMounted(mounts, { readonly: false }, (root) => remapTree(root, mappings));
 }
 
-function withMounted<T>(mounts: readonly Mount[], flags: number, work: (root: string) => T): T {
+function withMounted<T>(
+  mounts: readonly Mount[],
+  options: { readonly readonly: boolean },
+  work: (root: string) => T,
+): T {
   enterPrivateMountNamespace();
   const target = mkdtempSync(join(tmpdir(), 'berth-rootfs-'));
   try {
-    for (const one of mounts) mountAt(one, target, flags);
+    for (const one of mounts) mountFilesystem(one, target, options);
     return work(target);
   } finally {
     unmountAll(target);
@@ -60,19 +75,8 @@ function outside(id: number, { hostID, size }: LinuxIdMapping): number {
 function enterPrivateMountNamespace(): void {
   if (isPrivate) return;
   unshare(CLONE_NEWNS);
-  mount('none', '/', 'none', MS_PRIVATE | MS_REC, null);
+  mount('none', '/', 'none', MS_SLAVE | MS_REC, null);
   isPrivate = true;
 }
 
-function mountAt({ type, source, options }: Mount, target: string, flags: number): void {
-  if (type === 'bind') {
-    mount(source, target, 'none', MS_BIND | MS_REC, null);
-    return;
-  }
-  const data = options.filter((option) => !['ro', 'rw'].includes(option)).join(',');
-  if (data.length > OPTIONS_MAX)
-    throw new Error(`the options of ${type} are ${data.length} bytes, over ${OPTIONS_MAX}`);
-  mount(source, target, type, flags, data);
-}
-
-export const jobs = { 'rootfs.accounts': readAccountsOf, 'rootfs.remap': remap };
+export const jobs = { 'rootfs.inspect': inspect, 'rootfs.remap': remap };

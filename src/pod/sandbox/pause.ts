@@ -1,6 +1,7 @@
 /**
  * The pause process of a pod: first process, and reaper, of a pid namespace that the pod's containers share. Most pods never
- * need one: it is started by the first container whose own pid mode is POD.
+ * need one: it is started by the first container whose own pid mode is POD. A runtime that keeps a pod in a machine of its own (Kata,
+ * gVisor) makes that with the first container: with `sandbox = "pause"` the pause process is there from RunPodSandbox to the end.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,6 +13,7 @@ import { userMappings } from '../../oci/user-namespace.ts';
 import { withShim } from '../container/shim-lock.ts';
 import type { PodDeps } from '../deps.ts';
 import type { EngineImage } from '../engine/engine.ts';
+import type { SandboxRecord } from './record.ts';
 import type { Sandbox } from './sandbox.ts';
 
 /** Below every container of the pod, so that the kernel, short of memory, takes it last. */
@@ -35,22 +37,36 @@ const NO_IMAGE: EngineImage = {
   },
 };
 
+/** Whether the sandbox is nothing without its pause process. */
+export function livesByPause(
+  { settings: { containerd } }: Pick<PodDeps, 'settings'>,
+  { runtimeHandler }: Pick<SandboxRecord, 'runtimeHandler'>,
+): boolean {
+  return containerd.runtimes.get(runtimeHandler || containerd.defaultRuntime)?.sandbox === 'pause';
+}
+
 /** The path of the pod's shared pid namespace; starts the pause process if need be. The sandbox's lock is held. */
 export async function podPidNamespace(deps: PodDeps, sandbox: Sandbox, signal: AbortSignal): Promise<string> {
-  if (sandbox.state.pausePid === 0) await start(deps, sandbox, signal);
+  await startPause(deps, sandbox, signal);
   return `/proc/${sandbox.state.pausePid}/ns/pid`;
 }
 
 /** Ends the pause process and forgets it; without one nothing happens. */
 export async function endPause(deps: PodDeps, sandbox: Sandbox): Promise<void> {
-  if (sandbox.state.pausePid === 0) return;
+  const { pauseMade, pausePid } = sandbox.state;
+  if (!pauseMade && pausePid === 0) return;
   await withShim(deps, sandbox.id, () => deps.containers.engine.delete(sandbox.id));
-  await sandbox.update({ pausePid: 0 });
+  await sandbox.update({ pausePid: 0, pauseMade: false });
 }
 
-async function start(deps: PodDeps, sandbox: Sandbox, signal: AbortSignal): Promise<void> {
+/** Starts the pause process, unless it runs. The sandbox's lock is held. */
+export async function startPause(deps: PodDeps, sandbox: Sandbox, signal: AbortSignal): Promise<void> {
+  if (sandbox.state.pausePid !== 0) return;
   const { engine } = deps.containers;
   try {
+    // What a Berth that was killed in the middle left.
+    if (sandbox.state.pauseMade) await endPause(deps, sandbox);
+    await sandbox.update({ pauseMade: true });
     const image = await pauseImage(deps, signal);
     const { runtimeHandler } = sandbox.record;
     const labels = { 'io.berth.kind': 'pause' };
@@ -63,6 +79,8 @@ async function start(deps: PodDeps, sandbox: Sandbox, signal: AbortSignal): Prom
         image,
         labels,
         idMappings: userMappings(sandbox.record.config),
+        volumes: [],
+        views: [],
         spec,
       },
       { signal },
@@ -71,7 +89,7 @@ async function start(deps: PodDeps, sandbox: Sandbox, signal: AbortSignal): Prom
     const { pid } = await withShim(deps, sandbox.id, () => engine.start(sandbox.id, io, { signal }));
     await sandbox.update({ pausePid: pid });
   } catch (error) {
-    await engine.delete(sandbox.id).catch(() => undefined);
+    await endPause(deps, sandbox).catch(() => undefined);
     throw wrap('failed to start the pause process', error);
   }
 }
@@ -83,6 +101,7 @@ async function pauseImage(deps: PodDeps, signal: AbortSignal): Promise<EngineIma
 
 function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): RuntimeSpec {
   const { network, ipc, uts, user } = record.namespaces;
+  const { selinux } = record;
   const mappings = userMappings(record.config);
   const joined = (type: LinuxNamespace['type'], path: string | undefined): LinuxNamespace[] =>
     path === undefined ? [] : [{ type, path }];
@@ -97,11 +116,12 @@ function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): Runt
       env: [...env],
       capabilities: none,
       noNewPrivileges: true,
+      ...(selinux === undefined ? {} : { selinuxLabel: selinux.processLabel }),
       oomScoreAdj: Math.max(OOM_SCORE_ADJ, leastOomScoreAdj ?? OOM_SCORE_ADJ),
     },
     root: { ...BASE_SPEC.root, readonly: true },
     mounts: [...BASE_SPEC.mounts, ...(image === NO_IMAGE ? [programMount()] : [])],
-    annotations: { 'io.kubernetes.cri.container-type': 'sandbox', 'io.kubernetes.cri.sandbox-id': record.id },
+    annotations: sandboxAnnotations(record),
     linux: {
       ...BASE_SPEC.linux,
       cgroupsPath: containerCgroup(record.cgroupParent === '' ? '/k8s.io' : record.cgroupParent, record.id),
@@ -113,8 +133,27 @@ function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): Runt
         ...joined('uts', uts),
         ...joined('user', user),
       ],
+      ...(selinux === undefined ? {} : { mountLabel: selinux.mountLabel }),
       ...(mappings === undefined ? {} : { uidMappings: mappings.uids, gidMappings: mappings.gids }),
     },
+  };
+}
+
+/** containerd's CRI annotations: Kata and gVisor know by them what they make, and how large. */
+function sandboxAnnotations({ id, config }: SandboxRecord): Record<string, string> {
+  const { metadata, linux, logDirectory } = config;
+  const { resources } = linux ?? {};
+  return {
+    'io.kubernetes.cri.container-type': 'sandbox',
+    'io.kubernetes.cri.sandbox-id': id,
+    'io.kubernetes.cri.sandbox-name': metadata?.name ?? '',
+    'io.kubernetes.cri.sandbox-namespace': metadata?.namespace ?? '',
+    'io.kubernetes.cri.sandbox-uid': metadata?.uid ?? '',
+    'io.kubernetes.cri.sandbox-log-directory': logDirectory,
+    'io.kubernetes.cri.sandbox-cpu-period': resources?.cpuPeriod ?? '0',
+    'io.kubernetes.cri.sandbox-cpu-quota': resources?.cpuQuota ?? '0',
+    'io.kubernetes.cri.sandbox-cpu-shares': resources?.cpuShares ?? '0',
+    'io.kubernetes.cri.sandbox-memory': resources?.memoryLimitInBytes ?? '0',
   };
 }
 

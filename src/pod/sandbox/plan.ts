@@ -9,7 +9,8 @@ import type { NamespaceOption__Output } from '../../gen/runtime/v1/NamespaceOpti
 import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.ts';
 import type { PortMapping__Output } from '../../gen/runtime/v1/PortMapping.ts';
 import type { Config } from '../../config/schema.ts';
-import { BerthError, invalid } from '../../lib/errors.ts';
+import { invalid } from '../../lib/errors.ts';
+import { checkSelinuxOptions } from '../../oci/selinux.ts';
 import { askedUserNamespace } from '../../oci/user-namespace.ts';
 import { checkAnnotations, checkLabels } from '../labels.ts';
 import { checkName } from '../name.ts';
@@ -50,6 +51,10 @@ export function planSandbox(
   checkPath('config.linux.cgroup_parent', cgroupParent);
   const namespaces = checkNamespaces(config.linux?.securityContext?.namespaceOptions ?? null);
   checkHostname(config.hostname);
+  checkSelinuxOptions(
+    config.linux?.securityContext?.selinuxOptions ?? null,
+    'config.linux.security_context.selinux_options',
+  );
   return {
     config,
     metadata,
@@ -77,18 +82,11 @@ function checkMetadata(config: PodSandboxConfig__Output): SandboxPlan['metadata'
 
 function checkHandler(handler: string, settings: Config['containerd']): void {
   const name = handler === '' ? settings.defaultRuntime : handler;
-  const runtime = settings.runtimes.get(name);
-  if (runtime === undefined) {
+  if (settings.runtimes.get(name) === undefined) {
     const known = [...settings.runtimes.keys()].join(', ');
     throw invalid(
       'runtime_handler',
       `no runtime for "${name.slice(0, 128)}" is configured; there is ${known}`,
-    );
-  }
-  if (runtime.sandbox === 'pause') {
-    throw new BerthError(
-      'UNIMPLEMENTED',
-      `runtime_handler "${name}": sandboxes that need a pause container are not served`,
     );
   }
 }

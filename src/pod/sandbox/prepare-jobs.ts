@@ -9,7 +9,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { DNSConfig__Output } from '../../gen/runtime/v1/DNSConfig.ts';
-import { createPodNamespaces, type PodNamespacesSpec } from '../../kernel/pod-namespaces.ts';
+import { closeSpare, createPodNamespaces, type PodNamespacesSpec } from '../../kernel/pod-namespaces.ts';
 import type { Job } from '../../kernel/threads/job.ts';
 import { syncFileSync, writeFileAtomicSync } from '../../lib/atomic-file.ts';
 import { wrap } from '../../lib/errors.ts';
@@ -31,7 +31,17 @@ export interface Settlement {
 }
 
 function prepare(arg: unknown): void {
-  const { id, intent, stateDirectory, namespaces } = arg as Preparation;
+  const preparation = arg as Preparation;
+  const { spare } = preparation.namespaces;
+  try {
+    record(preparation);
+    createPodNamespaces(preparation.namespaces);
+  } finally {
+    if (spare !== undefined) closeSpare(spare);
+  }
+}
+
+function record({ id, intent, stateDirectory }: Preparation): void {
   try {
     mkdirSync(dirname(intent.path), { mode: 0o700 });
     writeFileAtomicSync(intent.path, intent.text);
@@ -39,7 +49,6 @@ function prepare(arg: unknown): void {
   } catch (error) {
     throw wrap(`failed to record sandbox "${id}"`, error, 'UNAVAILABLE');
   }
-  createPodNamespaces(namespaces);
 }
 
 function settle(arg: unknown): void {

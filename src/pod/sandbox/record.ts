@@ -1,9 +1,11 @@
 /** What is recorded of a sandbox. What containers mount of it (hostname, hosts, resolv.conf, shm) is in its state directory. */
+import type { LinuxContainerResources__Output } from '../../gen/runtime/v1/LinuxContainerResources.ts';
 import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.ts';
 import type { AttachmentRecord } from '../../network/attachment.ts';
 import type { Result, Step } from '../../network/cni/types.ts';
 import type { PrimaryIp } from '../../network/primary-ip.ts';
-import type { WriteFile } from '../../lib/atomic-file.ts';
+import type { SelinuxLabels } from '../../oci/selinux.ts';
+import type { Files } from '../../lib/atomic-file.ts';
 import { RecordFiles, type Stored } from '../record-files.ts';
 
 /** The intent. Times are nanoseconds since the epoch in decimal. */
@@ -28,6 +30,8 @@ export interface SandboxRecord {
   /** '' with the node's UTS namespace. */
   readonly hostname: string;
   readonly cgroupParent: string;
+  /** Absent on a node without SELinux. */
+  readonly selinux?: SelinuxLabels;
   readonly attachments: readonly AttachmentRecord[];
 }
 
@@ -59,6 +63,11 @@ export interface SandboxState {
   readonly process: PluginProcess | undefined;
   /** The pause process; 0 without one. */
   readonly pausePid: number;
+  /** True from before the engine is asked for a pause process until it has deleted it. */
+  readonly pauseMade: boolean;
+  /** As last told by UpdatePodSandboxResources; null until then, when the configuration says. */
+  readonly overhead: LinuxContainerResources__Output | null;
+  readonly resources: LinuxContainerResources__Output | null;
   /** Why it is not ready, when nobody asked it to stop. */
   readonly reason: string;
 }
@@ -70,12 +79,15 @@ export const newState: SandboxState = {
   timeline: [],
   process: undefined,
   pausePid: 0,
+  pauseMade: false,
+  overhead: null,
+  resources: null,
   reason: '',
 };
 
 export type StoredSandbox = Stored<SandboxRecord, SandboxState>;
 export type SandboxFiles = RecordFiles<SandboxRecord, SandboxState>;
 
-export function sandboxFiles(root: string, write?: WriteFile): SandboxFiles {
-  return new RecordFiles(root, 'sandboxes', 'sandbox', write);
+export function sandboxFiles(root: string, files?: Files): SandboxFiles {
+  return new RecordFiles(root, 'sandboxes', 'sandbox', files);
 }

@@ -6,6 +6,7 @@ import { mkdir, readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../lib/errors.ts';
 import type { PodDeps } from '../deps.ts';
+import { endPause } from './pause.ts';
 import type { PluginProcess, StoredSandbox } from './record.ts';
 import { Sandbox } from './sandbox.ts';
 import { stopHeld } from './stop.ts';
@@ -61,6 +62,7 @@ async function recoverOne(deps: PodDeps, { record, state }: StoredSandbox): Prom
 }
 
 async function undoHalfMade(deps: PodDeps, sandbox: Sandbox): Promise<void> {
+  await endPause(deps, sandbox);
   const netns = sandbox.record.bootId === deps.bootId ? sandbox.record.namespaces.network : '';
   await detachNetwork(deps, sandbox, netns === undefined ? {} : { netns });
   await releaseNamespaces(deps, sandbox);

@@ -1,15 +1,16 @@
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BerthError, messageOf, wrap } from '../../lib/errors.ts';
 import { newId } from '../../lib/id.ts';
 import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
-import type { AttachmentRecord } from '../../network/attachment.ts';
+import { type AttachmentRecord, threadOf } from '../../network/attachment.ts';
 import type { PodDeps } from '../deps.ts';
+import { freeLevel, levelOf, podLabels } from '../../oci/selinux.ts';
 import { userMappings } from '../../oci/user-namespace.ts';
 import { sameSandbox, type SandboxPlan } from './plan.ts';
 import type { SandboxRecord, SandboxState } from './record.ts';
 import type { Preparation, Settlement } from './prepare-jobs.ts';
+import { endPause, livesByPause, startPause } from './pause.ts';
 import { removeSandbox } from './remove.ts';
 import { Sandbox } from './sandbox.ts';
 import { detachNetwork, networkTarget, observe, releaseNamespaces, stateDirectory } from './teardown.ts';
@@ -42,9 +43,18 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
   const rollback = new Rollback();
   try {
     rollback.add('namespaces', () => releaseNamespaces(deps, sandbox));
-    await deps.threads.call('sandbox.prepare', preparation(deps, sandbox, plan));
     if (sandbox.record.attachments.length > 0) rollback.add('network', () => detachNetwork(deps, sandbox));
-    const [network] = await allDone([attach(deps, sandbox, options), settle(deps, sandbox)]);
+    const prepared = prepare(deps, sandbox, plan);
+    const [, network] = await allDone([
+      prepared,
+      attach(deps, sandbox, { ...options, ready: prepared }),
+      settle(deps, sandbox, prepared),
+    ]);
+    if (livesByPause(deps, sandbox.record)) {
+      // After the network: a machine takes its links over as it starts.
+      rollback.add('pause process', () => endPause(deps, sandbox));
+      await startPause(deps, sandbox, options.signal);
+    }
     await allDone([network.cached, sandbox.update({ phase: 'ready', ...network.facts, process: undefined })]);
   } catch (error) {
     throw await undo(deps, sandbox, rollback, error);
@@ -59,7 +69,7 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
 async function attach(
   deps: PodDeps,
   sandbox: Sandbox,
-  options: RunOptions,
+  options: RunOptions & { readonly ready: Promise<unknown> },
 ): Promise<{ facts: Partial<SandboxState>; cached: Promise<unknown> }> {
   if (sandbox.record.attachments.length === 0) return { facts: {}, cached: Promise.resolve() };
   const { cached, ...facts } = await deps.network.attach(
@@ -70,9 +80,19 @@ async function attach(
   return { facts, cached };
 }
 
-/** What need not be there before the network is attached. It waits for a turn, so that the network's thread is left to it. */
-async function settle(deps: PodDeps, { record }: Sandbox): Promise<void> {
-  await nextTurn();
+/** The first steps, on the thread that the network is then attached on: the one follows the other without the main thread between. */
+function prepare(deps: PodDeps, sandbox: Sandbox, plan: SandboxPlan): Promise<unknown> {
+  const affinity = threadOf(sandbox.record.attachments);
+  return deps.threads.call(
+    'sandbox.prepare',
+    preparation(deps, sandbox, plan),
+    affinity === undefined ? {} : { affinity },
+  );
+}
+
+/** What need not be there before the network is attached. */
+async function settle(deps: PodDeps, { record }: Sandbox, prepared: Promise<unknown>): Promise<void> {
+  await prepared;
   const settlement: Settlement = {
     id: record.id,
     intentPath: deps.files.intentPath(record.id),
@@ -83,8 +103,10 @@ async function settle(deps: PodDeps, { record }: Sandbox): Promise<void> {
   await deps.threads.call('sandbox.settle', settlement);
 }
 
-/** Waits for both, also when one fails, since the undoing must meet neither on its way; then throws the first failure. */
-async function allDone<A, B>(promises: readonly [Promise<A>, Promise<B>]): Promise<[A, B]> {
+/** Waits for all, also when one fails, since the undoing must meet none on its way; then throws the failure of the first that failed. */
+async function allDone<T extends readonly Promise<unknown>[] | []>(
+  promises: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   await Promise.allSettled(promises);
   return Promise.all(promises);
 }
@@ -133,8 +155,16 @@ function newRecord(deps: PodDeps, plan: SandboxPlan): SandboxRecord {
     shm: ipc === 'POD' ? join(state, 'shm') : '',
     hostname: ownNetwork ? plan.hostname || id.slice(0, 12) : '',
     cgroupParent: plan.cgroupParent,
+    ...selinux(deps, plan),
     attachments: ownNetwork ? planAttachments(deps, plan, id) : [],
   };
+}
+
+function selinux({ store, containers }: PodDeps, { config }: SandboxPlan): Pick<SandboxRecord, 'selinux'> {
+  if (!containers.host.selinux) return {};
+  const taken = new Set(store.all().map(({ record }) => levelOf(record.selinux?.mountLabel ?? '')));
+  const options = config.linux?.securityContext?.selinuxOptions ?? null;
+  return { selinux: podLabels(options, freeLevel(taken)) };
 }
 
 function planAttachments(deps: PodDeps, plan: SandboxPlan, sandboxId: string): AttachmentRecord[] {
@@ -153,6 +183,9 @@ function planAttachments(deps: PodDeps, plan: SandboxPlan, sandboxId: string): A
 function preparation(deps: PodDeps, { record }: Sandbox, plan: SandboxPlan): Preparation {
   const { network, ipc, uts, user } = record.namespaces;
   const mappings = userMappings(plan.config);
+  // A user namespace owns those that are made inside it, so these cannot be made before.
+  const fits = network !== undefined && ipc !== undefined && uts !== undefined && user === undefined;
+  const spare = fits ? deps.spares.take() : undefined;
   return {
     id: record.id,
     intent: { path: deps.files.intentPath(record.id), text: JSON.stringify(record) },
@@ -165,6 +198,7 @@ function preparation(deps: PodDeps, { record }: Sandbox, plan: SandboxPlan): Pre
       ...(record.shm === '' ? {} : { shm: record.shm }),
       sysctls: plan.sysctls,
       loopbackUp: network !== undefined,
+      ...(spare === undefined ? {} : { spare }),
     },
   };
 }

@@ -18,6 +18,20 @@ export interface OwnNamespaces {
   readonly ipc: boolean;
 }
 
+/** `[sandbox]` of the configuration. */
+export interface SysctlDefaults {
+  readonly unprivilegedPorts: boolean;
+  readonly unprivilegedIcmp: boolean;
+}
+
+/** What a pod with its own network gets unasked. */
+export function defaultSysctls(defaults: SysctlDefaults): Record<string, string> {
+  return {
+    ...(defaults.unprivilegedPorts ? { 'net.ipv4.ip_unprivileged_port_start': '0' } : {}),
+    ...(defaults.unprivilegedIcmp ? { 'net.ipv4.ping_group_range': '0 2147483647' } : {}),
+  };
+}
+
 /**
  * Checks that each sysctl lives in a namespace that is the pod's own, and adds containerd's two defaults for pods with their
  * own network: unprivileged ports and unprivileged ping. What the pod asks for wins.
@@ -25,11 +39,9 @@ export interface OwnNamespaces {
 export function podSysctls(
   asked: Readonly<Record<string, string>>,
   own: OwnNamespaces,
-  defaults: { readonly unprivilegedPorts: boolean; readonly unprivilegedIcmp: boolean },
+  defaults: SysctlDefaults,
 ): Record<string, string> {
-  const sysctls: Record<string, string> = {};
-  if (own.network && defaults.unprivilegedPorts) sysctls['net.ipv4.ip_unprivileged_port_start'] = '0';
-  if (own.network && defaults.unprivilegedIcmp) sysctls['net.ipv4.ping_group_range'] = '0 2147483647';
+  const sysctls = own.network ? defaultSysctls(defaults) : {};
   for (const [name, value] of Object.entries(asked)) sysctls[checked(name, value, own)] = value;
   return sysctls;
 }

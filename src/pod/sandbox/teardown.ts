@@ -1,5 +1,4 @@
 /** The parts of taking a sandbox down that Stop, a failed Run and recovery share. */
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../lib/errors.ts';
 import type { Observer, Target } from '../../network/pod-network.ts';
@@ -40,8 +39,11 @@ export async function detachNetwork(
 /** Unpins the namespaces, unmounts /dev/shm and removes the state directory. All of it may be gone already. */
 export async function releaseNamespaces(deps: PodDeps, sandbox: Sandbox): Promise<void> {
   const { namespaces, shm, id } = sandbox.record;
-  await deps.namespaces.removeAll({ pins: Object.values(namespaces), ...(shm === '' ? {} : { shm }) });
-  await rm(stateDirectory(deps, id), { recursive: true, force: true });
+  await deps.namespaces.removeAll({
+    pins: Object.values(namespaces),
+    ...(shm === '' ? {} : { shm }),
+    directory: stateDirectory(deps, id),
+  });
 }
 
 /** Where the sandbox keeps what does not survive a reboot. */

@@ -4,8 +4,22 @@ import { gzipSync } from 'node:zlib';
 import { hostPlatform } from '../../../src/containerd/platform.ts';
 import type { Served } from './registry.ts';
 
-/** A file with its content, or a link with its target. */
-type Entry = { readonly content: Buffer } | { readonly link: string };
+/** A file with its content, a link with its target, or a directory; 0755 and root's unless it says otherwise. */
+export type Entry = (
+  | { readonly content: Buffer | string }
+  | { readonly link: string }
+  | { readonly directory: true }
+) & { readonly mode?: number; readonly uid?: number; readonly gid?: number };
+
+/** What an image has beside the busybox. */
+export interface ImageOptions {
+  /** Keys of the image configuration's `config`. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Layers on top, from the bottom up. */
+  readonly layers?: readonly Readonly<Record<string, Entry>>[];
+  /** For this architecture alone: then an index says so. */
+  readonly architecture?: string;
+}
 
 interface Blob {
   readonly mediaType: string;
@@ -26,7 +40,7 @@ export interface TinyImage {
 const APPLETS = ['sh', 'sleep', 'echo', 'cat', 'true', 'false', 'id', 'stty'];
 
 /** Two layers, the first of them compressed: a static busybox with some of its names, and a greeting. */
-export function tinyImage(name: string): TinyImage {
+export function tinyImage(name: string, options: ImageOptions = {}): TinyImage {
   const files = new Map<string, Entry>();
   const blobs = new Map<string, Buffer>();
   const add = (mediaType: string, content: Buffer): Blob => {
@@ -39,14 +53,23 @@ export function tinyImage(name: string): TinyImage {
   const applets = APPLETS.map((applet): [string, Entry] => [`bin/${applet}`, { link: 'busybox' }]);
   const bottom = tar(new Map([['bin/busybox', { content: readFileSync('/bin/busybox') }], ...applets]));
   const top = tar(new Map([['etc/greeting', { content: Buffer.from('hello\n') }]]));
-  const diffIds = [digestOf(bottom), digestOf(top)];
-  const { os, architecture } = hostPlatform();
+  const more = (options.layers ?? []).map((layer) => tar(new Map(Object.entries(layer))));
+  const diffIds = [bottom, top, ...more].map(digestOf);
+  const { os } = hostPlatform();
+  const { architecture = hostPlatform().architecture } = options;
   const config = add(
     'application/vnd.oci.image.config.v1+json',
     json({
       os,
       architecture,
-      config: { Cmd: ['/bin/sh'], Env: ['PATH=/bin'], User: '0:0', WorkingDir: '/etc', Volumes: null },
+      config: {
+        Cmd: ['/bin/sh'],
+        Env: ['PATH=/bin'],
+        User: '0:0',
+        WorkingDir: '/etc',
+        Volumes: null,
+        ...options.config,
+      },
       rootfs: { type: 'layers', diff_ids: diffIds },
     }),
   );
@@ -54,11 +77,19 @@ export function tinyImage(name: string): TinyImage {
   const layers = [
     add('application/vnd.oci.image.layer.v1.tar+gzip', gzipSync(bottom, { level: 1 })),
     add('application/vnd.oci.image.layer.v1.tar', top),
+    ...more.map((layer) => add('application/vnd.oci.image.layer.v1.tar', layer)),
   ];
   const manifest = add(mediaType, json({ schemaVersion: 2, mediaType, config, layers }));
   const annotations = { 'io.containerd.image.name': name };
+  const indexType = 'application/vnd.oci.image.index.v1+json';
+  const index = {
+    schemaVersion: 2,
+    mediaType: indexType,
+    manifests: [{ ...manifest, platform: { os, architecture } }],
+  };
+  const target = options.architecture === undefined ? manifest : add(indexType, json(index));
   files.set('oci-layout', { content: json({ imageLayoutVersion: '1.0.0' }) });
-  files.set('index.json', { content: json({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] }) });
+  files.set('index.json', { content: json({ schemaVersion: 2, manifests: [{ ...target, annotations }] }) });
   const content = blobs.get(manifest.digest) ?? Buffer.alloc(0);
   const served = { manifest: { digest: manifest.digest, mediaType, content }, blobs };
   return { archive: tar(files), diffIds, id: config.digest, served };
@@ -73,25 +104,28 @@ const BLOCK = 512;
 function tar(files: ReadonlyMap<string, Entry>): Buffer {
   const parts: Buffer[] = [];
   for (const [name, entry] of files) {
-    const content = 'content' in entry ? entry.content : Buffer.alloc(0);
+    const content = Buffer.from('content' in entry ? entry.content : '');
     const padding = Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK);
-    parts.push(header(name, content.length, 'link' in entry ? entry.link : ''), content, padding);
+    parts.push(header(name, content.length, entry), content, padding);
   }
   return Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
 }
 
 /** A ustar header: octal numbers, checksum over the header with the checksum field as blanks. */
-function header(name: string, size: number, link: string): Buffer {
+function header(name: string, size: number, entry: Entry): Buffer {
+  const { mode = 0o755, uid = 0, gid = 0 } = entry;
+  const link = 'link' in entry ? entry.link : '';
+  const type = 'directory' in entry ? '5' : link === '' ? '0' : '2';
   const block = Buffer.alloc(BLOCK);
   const octal = (value: number, width: number): string => `${value.toString(8).padStart(width - 1, '0')}\0`;
   block.write(name, 0);
-  block.write(octal(0o755, 8), 100);
-  block.write(octal(0, 8), 108);
-  block.write(octal(0, 8), 116);
+  block.write(octal(mode, 8), 100);
+  block.write(octal(uid, 8), 108);
+  block.write(octal(gid, 8), 116);
   block.write(octal(size, 12), 124);
   block.write(octal(0, 12), 136);
   block.write(' '.repeat(8), 148);
-  block.write(link === '' ? '0' : '2', 156);
+  block.write(type, 156);
   block.write(link, 157);
   block.write('ustar\0' + '00', 257);
   const sum = block.reduce((total, byte) => total + byte, 0);

@@ -220,6 +220,21 @@ describe('containers', () => {
       await Promise.all([0, 1, 2, 3].map((more) => stopAtItsEnd(`moment-${first + more}`, first + more)));
   });
 
+  it('tell in their verbose status what containerd’s tell', async () => {
+    const pod = await rig.runPod('verbose');
+    const id = await rig.run(pod, 'main', FOREVER, own);
+    const { info } = await rig.statusResponse(id, true);
+    const told = JSON.parse(info['info'] ?? '{}') as Record<string, unknown>;
+    assert.deepEqual(
+      [told['sandboxID'], told['snapshotKey'], told['snapshotter'], told['pid']],
+      [pod.id, id, 'overlayfs', await pidOf(id)],
+    );
+    const { process: first } = told['runtimeSpec'] as { process: { args: string[] } };
+    assert.deepEqual(first.args, FOREVER);
+    assert.deepEqual((told['config'] as { log_path: string }).log_path, 'main.log');
+    assert.match(await rig.ctr('snapshots', '--snapshotter', 'overlayfs', 'ls'), new RegExp(id));
+  });
+
   it('are known to ctr, with their image and whose they are', async () => {
     const pod = await rig.runPod('seen');
     const id = await rig.run(pod, 'main', FOREVER, own);

@@ -12,9 +12,11 @@ import type { ContainerStatusResponse__Output } from '../../../src/gen/runtime/v
 import type { ExecSyncResponse__Output } from '../../../src/gen/runtime/v1/ExecSyncResponse.ts';
 import type { ListContainersResponse__Output } from '../../../src/gen/runtime/v1/ListContainersResponse.ts';
 import type { PodSandboxConfig } from '../../../src/gen/runtime/v1/PodSandboxConfig.ts';
+import type { DaemonOptions } from '../../helpers/daemon.ts';
 import { podConfig } from '../../helpers/cri-client.ts';
 import { eventually, Rig } from '../../helpers/fixture.ts';
-import { tinyImage } from '../containerd/tiny-image.ts';
+import { mountsBelow } from '../../helpers/mounts.ts';
+import { type ImageOptions, tinyImage } from '../containerd/tiny-image.ts';
 
 export const imageName = 'berth.local/test/tiny:1';
 
@@ -35,15 +37,12 @@ export class ContainerRig implements AsyncDisposable {
     this.base = base;
   }
 
-  static async start(): Promise<ContainerRig> {
-    const rig = new ContainerRig(await Rig.start({ config: { containerd: { address: 'embedded' } } }));
+  /** @param options its node; keys of the daemon's configuration that differ, by section. */
+  static async start(options: Pick<DaemonOptions, 'node' | 'config'> = {}): Promise<ContainerRig> {
+    const containerd = { address: 'embedded', ...options.config?.['containerd'] };
+    const rig = new ContainerRig(await Rig.start({ ...options, config: { ...options.config, containerd } }));
     try {
-      const archive = join(rig.directory, 'image.tar');
-      await writeFile(archive, tinyImage(imageName).archive);
-      await rig.ctr('images', 'import', '--no-unpack', archive);
-      await rm(archive);
-      // The CRI's list of images follows containerd's events.
-      await eventually('the image is listed', async () => ((await rig.#image()) ? true : undefined));
+      await rig.importImage(imageName);
     } catch (error) {
       await rig[Symbol.asyncDispose]();
       throw error;
@@ -76,6 +75,24 @@ export class ContainerRig implements AsyncDisposable {
     return (await execa('ctr', ['--address', this.engine.socket, '-n', 'k8s.io', ...args])).stdout;
   }
 
+  /** Imports an image as the tiny one, or one that has more, layers packed; waits until the CRI lists it. */
+  async importImage(name: string, options: ImageOptions = {}): Promise<void> {
+    const archive = join(this.directory, 'image.tar');
+    await writeFile(archive, tinyImage(name, options).archive);
+    await this.ctr('images', 'import', '--no-unpack', archive);
+    await rm(archive);
+    // The CRI's list of images follows containerd's events.
+    await eventually(`image ${name} is listed`, async () =>
+      (await this.#hasImage(name)) ? true : undefined,
+    );
+  }
+
+  /** Removes an image by all its names. */
+  async removeImage(name: string): Promise<void> {
+    const request = { image: { image: name } };
+    await this.#call((done) => this.daemon.client.image.removeImage(request, deadline(), done));
+  }
+
   shims(): number[] {
     return findProcesses((argv) => isShimOf(argv, this.engine.socket)).map(({ pid }) => pid);
   }
@@ -89,10 +106,10 @@ export class ContainerRig implements AsyncDisposable {
   }
 
   /** Runs a sandbox of this name, and returns its id with the config that containers have to repeat. */
-  async runPod(name: string, more: PodSandboxConfig = {}): Promise<Pod> {
+  async runPod(name: string, more: PodSandboxConfig = {}, runtimeHandler = ''): Promise<Pod> {
     const config = this.pod(name, more);
     await mkdir(join(this.logDirectory, name), { recursive: true });
-    return { id: await this.daemon.client.run(config), config };
+    return { id: await this.daemon.client.run(config, runtimeHandler), config };
   }
 
   async create(
@@ -127,6 +144,12 @@ export class ContainerRig implements AsyncDisposable {
     const id = await this.create(pod, name, command, more);
     await this.startContainer(id);
     return id;
+  }
+
+  async checkpoint(containerId: string, location: string, timeout = 0): Promise<void> {
+    await this.#call((done) =>
+      this.daemon.client.runtime.checkpointContainer({ containerId, location, timeout }, deadline(), done),
+    );
   }
 
   async stop(containerId: string, timeout = 0): Promise<void> {
@@ -204,7 +227,9 @@ export class ContainerRig implements AsyncDisposable {
       ...(await list('containers', 'ls', '--quiet')).map((id) => `container ${id}`),
       ...(await list('tasks', 'ls', '--quiet')).map((id) => `task ${id}`),
       ...(await list('leases', 'ls', '--quiet')).map((id) => `lease ${id}`),
-      ...(await list('snapshots', 'ls')).filter((line) => line.includes('Active')),
+      ...(await list('snapshots', 'ls')).filter((line) => /Active|View/.test(line)),
+      ...mountsBelow(join(this.directory, 'state', 'containers')).map((path) => `mount ${path}`),
+      ...files(join(this.directory, 'state', 'containers')).map((name) => `mount point of ${name}`),
       ...files(join(this.directory, 'root', 'containers')).map((id) => `record ${id}`),
       ...files(join(this.directory, 'state', 'io')).map((name) => `fifo ${name}`),
       ...this.shims().map((pid) => `shim ${argvOf(pid).join(' ')}`),
@@ -239,9 +264,9 @@ export class ContainerRig implements AsyncDisposable {
     }
   }
 
-  async #image(): Promise<boolean> {
+  async #hasImage(name: string): Promise<boolean> {
     const { image } = await this.#call<{ image: unknown }>((done) =>
-      this.daemon.client.image.imageStatus({ image: { image: imageName } }, deadline(), done as never),
+      this.daemon.client.image.imageStatus({ image: { image: name } }, deadline(), done as never),
     );
     return image !== null;
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
 import type { ContainerEventResponse__Output } from '../../../src/gen/runtime/v1/ContainerEventResponse.ts';
 import type { PodSandbox__Output } from '../../../src/gen/runtime/v1/PodSandbox.ts';
 import { podConfig } from '../../helpers/cri-client.ts';
@@ -226,6 +227,31 @@ describe('a sandbox', () => {
       (await client.list()).map((sandbox) => sandbox.id),
       [fresh],
     );
+  });
+
+  it('keeps the resources that kubelet has given it, over a restart too', async () => {
+    const { daemon } = rig;
+    const id = await daemon.client.run(podConfig('resized'));
+    const resources = { cpuShares: '512', memoryLimitInBytes: '1048576' };
+    const update = (podSandboxId: string): Promise<unknown> =>
+      new Promise((resolve, reject) => {
+        const request = { podSandboxId, overhead: { cpuShares: '8' }, resources };
+        daemon.client.runtime.updatePodSandboxResources(request, (error, answer) =>
+          error === null ? resolve(answer) : reject(error),
+        );
+      });
+    await update(id.slice(0, 13));
+    await assert.rejects(update('0'.repeat(64)), { code: status.NOT_FOUND });
+    const told = async (): Promise<unknown> => {
+      const { overhead, resources: given } = JSON.parse(
+        (await daemon.client.podStatus(id, true)).info['info'] ?? '',
+      ) as Record<'overhead' | 'resources', { linux: Record<string, string> }>;
+      return [overhead.linux['cpu_shares'], given.linux['cpu_shares'], given.linux['memory_limit_in_bytes']];
+    };
+    assert.deepEqual(await told(), ['8', '512', '1048576']);
+    await daemon.kill();
+    await daemon.start();
+    assert.deepEqual(await told(), ['8', '512', '1048576']);
   });
 
   it('reaches its host port from the node', async () => {

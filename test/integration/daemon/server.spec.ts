@@ -30,17 +30,6 @@ describe('the daemon', () => {
     assert.equal(info['lastCNILoadStatus'], 'OK');
   });
 
-  it('answers UNIMPLEMENTED, with its name, for an RPC that it has not', async () => {
-    await using rig = await Rig.start();
-    const { runtime } = rig.daemon.client;
-    await assert.rejects(
-      new Promise((resolve, reject) =>
-        runtime.checkpointContainer({}, (e, r) => (e === null ? resolve(r) : reject(e))),
-      ),
-      { code: status.UNIMPLEMENTED, details: 'CheckpointContainer is not implemented' },
-    );
-  });
-
   it("replaces a stale socket, and refuses to be the second on its directories with the first one's pid", async () => {
     await using rig = await Rig.start();
     const { daemon } = rig;

@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  fstatSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { listMounts } from '../../../src/kernel/mounts.ts';
-import { namespaceJobsModule, Namespaces } from '../../../src/kernel/namespaces.ts';
+import { namespaceJobsModule, Namespaces, SpareStock } from '../../../src/kernel/namespaces.ts';
+import { closeSpare } from '../../../src/kernel/pod-namespaces.ts';
 import { readSysctl } from '../../../src/kernel/sysctl.ts';
 import {
   isNamespace,
@@ -36,6 +46,7 @@ describe("pods' namespaces", () => {
     uts: join(directory, 'pins/uts'),
     shm: join(directory, 'shm'),
   });
+  const descriptors = (): number => readdirSync('/proc/self/fd').length;
   const inside = (flag: string, ...command: string[]): string =>
     execFileSync('nsenter', [flag, ...command], { encoding: 'utf8' }).trim();
 
@@ -87,6 +98,53 @@ describe("pods' namespaces", () => {
     }
     assert.deepEqual([hostname(), readSysctl('kernel.shmmax')], before.slice(0, 2));
     await namespaces.removeAll({ pins: [net, ipc, uts] });
+  });
+
+  it('are taken from the stock, which makes them in quiet moments and gives each away once', async () => {
+    const sysctls = { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': '0 7' };
+    const stock = new SpareStock(pool, sysctls, 2);
+    assert.equal(stock.take(), undefined);
+    const open = descriptors();
+    await Promise.all([stock.refill(), stock.refill()]);
+    assert.equal(descriptors(), open + 6);
+    const spare = stock.take();
+    assert.ok(spare !== undefined);
+    const { net, ipc, uts, shm } = paths();
+    const inodes = await namespaces.create({
+      ...{ net, ipc, uts, shm, spare },
+      hostname: 'my-pod',
+      loopbackUp: true,
+      // One that it has, one that it has otherwise, one that it has not.
+      sysctls: { ...sysctls, 'net.ipv4.ping_group_range': '1 0', 'kernel.shmmax': '4711' },
+    });
+    const kinds = ['net', 'ipc', 'uts'] as const;
+    assert.deepEqual(inodes, Object.fromEntries(kinds.map((kind) => [kind, fstatSync(spare[kind]).ino])));
+    closeSpare(spare);
+    assert.equal(inside(`--uts=${uts}`, 'hostname'), 'my-pod');
+    assert.equal(inside(`--ipc=${ipc}`, 'cat', '/proc/sys/kernel/shmmax'), '4711');
+    assert.equal(inside(`--net=${net}`, 'cat', '/proc/sys/net/ipv4/ip_unprivileged_port_start'), '0');
+    assert.match(inside(`--net=${net}`, 'cat', '/proc/sys/net/ipv4/ping_group_range'), /^1\s+0$/);
+    assert.match(inside(`--net=${net}`, 'ip', '-br', 'addr', 'show', 'lo'), /127\.0\.0\.1\/8/);
+    const second = stock.take();
+    assert.ok(second !== undefined);
+    assert.equal(stock.take(), undefined);
+    await stock.refill();
+    stock.close();
+    closeSpare(second);
+    assert.equal(descriptors(), open);
+    await namespaces.removeAll({ pins: [net, ipc, uts], shm });
+  });
+
+  it('are undone whole when a late step fails in some from the stock', async () => {
+    const stock = new SpareStock(pool, {}, 1);
+    await stock.refill();
+    const spare = stock.take();
+    assert.ok(spare !== undefined);
+    const { net, ipc, uts } = paths();
+    const sysctls = { 'net.ipv4.no_such_thing': '1' };
+    await assert.rejects(namespaces.create({ net, ipc, uts, spare, sysctls }), /no_such_thing/);
+    assert.deepEqual(readdirSync(join(directory, 'pins')), []);
+    closeSpare(spare);
   });
 
   it('may be some kinds only', async () => {

@@ -88,6 +88,48 @@ describe('CDI', () => {
     );
   });
 
+  it('reads specs in YAML as it does those in JSON', async () => {
+    write(
+      etc(),
+      'gpu.yaml',
+      [
+        '# written by a vendor',
+        'cdiVersion: "0.6.0"',
+        'kind: vendor.com/gpu',
+        'containerEdits: &common',
+        '  env: ["ALL=yes"]',
+        'devices:',
+        '- name: "0"',
+        '  containerEdits:',
+        '    env:',
+        '    - ONE=1',
+        '    deviceNodes:',
+        '    - {path: /dev/x, type: c, major: 9, minor: 8, fileMode: 0660}',
+        '- name: "1"',
+        '  containerEdits: *common',
+        '',
+      ].join('\n'),
+    );
+    const { process, linux } = await inject(['vendor.com/gpu=0', 'vendor.com/gpu=1']);
+    assert.deepEqual(process.env, ['ALL=yes', 'ONE=1']);
+    assert.deepEqual(linux.devices, [{ path: '/dev/x', type: 'c', major: 9, minor: 8, fileMode: 0o660 }]);
+  });
+
+  it('is not brought down by a YAML that grows without bound', async () => {
+    const levels = [...Array(12).keys()].map(
+      (n) =>
+        `a${n}: &a${n} [${
+          n === 0
+            ? 'x'
+            : Array(9)
+                .fill(`*a${n - 1}`)
+                .join(', ')
+        }]`,
+    );
+    write(etc(), 'bomb.yaml', levels.join('\n'));
+    await assert.rejects(inject(['vendor.com/gpu=0']), /bomb\.yaml": [^;]*alias/i);
+  });
+
   it('takes device numbers from the file when they are there', async () => {
     write(
       etc(),
@@ -135,6 +177,8 @@ describe('CDI', () => {
   it('is not stopped by the broken files of others, and tells of them when a device is missing', async () => {
     write(etc(), 'broken.json', '{');
     write(etc(), 'nvidia.yaml', 'cdiVersion: 0.6.0');
+    write(etc(), 'torn.yaml', 'cdiVersion: [0.6.0');
+    write(etc(), 'twice.yaml', 'kind: a.b/c\nkind: a.b/d\n');
     write(etc(), 'new.json', { ...(gpu({}) as object), future: 1 });
     write(etc(), 'readme.txt', 'not a spec');
     write(run(), 'good.json', gpu({ env: ['OK=1'] }));
@@ -144,7 +188,9 @@ describe('CDI', () => {
         error.message,
         /failed to inject CDI device "nvidia\.com\/gpu=all": no CDI spec of this node has it/,
       );
-      assert.match(error.message, /nvidia\.yaml": it is YAML, and only JSON is read/);
+      assert.match(error.message, /nvidia\.yaml": [^;]*kind/);
+      assert.match(error.message, /torn\.yaml/);
+      assert.match(error.message, /twice\.yaml": Map keys must be unique/);
       assert.match(error.message, /broken\.json/);
       assert.match(error.message, /new\.json.*future/s);
       assert.doesNotMatch(error.message, /readme/);

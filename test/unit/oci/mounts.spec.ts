@@ -214,6 +214,39 @@ describe('mounts', () => {
       assert.equal(find(plain, '/etc/hosts')?.uidMappings, undefined);
     });
   });
+
+  describe('on a node with SELinux', () => {
+    const LABEL = 'system_u:object_r:container_file_t:s0:c1,c2';
+    const labelled = { ...BASE_SPEC, linux: { ...BASE_SPEC.linux, mountLabel: LABEL } };
+    const relabelled = async (
+      part: Partial<Mount__Output>,
+      spec: RuntimeSpec = labelled,
+    ): Promise<string[]> => {
+      const seen: string[] = [];
+      const relabel = (path: string, label: string): Promise<void> =>
+        Promise.resolve(void seen.push(`${path} ${label}`));
+      const mounts = [mount({ hostPath: directory, containerPath: '/mnt', selinuxRelabel: true, ...part })];
+      await withMounts(spec, specInput({ config: containerConfig({ mounts }), relabel }));
+      return seen;
+    };
+
+    it('get the label of the pod where that is asked for', async () => {
+      assert.deepEqual(await relabelled({}), [`${directory} ${LABEL}`]);
+      assert.deepEqual(await relabelled({ selinuxRelabel: false }), []);
+      assert.deepEqual(await relabelled({}, BASE_SPEC), []);
+      const image = { image: '', annotations: {}, userSpecifiedImage: '', runtimeHandler: '', imageRef: '' };
+      assert.deepEqual(await relabelled({ readonly: true, image }), []);
+    });
+
+    it('never take the node itself its labels, whatever symlink leads there', async () => {
+      symlinkSync('/usr', at('link'));
+      for (const hostPath of ['/', '/etc', '/usr/', at('link')])
+        await assert.rejects(relabelled({ hostPath }), {
+          code: 'INVALID_ARGUMENT',
+          meta: { field: 'config.mounts[0].selinux_relabel' },
+        });
+    });
+  });
 });
 
 describe('the mount that a path lies on', () => {

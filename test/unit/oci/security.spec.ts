@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LinuxContainerSecurityContext__Output } from '../../../src/gen/runtime/v1/LinuxContainerSecurityContext.ts';
 import { withApparmor } from '../../../src/oci/apparmor.ts';
-import { DEFAULT_APPARMOR_TEXT, loadDefaultApparmor } from '../../../src/oci/apparmor-profile.ts';
+import { loadDefaultApparmor } from '../../../src/oci/apparmor-profile.ts';
 import { BASE_SPEC } from '../../../src/oci/base.ts';
 import { withCapabilities } from '../../../src/oci/capabilities.ts';
 import { capabilitiesOf, capabilityName } from '../../../src/oci/capability-names.ts';
-import type { HostFacts } from '../../../src/oci/host-facts.ts';
+import { detectHostFacts, type HostFacts } from '../../../src/oci/host-facts.ts';
 import type { SpecInput } from '../../../src/oci/input.ts';
 import { withRoot } from '../../../src/oci/root.ts';
 import { withSeccomp } from '../../../src/oci/seccomp.ts';
 import { loadSeccompTemplate, seccompFromTemplate } from '../../../src/oci/seccomp-template.ts';
-import { withSelinux } from '../../../src/oci/selinux.ts';
+import { freeLevel, levelOf, podLabels, withSelinux } from '../../../src/oci/selinux.ts';
 import type { Capabilities, LinuxSeccomp, RuntimeSpec } from '../../../src/oci/types.ts';
 import { hostFacts, sandboxFacts, secured, securedSandbox, specInput } from './spec-input.ts';
 
@@ -243,12 +243,21 @@ describe('seccomp', () => {
 });
 
 describe('AppArmor', () => {
+  const loads: string[] = [];
   const loaded = {
-    apparmor: { isLoaded: (name: string) => name === 'mine', defaultProfile: 'berth-default' },
+    apparmor: {
+      isLoaded: (name: string): boolean => name === 'mine' || loads.length > 0,
+      defaultProfile: { name: 'berth-default', load: () => Promise.resolve(void loads.push('load')) },
+    },
   };
-  const profileOf = (part: Security, host: Partial<HostFacts> = loaded): string | undefined =>
-    withApparmor(BASE_SPEC, specInput({ config: secured(part), host: hostFacts(host) })).process
-      .apparmorProfile;
+  beforeEach(() => loads.splice(0, loads.length));
+  const profileOf = async (
+    part: Security,
+    host: Partial<HostFacts> = loaded,
+  ): Promise<string | undefined> => {
+    const input = specInput({ config: secured(part), host: hostFacts(host) });
+    return (await withApparmor(BASE_SPEC, input)).process.apparmorProfile;
+  };
   const message = (
     profileType: 'RuntimeDefault' | 'Unconfined' | 'Localhost',
     localhostRef = '',
@@ -256,46 +265,66 @@ describe('AppArmor', () => {
     apparmor: { profileType, localhostRef },
   });
 
-  it('confines by the default profile unless told otherwise', () => {
-    assert.equal(profileOf({}), 'berth-default');
-    assert.equal(profileOf(message('RuntimeDefault')), 'berth-default');
-    assert.equal(profileOf(message('Unconfined')), undefined);
-    assert.equal(profileOf({ privileged: true }), undefined);
-    assert.equal(profileOf({ ...message('RuntimeDefault'), privileged: true }), undefined);
-    assert.equal(profileOf({ apparmorProfile: 'unconfined' }), undefined);
+  it('confines by the default profile unless told otherwise', async () => {
+    assert.equal(await profileOf({}), 'berth-default');
+    assert.equal(await profileOf(message('RuntimeDefault')), 'berth-default');
+    assert.equal(await profileOf(message('Unconfined')), undefined);
+    assert.equal(await profileOf({ privileged: true }), undefined);
+    assert.equal(await profileOf({ ...message('RuntimeDefault'), privileged: true }), undefined);
+    assert.equal(await profileOf({ apparmorProfile: 'unconfined' }), undefined);
   });
 
-  it('takes a loaded profile, and refuses one that is not', () => {
-    assert.equal(profileOf(message('Localhost', 'mine')), 'mine');
-    assert.equal(profileOf({ ...message('Localhost', 'localhost/mine'), privileged: true }), 'mine');
-    assert.throws(
-      () => profileOf({ apparmorProfile: 'localhost/other' }),
+  it('loads the default profile again when somebody has unloaded it', async () => {
+    await profileOf({});
+    await profileOf({});
+    assert.deepEqual(loads, ['load']);
+  });
+
+  it('takes a loaded profile, and refuses one that is not', async () => {
+    assert.equal(await profileOf(message('Localhost', 'mine')), 'mine');
+    assert.equal(await profileOf({ ...message('Localhost', 'localhost/mine'), privileged: true }), 'mine');
+    await assert.rejects(
+      profileOf({ apparmorProfile: 'localhost/other' }),
       /apparmor profile not found other/,
     );
+    assert.deepEqual(loads, []);
   });
 
-  it('is refused where the kernel has none, unless nothing is asked for', () => {
+  it('is refused where the kernel has none, unless nothing is asked for', async () => {
     const none = { apparmor: undefined };
-    assert.equal(profileOf({}, none), undefined);
-    assert.equal(profileOf(message('Unconfined'), none), undefined);
-    assert.throws(() => profileOf(message('RuntimeDefault'), none), /apparmor is not supported/);
+    assert.equal(await profileOf({}, none), undefined);
+    assert.equal(await profileOf(message('Unconfined'), none), undefined);
+    await assert.rejects(profileOf(message('RuntimeDefault'), none), /apparmor is not supported/);
     const bare = { apparmor: { isLoaded: (): boolean => false, defaultProfile: undefined } };
-    assert.equal(profileOf({}, bare), undefined);
-    assert.throws(() => profileOf(message('RuntimeDefault'), bare), { code: 'FAILED_PRECONDITION' });
+    assert.equal(await profileOf({}, bare), undefined);
+    await assert.rejects(profileOf(message('RuntimeDefault'), bare), { code: 'FAILED_PRECONDITION' });
   });
 
   it('has a default profile that apparmor_parser loads, or says why not', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'berth-apparmor-'));
     try {
+      // A kernel and a parser that do what the real ones do, as far as we see it.
+      mkdirSync(join(directory, 'apparmor'));
+      const profiles = join(directory, 'apparmor/profiles');
+      writeFileSync(profiles, 'docker-default (enforce)\n');
       const parser = join(directory, 'parser.mjs');
-      const seen = join(directory, 'seen');
-      const script = `import { readFileSync, writeFileSync } from 'node:fs'; writeFileSync('${seen}', process.argv[2] + readFileSync(0));`;
-      writeFileSync(parser, `#!${process.execPath}\n${script}\n`, { mode: 0o755 });
-      const bare = { isLoaded: (): boolean => false, defaultProfile: undefined };
-      assert.equal((await loadDefaultApparmor(bare, parser)).defaultProfile, 'berth-default');
-      assert.equal(readFileSync(seen, 'utf8'), `--replace${DEFAULT_APPARMOR_TEXT}`);
-      await assert.rejects(loadDefaultApparmor(bare, 'false'), { code: 'UNAVAILABLE' });
-      await assert.rejects(loadDefaultApparmor(bare, join(directory, 'absent')), {
+      const script = [
+        "import { appendFileSync, readFileSync } from 'node:fs';",
+        "if (process.argv[2] !== '--replace') process.exit(1);",
+        'const [, name] = /^profile (\\S+)/m.exec(readFileSync(0, "utf8"));',
+        `appendFileSync('${profiles}', name + ' (enforce)\\n');`,
+      ];
+      writeFileSync(parser, `#!${process.execPath}\n${script.join('\n')}\n`, { mode: 0o755 });
+      const { apparmor } = detectHostFacts({ securityfs: directory });
+      assert.ok(apparmor !== undefined);
+      assert.ok(apparmor.isLoaded('docker-default') && !apparmor.isLoaded('docker'));
+      const host = { apparmor: await loadDefaultApparmor(apparmor, parser) };
+      assert.ok(apparmor.isLoaded('berth-default'));
+      writeFileSync(profiles, '');
+      assert.equal(await profileOf({}, host), 'berth-default');
+      assert.ok(apparmor.isLoaded('berth-default'));
+      await assert.rejects(loadDefaultApparmor(apparmor, 'false'), { code: 'UNAVAILABLE' });
+      await assert.rejects(loadDefaultApparmor(apparmor, join(directory, 'absent')), {
         code: 'UNAVAILABLE',
         message: /ENOENT/,
       });
@@ -303,10 +332,14 @@ describe('AppArmor', () => {
       rmSync(directory, { recursive: true });
     }
   });
+
+  it('is nothing where the kernel shows none', () => {
+    assert.equal(detectHostFacts({ securityfs: '/absent' }).apparmor, undefined);
+  });
 });
 
 describe('SELinux', () => {
-  const labels = { processLabel: 'system_u:system_r:container_t:s0:c1,c2', mountLabel: 'm' };
+  const labels = podLabels(null, 's0:c1,c2');
   const labelled = (part: Security, selinux: boolean): RuntimeSpec =>
     withSelinux(
       BASE_SPEC,
@@ -322,9 +355,28 @@ describe('SELinux', () => {
 
   it("labels with the pod's label and the container's changes to it", () => {
     assert.equal(labelled({}, true).process.selinuxLabel, labels.processLabel);
-    assert.equal(labelled({}, true).linux.mountLabel, 'm');
+    assert.equal(labelled({}, true).linux.mountLabel, labels.mountLabel);
     const own = labelled(options({ type: 'spc_t', level: 's0:c3' }), true);
     assert.equal(own.process.selinuxLabel, 'system_u:system_r:spc_t:s0:c3');
+    assert.equal(own.linux.mountLabel, 'system_u:object_r:container_file_t:s0:c3');
+  });
+
+  it('gives each pod a level of its own, which its files have too', () => {
+    const taken = new Set<string>();
+    for (let i = 0; i < 50; i += 1) {
+      const level = freeLevel(taken);
+      assert.match(level, /^s0:c\d{1,4},c\d{1,4}$/);
+      assert.ok(!taken.has(level));
+      taken.add(level);
+    }
+    assert.deepEqual(podLabels(null, 's0:c1,c2'), {
+      processLabel: 'system_u:system_r:container_t:s0:c1,c2',
+      mountLabel: 'system_u:object_r:container_file_t:s0:c1,c2',
+    });
+    const asked = podLabels({ user: 'u', role: 'r', type: 't', level: 's0:c9' }, 's0:c1,c2');
+    assert.deepEqual(asked, { processLabel: 'u:r:t:s0:c9', mountLabel: 'u:object_r:container_file_t:s0:c9' });
+    assert.equal(levelOf(asked.mountLabel), 's0:c9');
+    assert.equal(levelOf(''), '');
   });
 
   it('has no effect without SELinux or in a privileged container', () => {

@@ -34,6 +34,7 @@ export class ExecInvoke implements Invoke {
 
   /** VERSION is asked once of each executable, and again after the file has changed. */
   async invoke(request: PluginRequest, options: InvokeOptions): Promise<PluginReply> {
+    await options.ready;
     const file = await findExecutable(request.type, request.path);
     if (request.verb !== 'VERSION') return this.#run(file, request, options);
     const { ino, size, mtimeMs } = await stat(file);

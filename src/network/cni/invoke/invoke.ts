@@ -39,9 +39,22 @@ export interface PluginReply {
   readonly provider: string;
   /** The last 4 KiB of stderr. */
   readonly stderr: string;
+  /** When the plugin itself ran, if it had to wait for its turn first. */
+  readonly ran?: Ran;
+}
+
+export interface Ran {
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly durationMs: number;
 }
 
 export interface InvokeOptions {
+  /**
+   * An executable waits for this: the namespace is being made. A built-in need not: its network's thread is making it, and does
+   * one thing after the other.
+   */
+  readonly ready?: Promise<unknown>;
   /** Ends the call; an executable's whole process group is killed. */
   readonly signal: AbortSignal;
   /** Told of steps that happen inside the call: delegated plugins. The call itself is reported by the chain. */
@@ -68,15 +81,24 @@ export class PluginError extends Error {
   readonly details: string;
   readonly provider: string;
   readonly stderr: string;
+  readonly ran: Ran | undefined;
 
   constructor(
     message: string,
-    facts: { code?: number; details?: string; provider?: string; stderr?: string; cause?: unknown } = {},
+    facts: {
+      code?: number;
+      details?: string;
+      provider?: string;
+      stderr?: string;
+      ran?: Ran;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
     this.code = facts.code ?? 0;
     this.details = facts.details ?? '';
     this.provider = facts.provider ?? '';
     this.stderr = facts.stderr ?? '';
+    this.ran = facts.ran;
   }
 }

@@ -148,6 +148,43 @@ describe('ThreadPool', () => {
     assert.equal(await running, await thread);
   });
 
+  it('drops any of the jobs that wait behind a running one, and runs the rest in order', async () => {
+    make(1);
+    await pool.call('echo', null);
+    const running = pool.call('sleep', 20);
+    const controllers = Array.from({ length: 6 }, () => new AbortController());
+    const settled = controllers.map(() => 0);
+    const ended: number[] = [];
+    const calls = controllers.map(async ({ signal }, index) => {
+      await pool.call('echo', index, {
+        signal,
+        onSettled: () => (settled[index] = (settled[index] ?? 0) + 1),
+      });
+      ended.push(index);
+    });
+    const outcomes = Promise.allSettled(calls);
+    for (const index of [0, 2, 5]) controllers[index]?.abort(new Error('changed my mind'));
+    await running;
+    const states = (await outcomes).map(({ status }) => status);
+    assert.deepEqual(ended, [1, 3, 4]);
+    const [yes, no] = ['fulfilled', 'rejected'];
+    assert.deepEqual(states, [no, yes, no, yes, yes, no]);
+    assert.equal(await pool.call('echo', 'free'), 'free');
+    assert.deepEqual(settled, [1, 1, 1, 1, 1, 1]);
+  });
+
+  it('gives the jobs behind one that poisoned its thread to the next thread', async () => {
+    make(1);
+    const [poisoned, ...others] = await Promise.all([
+      pool.call('poison', null),
+      pool.call('thread', null),
+      pool.call('thread', null),
+      pool.call('thread', null),
+    ]);
+    assert.equal(new Set(others).size, 1);
+    assert.notEqual(others[0], poisoned);
+  });
+
   it('rejects a running job at once, and tells when it has really ended', async () => {
     make(1);
     await pool.call('echo', null);

@@ -27,6 +27,7 @@ export function fakePlugin(type: string, calls: Call[], fail: () => void = () =>
     };
   return {
     type,
+    keys: {},
     unknownKey: (config: JsonObject) => ('strange' in config ? 'strange' : undefined),
     add: (args) => {
       record('ADD')(args);

@@ -243,12 +243,6 @@ describe('planSandbox', () => {
     assert.throws(() => plan(withSysctl('kernel.msgmax')), /the pod uses the node's ipc namespace/);
   });
 
-  it('says UNIMPLEMENTED for handlers that need a pause container', () => {
-    const unimplemented = (error: unknown): boolean =>
-      error instanceof BerthError && error.code === 'UNIMPLEMENTED';
-    assert.throws(() => plan(config(), 'kata'), unimplemented);
-  });
-
   it('takes one mapping of each kind for a user namespace, with root in it', () => {
     const ids = [{ hostId: 100_000, containerId: 0, length: 65_536 }];
     const userns = (usernsOptions: object): unknown => plan(modes({ usernsOptions }));

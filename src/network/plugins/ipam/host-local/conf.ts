@@ -31,7 +31,7 @@ export interface HostLocalConf {
 const DEFAULT_DATA_DIR = '/var/lib/cni/networks';
 
 const rangeKeys: KnownKeys = { subnet: true, rangeStart: true, rangeEnd: true, gateway: true };
-const ipamKeys: KnownKeys = {
+export const ipamKeys: KnownKeys = {
   type: true,
   ...rangeKeys,
   ranges: rangeKeys,

@@ -8,7 +8,7 @@ import { validAttachments } from '../../attachments.ts';
 import { failure } from '../../config.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { allocate, type Claim, firstFree, stretches } from './allocate.ts';
-import { networkDirectory, parseConf, unknownKey } from './conf.ts';
+import { ipamKeys, networkDirectory, parseConf, unknownKey } from './conf.ts';
 import { rangeContains, type RangeSet, setText } from './ranges.ts';
 import { Directories, type Reservations } from './reservations.ts';
 import { readResolvConf } from './resolv-conf.ts';
@@ -17,6 +17,7 @@ import { readResolvConf } from './resolv-conf.ts';
 export function createHostLocal(directories: Directories = new Directories()): Plugin {
   return {
     type: 'host-local',
+    keys: { ipam: ipamKeys },
     unknownKey,
     add: (args, context) => add(directories, args, context),
     del: (args) => del(directories, args),

@@ -1,17 +1,21 @@
 import { changeLink, deleteLink, type Link } from '../../../../kernel/netlink/links.ts';
 import { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
 import { writeSysctl } from '../../../../kernel/sysctl.ts';
-import { messageOf } from '../../../../lib/errors.ts';
 import type { Result, ResultInterface } from '../../../cni/types.ts';
 import { failure } from '../../config.ts';
 import { configure, enableIpv6 } from '../../container-interface.ts';
+import { masquerade, unmasquerade } from '../../ip-masq.ts';
+import { addAddresses } from '../../ipam.ts';
 import { doing, openIn, requireNetns } from '../../netns.ts';
 import type { PluginArgs, PluginContext } from '../../plugin.ts';
-import { ensureBridge, ensureGateways, findBridge, ownRoutes } from './bridge-link.ts';
+import { type UndoList, withUndo } from '../../undo.ts';
+import { createVeth, ownRoutes, type VethPair } from '../../veth.ts';
+import { ensureBridge, ensureGateways, findBridge } from './bridge-link.ts';
 import { type BridgeConf, decode } from './conf.ts';
 import { type GatewayPlan, planGateways } from './gateways.ts';
-import { masquerade, unmasquerade } from './masquerade.ts';
-import { configurePort, createVeth, type VethPair, waitForPort } from './veth.ts';
+import { configurePort, waitForPort } from './port.ts';
+import { setUpSpoofCheck, tearDownSpoofCheck } from './spoof-check.ts';
+import { ensureVlanInterface } from './vlans.ts';
 
 /**
  * Connects the container to the bridge. What was made for it is undone when a later step fails; the bridge stays, as
@@ -21,48 +25,52 @@ export function add(args: PluginArgs, context: PluginContext): Result {
   const conf = decode(args);
   requireNetns(args.netns);
   using host = NetlinkSocket.open();
-  const undo: (() => void)[] = [];
-  try {
-    const bridge = ensureBridge(host, conf);
-    const veth = createVeth(host, bridge, args, conf);
-    undo.push(() => host.request(deleteLink(veth.host.index)));
-    ownRoutes(veth.host.name);
-    configurePort(host, veth.host, conf);
-    const ipam = conf.ipam === '' ? undefined : addAddresses(args, context, conf, undo);
-    if (ipam !== undefined) {
-      const plan = planGateways(ipam, conf);
-      configureContainer(args, context, conf, veth, plan);
-      ensureGateways(host, bridge, plan.onBridge, conf.forceAddress);
-      const { ipMasq: how } = conf;
-      if (how !== undefined) {
-        const ips = plan.ips.map(({ address }) => address);
-        undo.push(() => unmasquerade(args, how, ips));
-        masquerade(args, how, ips);
-      }
-      return result(args, conf, readInterfaces(host, conf, veth), { ...ipam, ...plan });
-    }
-    if (!conf.disableContainerInterface) {
-      bringUp(args, veth);
-    }
-    return result(args, conf, readInterfaces(host, conf, veth), { ips: [], routes: [], dns: {} });
-  } catch (error) {
-    undoAll(undo, context);
-    throw error;
-  }
+  return withUndo(context, (undo) => connect(host, args, context, conf, undo));
 }
 
-function addAddresses(
+function connect(
+  host: NetlinkSocket,
   args: PluginArgs,
   context: PluginContext,
   conf: BridgeConf,
-  undo: (() => void)[],
+  undo: UndoList,
 ): Result {
-  const ipam = context.delegate(conf.ipam, 'ADD', args);
-  undo.push(() => context.delegate(conf.ipam, 'DEL', args));
-  if (ipam === undefined || ipam.ips.length === 0) {
-    throw failure('IPAM plugin returned missing IP config');
+  const bridge = ensureBridge(host, conf);
+  const veth = createVeth(host, args, { mac: conf.mac, mtu: conf.mtu, master: bridge.index });
+  undo.push(() => host.request(deleteLink(veth.host.index)));
+  ownRoutes(veth.host.name);
+  configurePort(host, veth.host, conf);
+  if (conf.macSpoofCheck) {
+    undo.push(() => tearDownSpoofCheck(args));
+    setUpSpoofCheck(args, veth.host.name, veth.container.mac);
   }
-  return ipam;
+  if (conf.ipam === '') {
+    if (!conf.disableContainerInterface) bringUp(args, veth);
+    return result(args, conf, readInterfaces(host, conf, veth), { ips: [], routes: [], dns: {} });
+  }
+  const ipam = addAddresses(args, context, conf.ipam, undo);
+  const plan = planGateways(ipam, conf);
+  configureContainer(args, context, conf, veth, plan);
+  const holder = gatewayHolder(host, bridge, conf, plan);
+  ensureGateways(host, holder, plan.onBridge, conf.forceAddress);
+  const { ipMasq: how } = conf;
+  if (how !== undefined) {
+    const ips = plan.ips.map(({ address }) => address);
+    undo.push(() => unmasquerade(args, how, ips));
+    masquerade(args, how, ips);
+  }
+  const more = holder === bridge ? [] : [{ name: holder.name, mac: holder.mac }];
+  return result(args, conf, readInterfaces(host, conf, veth), { ...ipam, ...plan }, more);
+}
+
+/** What the gateways' addresses are set on: the bridge, or its interface in the VLAN. */
+function gatewayHolder(
+  host: NetlinkSocket,
+  bridge: Link,
+  { vlan }: BridgeConf,
+  { onBridge }: GatewayPlan,
+): Link {
+  return vlan.id === 0 || onBridge.length === 0 ? bridge : ensureVlanInterface(host, bridge, vlan);
 }
 
 function configureContainer(
@@ -126,22 +134,14 @@ function result(
   conf: BridgeConf,
   { bridge, port, veth }: ReturnType<typeof readInterfaces>,
   addresses: Pick<Result, 'ips' | 'routes' | 'dns'>,
+  more: readonly ResultInterface[] = [],
 ): Result {
   const interfaces: ResultInterface[] = [
     { name: bridge.name, mac: bridge.mac },
     { name: port.name, mac: port.mac },
     { name: args.ifName, mac: veth.container.mac, sandbox: args.netns },
+    ...more,
   ];
   const { ips, routes, dns } = addresses;
   return { cniVersion: '1.1.0', interfaces, ips, routes, dns: conf.dns ?? dns };
-}
-
-function undoAll(undo: readonly (() => void)[], context: PluginContext): void {
-  for (const step of undo.toReversed()) {
-    try {
-      step();
-    } catch (error) {
-      context.log(`failed to undo: ${messageOf(error)}`);
-    }
-  }
 }

@@ -2,15 +2,22 @@
 import { SyscallError } from '../../../../kernel/errno.ts';
 import { AF_INET, AF_INET6 } from '../../../../kernel/libc.ts';
 import { deleteAddress, listAddresses, newAddress } from '../../../../kernel/netlink/addresses.ts';
-import { changeLink, findLink, Iff, type Link, newLink } from '../../../../kernel/netlink/links.ts';
+import {
+  bridgeData,
+  changeLink,
+  findLink,
+  Iff,
+  type Link,
+  newLink,
+} from '../../../../kernel/netlink/links.ts';
 import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
-import { readSysctl, writeSysctl } from '../../../../kernel/sysctl.ts';
 import { inNetwork, parseCidr } from '../../address.ts';
 import { failure } from '../../config.ts';
+import { enableForwarding } from '../../forwarding.ts';
 import { broadcastOf } from '../../container-interface.ts';
 import { doing } from '../../netns.ts';
+import { ownRoutes, randomMac } from '../../veth.ts';
 import type { BridgeConf } from './conf.ts';
-import { randomMac } from './veth.ts';
 
 /** The bridge of this name; undefined when there is none. Throws when something else has the name. */
 export function findBridge(host: NetlinkSocket, name: string): Link | undefined {
@@ -43,6 +50,7 @@ function createBridge(host: NetlinkSocket, conf: BridgeConf): Link {
     kind: 'bridge',
     mac: randomMac(),
     mtu: conf.mtu > 0 ? conf.mtu : undefined,
+    data: conf.vlan.filtering ? bridgeData({ vlanFiltering: true }) : undefined,
   });
   doing(`could not add "${conf.bridge}"`, () => unlessPresent(() => host.request(request)));
   const bridge = findBridge(host, conf.bridge);
@@ -64,15 +72,6 @@ function unlessPresent(add: () => void): void {
   }
 }
 
-/** Routers on the network must not change an interface of ours. Without IPv6 there is nothing to do. */
-export function ownRoutes(name: string): void {
-  try {
-    writeSysctl(`net/ipv6/conf/${name}/accept_ra`, '0');
-  } catch {
-    // The reference plugin does not look either.
-  }
-}
-
 /** Gives the bridge the gateways' addresses and lets the host forward for their families. */
 export function ensureGateways(
   host: NetlinkSocket,
@@ -83,20 +82,7 @@ export function ensureGateways(
   for (const address of addresses) {
     doing('failed to set bridge addr', () => ensureAddress(host, bridge, address, force));
   }
-  for (const [present, sysctl] of [
-    [addresses.some((address) => !address.includes(':')), 'net/ipv4/ip_forward'],
-    [addresses.some((address) => address.includes(':')), 'net/ipv6/conf/all/forwarding'],
-  ] as const) {
-    if (present) {
-      doing('failed to enable forwarding', () => switchOn(sysctl));
-    }
-  }
-}
-
-function switchOn(sysctl: string): void {
-  if (readSysctl(sysctl) !== '1') {
-    writeSysctl(sysctl, '1');
-  }
+  enableForwarding(addresses);
 }
 
 /**

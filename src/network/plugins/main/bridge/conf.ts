@@ -1,23 +1,18 @@
-import type { Json, JsonObject } from '../../../../lib/json.ts';
+import type { JsonObject } from '../../../../lib/json.ts';
 import type { ResultDns } from '../../../cni/types.ts';
-import { cniArgs } from '../../cni-args.ts';
+import { booleanAt, failure, firstUnknownKey, integerAt, protocolKeys, stringAt } from '../../config.ts';
 import {
-  booleanAt,
-  failure,
-  firstUnknownKey,
-  integerAt,
-  key,
-  objectAt,
-  protocolKeys,
-  stringAt,
-  stringsAt,
-} from '../../config.ts';
+  argsOfConfig,
+  canonicalMac,
+  type IpMasq,
+  ipamType,
+  ipMasqOf,
+  macOfArgs,
+  macOfRuntime,
+  ownDns,
+} from '../../main-conf.ts';
 import type { PluginArgs } from '../../plugin.ts';
-
-export interface IpMasq {
-  /** What the kernel offers when undefined. */
-  readonly backend: 'iptables' | 'nftables' | undefined;
-}
+import { type VlanConf, vlanConf } from './vlans.ts';
 
 /** What a bridge network's configuration says, with the reference plugin's defaults. */
 export interface BridgeConf {
@@ -37,6 +32,9 @@ export interface BridgeConf {
   readonly promiscMode: boolean;
   readonly enableDad: boolean;
   readonly portIsolation: boolean;
+  readonly vlan: VlanConf;
+  /** Frames with another hardware address than the container's are dropped. */
+  readonly macSpoofCheck: boolean;
   /** The container's end of the veth pair stays down. */
   readonly disableContainerInterface: boolean;
   /** Asked for by runtimeConfig, args or CNI_ARGS; lower case with colons. */
@@ -49,7 +47,7 @@ export interface BridgeConf {
 
 const DEFAULT_BRIDGE = 'cni0';
 
-const knownKeys = {
+export const keys = {
   ...protocolKeys,
   runtimeConfig: true,
   ipam: true,
@@ -63,7 +61,7 @@ const knownKeys = {
   hairpinMode: true,
   promiscMode: true,
   vlan: true,
-  vlanTrunk: true,
+  vlanTrunk: { minID: true, maxID: true, id: true },
   preserveDefaultVlan: true,
   macspoofchk: true,
   enabledad: true,
@@ -71,18 +69,9 @@ const knownKeys = {
   portIsolation: true,
 } as const;
 
-/** Keys that are understood only as long as they ask for nothing: VLANs and the spoof check are the executable's. */
-const leftToExecutable = ['vlan', 'vlanTrunk', 'macspoofchk'] as const;
-
 /** The first key that only the reference executable understands. */
 export function unknownKey(config: JsonObject): string | undefined {
-  return (
-    firstUnknownKey(config, knownKeys) ?? leftToExecutable.find((name) => asksForSomething(key(config, name)))
-  );
-}
-
-function asksForSomething(value: Json | undefined): boolean {
-  return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false && value !== 0;
+  return firstUnknownKey(config, keys);
 }
 
 /** Reads and checks the configuration. Throws a CniError, with the reference plugin's text where it has one. */
@@ -100,6 +89,8 @@ export function decode({ config, args }: PluginArgs): BridgeConf {
     promiscMode: flag('promiscMode'),
     enableDad: flag('enabledad'),
     portIsolation: flag('portIsolation'),
+    vlan: vlanConf(config),
+    macSpoofCheck: flag('macspoofchk'),
     disableContainerInterface: flag('disableContainerInterface'),
     mac: wantedMac(config, args),
     ipam: ipamType(config),
@@ -118,54 +109,9 @@ function refuseContradictions(conf: BridgeConf): void {
   }
 }
 
-/** The type of the network's IPAM plugin; '' when it has none. */
-export function ipamType(config: JsonObject): string {
-  return stringAt(objectAt(config, 'ipam') ?? {}, 'type', 'ipam.type') ?? '';
-}
-
-/** Whether and how ipMasq asks for masquerading. */
-export function ipMasqOf(config: JsonObject): IpMasq | undefined {
-  if (booleanAt(config, 'ipMasq') !== true) {
-    return undefined;
-  }
-  const backend = stringAt(config, 'ipMasqBackend');
-  if (backend === undefined || backend === 'iptables' || backend === 'nftables') {
-    return { backend };
-  }
-  throw failure(`unknown ipmasq backend "${backend}"`);
-}
-
 /** runtimeConfig.mac before args.cni.mac before MAC of CNI_ARGS. */
 function wantedMac(config: JsonObject, args: string): string | undefined {
-  const cni = objectAt(objectAt(config, 'args') ?? {}, 'cni', 'args.cni') ?? {};
-  const candidates = [
-    stringAt(objectAt(config, 'runtimeConfig') ?? {}, 'mac', 'runtimeConfig.mac'),
-    stringAt(cni, 'mac', 'args.cni.mac'),
-    cniArgs(args, ['MAC'])['MAC'],
-  ];
-  const wanted = candidates.find((mac) => mac !== undefined && mac !== '');
-  return wanted === undefined ? undefined : canonicalMac(wanted);
-}
-
-/** The six bytes may be separated by colons or dashes, or stand in three groups with dots. */
-function canonicalMac(text: string): string {
-  const forms = [/^([0-9a-f]{2}([:-])){5}[0-9a-f]{2}$/i, /^([0-9a-f]{4}\.){2}[0-9a-f]{4}$/i];
-  const hex = text.replace(/[^0-9a-f]/gi, '').toLowerCase();
-  if (!forms.some((form) => form.test(text)) || (text.includes(':') && text.includes('-'))) {
-    throw failure(`failed to make veth pair: address ${text}: invalid MAC address`);
-  }
-  return (hex.match(/../g) ?? []).join(':');
-}
-
-function ownDns(config: JsonObject): ResultDns | undefined {
-  const dns = objectAt(config, 'dns') ?? {};
-  const lists = Object.fromEntries(
-    ['nameservers', 'search', 'options'].flatMap((name) => {
-      const values = stringsAt(dns, name, `dns.${name}`);
-      return values === undefined ? [] : [[name, values]];
-    }),
-  );
-  const domain = stringAt(dns, 'domain', 'dns.domain') ?? '';
-  const own: ResultDns = domain === '' ? lists : { ...lists, domain };
-  return Object.keys(own).length === 0 ? undefined : own;
+  const mac =
+    macOfRuntime(config) || stringAt(argsOfConfig(config), 'mac', 'args.cni.mac') || macOfArgs(args);
+  return mac === undefined ? undefined : canonicalMac(mac, 'failed to make veth pair');
 }

@@ -11,6 +11,7 @@ const knownKeys = { ...protocolKeys, ipam: true, runtimeConfig: true } as const;
 /** The loopback interface of a container, whatever CNI_IFNAME says. */
 export const loopback: Plugin = {
   type: 'loopback',
+  keys: knownKeys,
   unknownKey: (config) => firstUnknownKey(config, knownKeys),
   add,
   del,

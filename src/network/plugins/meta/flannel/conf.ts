@@ -19,7 +19,7 @@ export interface FlannelConf {
   readonly ipam: JsonObject;
 }
 
-const flannelKeys: KnownKeys = {
+export const keys: KnownKeys = {
   ...protocolKeys,
   subnetFile: true,
   dataDir: true,
@@ -30,7 +30,7 @@ const flannelKeys: KnownKeys = {
 
 /** What delegate and ipam hold is for their plugins to understand. */
 export function unknownKey(config: JsonObject): string | undefined {
-  return firstUnknownKey(config, flannelKeys);
+  return firstUnknownKey(config, keys);
 }
 
 /** Where the rendered configurations are kept. */

@@ -4,11 +4,11 @@ import type { JsonObject } from '../../../../lib/json.ts';
 import { CniCode, CniError, type PluginConf, type Result } from '../../../cni/types.ts';
 import { failure, key } from '../../config.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
-import { dataDirOf, type FlannelConf, parseConf, renderDelegate, unknownKey } from './conf.ts';
+import { dataDirOf, type FlannelConf, keys, parseConf, renderDelegate, unknownKey } from './conf.ts';
 import { quarantineScratch, readScratch, removeScratch, writeScratch } from './scratch.ts';
 import { loadSubnetEnv } from './subnet-env.ts';
 
-export const flannel: Plugin = { type: 'flannel', unknownKey, add, del, check, gc, status };
+export const flannel: Plugin = { type: 'flannel', keys, unknownKey, add, del, check, gc, status };
 
 function render(config: JsonObject, conf: FlannelConf): PluginConf {
   return renderDelegate(config, conf, loadSubnetEnv(conf.subnetFile));

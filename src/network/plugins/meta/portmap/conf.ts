@@ -43,7 +43,7 @@ export interface PortmapConf {
 
 const DEFAULT_MARK_BIT = 13;
 
-const portmapKeys: KnownKeys = {
+export const keys: KnownKeys = {
   ...protocolKeys,
   backend: true,
   snat: true,
@@ -56,7 +56,7 @@ const portmapKeys: KnownKeys = {
 };
 
 export function unknownKey(config: JsonObject): string | undefined {
-  return firstUnknownKey(config, portmapKeys);
+  return firstUnknownKey(config, keys);
 }
 
 /** Throws a CniError with the reference plugin's text. */

@@ -13,6 +13,7 @@ import {
   type Backend,
   chooseBackend,
   containerAddresses,
+  keys,
   type Mapping,
   parseConf,
   parseMappings,
@@ -21,10 +22,10 @@ import {
 import { refuseWithheld } from './conflicts.ts';
 import { iptablesBackend } from './iptables-backend.ts';
 import { enableLocalnetRouting } from './localnet.ts';
-import { withNamespaceLock } from './namespace-lock.ts';
+import { withNamespaceLock } from '../../namespace-lock.ts';
 import { nftablesBackend } from './nftables-backend.ts';
 
-export const portmap: Plugin = { type: 'portmap', unknownKey, passesOn, add, del, check };
+export const portmap: Plugin = { type: 'portmap', keys, unknownKey, passesOn, add, del, check };
 
 /** Without mappings there is nothing to do: most pods have none. A configuration that ADD would refuse is not passed on. */
 function passesOn(config: JsonObject): boolean {

@@ -1,7 +1,8 @@
-import { stringAt } from '../../config.ts';
-import { type Masquerade, setupMasquerade, teardownMasquerade } from '../../masquerade.ts';
-import type { PluginArgs } from '../../plugin.ts';
-import type { IpMasq } from './conf.ts';
+/** The key ipMasq, which bridge and ptp have. */
+import { stringAt } from './config.ts';
+import type { IpMasq } from './main-conf.ts';
+import { type Masquerade, setupMasquerade, teardownMasquerade } from './masquerade.ts';
+import type { PluginArgs } from './plugin.ts';
 
 function specOf(args: PluginArgs, { backend }: IpMasq, ips: readonly string[]): Masquerade {
   const { containerId, ifName } = args;

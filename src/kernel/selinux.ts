@@ -1,0 +1,38 @@
+import { lstatSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { isErrno } from '../lib/errors.ts';
+import { SyscallError } from './errno.ts';
+import { lgetxattr, lsetxattr } from './libc.ts';
+
+/** The jobs module that a pool must load to give labels. */
+export const selinuxJobsModule = new URL('./selinux-jobs.js', import.meta.url);
+
+const ATTRIBUTE = 'security.selinux';
+const LABEL_MAX = 4_096;
+
+/** The SELinux label of a file, of a symlink itself; undefined when it has none. Blocks. */
+export function selinuxLabel(path: string): string | undefined {
+  const buffer = new Uint8Array(LABEL_MAX);
+  try {
+    const length = lgetxattr(path, ATTRIBUTE, buffer);
+    return Buffer.from(buffer.subarray(0, length)).toString('utf8').replace(/\0$/, '');
+  } catch (error) {
+    if (isErrno(error, 'ENODATA', 'EOPNOTSUPP')) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Gives a path, and all below it, an SELinux label. What has it already is not written, what a file system cannot label or what goes
+ * meanwhile is passed over. Blocks.
+ */
+export function relabelTree(path: string, label: string): void {
+  try {
+    if (selinuxLabel(path) !== label) lsetxattr(path, ATTRIBUTE, Buffer.from(`${label}\0`));
+    if (!lstatSync(path).isDirectory()) return;
+    for (const name of readdirSync(path)) relabelTree(join(path, name), label);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'EOPNOTSUPP')) return;
+    throw error instanceof SyscallError ? error.toBerthError(`failed to label "${path}"`) : error;
+  }
+}

@@ -1,0 +1,26 @@
+/** What plugins that make interfaces ask of their IPAM plugin. */
+import type { Result } from '../cni/types.ts';
+import { failure } from './config.ts';
+import { ipamType } from './main-conf.ts';
+import type { PluginArgs, PluginContext } from './plugin.ts';
+import type { UndoList } from './undo.ts';
+
+/** The addresses that IPAM gives; they are given back when a later step fails. Throws when it gives none. */
+export function addAddresses(args: PluginArgs, context: PluginContext, type: string, undo: UndoList): Result {
+  const result = context.delegate(type, 'ADD', args);
+  undo.push(() => context.delegate(type, 'DEL', args));
+  if (result === undefined || result.ips.length === 0) {
+    throw failure('IPAM plugin returned missing IP config');
+  }
+  return result;
+}
+
+/** Hands a verb on to the network's IPAM plugin, if it has one. */
+export function askIpam(
+  verb: 'DEL' | 'CHECK' | 'GC' | 'STATUS',
+  args: PluginArgs,
+  context: PluginContext,
+): void {
+  const ipam = ipamType(args.config);
+  if (ipam !== '') context.delegate(ipam, verb, args);
+}

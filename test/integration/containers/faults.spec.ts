@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ServiceError, status } from '@grpc/grpc-js';
+import { execa } from 'execa';
+import { eventually } from '../../helpers/fixture.ts';
+import { tinyImage } from '../containerd/tiny-image.ts';
+import { ContainerRig, type Pod } from './rig.ts';
+
+const FOREVER = ['sleep', '3600'];
+const own = { linux: { securityContext: { namespaceOptions: { pid: 'CONTAINER' } } } } as const;
+/** From before the call has reached containerd to when it has done most of it. */
+const DELAYS_MS = [0, 10, 40];
+
+describe('faults of containers', () => {
+  let rig: ContainerRig;
+
+  before(async () => {
+    rig = await ContainerRig.start();
+  });
+
+  after(async () => {
+    await rig[Symbol.asyncDispose]();
+  });
+
+  afterEach(async () => {
+    await rig.clear();
+  });
+
+  describe('a disk that is full while a container is created', () => {
+    let containers: string;
+    const resize = (size: string): Promise<unknown> =>
+      execa('mount', ['-o', `remount,size=${size}`, containers]);
+
+    before(async () => {
+      containers = join(rig.directory, 'root', 'containers');
+      await execa('mount', ['-t', 'tmpfs', 'records', containers]);
+    });
+
+    after(async () => {
+      await execa('umount', [containers]);
+    });
+
+    it('is told as such, at whatever point, and nothing stays', async () => {
+      const pod = await rig.runPod('full');
+      const outcomes = new Set<string>();
+      for (let kilobytes = 4; kilobytes <= 64; kilobytes += 4) {
+        await resize(`${kilobytes}k`);
+        const id = await rig.create(pod, 'main', FOREVER, own).catch((error: unknown) => {
+          const { code, details } = error as ServiceError;
+          assert.equal(code, status.RESOURCE_EXHAUSTED, details);
+          assert.match(details, /no space left on device/);
+          return undefined;
+        });
+        outcomes.add(id === undefined ? 'refused' : 'made');
+        if (id !== undefined) await rig.remove(id);
+        assert.deepEqual(await rig.list(), []);
+        assert.deepEqual(await rig.traces(), []);
+      }
+      assert.deepEqual([...outcomes], ['refused', 'made']);
+    });
+
+    it('by a volume of the image is told as such, too', async () => {
+      const name = 'berth.local/test/large:1';
+      await rig.importImage(name, {
+        config: { Volumes: { '/data': {} } },
+        layers: [{ 'data/rows': { content: Buffer.alloc(1 << 20, 'x') } }],
+      });
+      const pod = await rig.runPod('large');
+      await resize('512k');
+      await assert.rejects(rig.create(pod, 'main', FOREVER, { ...own, image: { image: name } }), {
+        code: status.RESOURCE_EXHAUSTED,
+        details: /failed to fill volume "\/data".*No space left on device/s,
+      });
+      assert.deepEqual(await rig.traces(), []);
+      await resize('64m');
+    });
+  });
+
+  it('an image that is there for another platform only is refused by platform', async () => {
+    const name = 'berth.local/test/foreign:1';
+    const archive = join(rig.directory, 'foreign.tar');
+    await writeFile(archive, tinyImage(name, { architecture: 's390x' }).archive);
+    await rig.ctr('images', 'import', '--no-unpack', '--all-platforms', archive);
+    const pod = await rig.runPod('foreign');
+    await assert.rejects(rig.create(pod, 'main', FOREVER, { ...own, image: { image: name } }), {
+      code: status.NOT_FOUND,
+      details: /no image for platform linux\/\w+ in .*s390x/,
+    });
+    assert.deepEqual(await rig.traces(), []);
+  });
+});
+
+describe('a containerd that is killed in the middle of', () => {
+  let rig: ContainerRig;
+
+  // One for each test: the more often a containerd ends, the longer its supervisor waits.
+  beforeEach(async () => {
+    const paused = { type: 'io.containerd.runc.v2', sandbox: 'pause' };
+    const runtimes = { runc: { type: 'io.containerd.runc.v2' }, paused };
+    rig = await ContainerRig.start({ config: { containerd: { runtimes } } });
+    // Unpacked beforehand: what is tested is not that.
+    const pod = await rig.runPod('first');
+    await rig.create(pod, 'main', FOREVER, own);
+    await rig.clear();
+  });
+
+  afterEach(async () => {
+    try {
+      // One that was held stays until it expires.
+      const leases = await rig.ctr('leases', 'ls', '--quiet');
+      for (const id of leases.split('\n').filter((line) => line !== '')) await rig.ctr('leases', 'rm', id);
+      await rig.clear();
+    } finally {
+      await rig[Symbol.asyncDispose]();
+    }
+  });
+
+  /** Does something while containerd is killed, then until it succeeds. What it says meanwhile must be clear. */
+  async function survive<T>(delayMs: number, act: () => Promise<T>): Promise<T> {
+    const dead = rig.enginePid;
+    const outcome = act().then(
+      (value) => ({ value }),
+      (error: unknown) => error as ServiceError,
+    );
+    await sleep(delayMs);
+    process.kill(dead, 'SIGKILL');
+    const first = await outcome;
+    await eventually('another containerd', () => (rig.enginePid === dead ? undefined : true), 15_000);
+    await eventually(
+      'the runtime is ready',
+      async () => {
+        const { status: told } = await rig.daemon.client.status();
+        return told?.conditions.find(({ type }) => type === 'RuntimeReady')?.status === true
+          ? true
+          : undefined;
+      },
+      15_000,
+    );
+    if ('value' in first) return first.value;
+    assert.ok([status.UNAVAILABLE, status.NOT_FOUND].includes(first.code), `${first.code}: ${first.details}`);
+    return act();
+  }
+
+  const rounds = async (name: string, round: (pod: Pod, delayMs: number) => Promise<void>): Promise<void> => {
+    for (const [i, delayMs] of DELAYS_MS.entries()) await round(await rig.runPod(`${name}-${i}`), delayMs);
+  };
+
+  it('CreateContainer', async () => {
+    await rounds('create', async (pod, delayMs) => {
+      const id = await survive(delayMs, () => rig.create(pod, 'main', FOREVER, own));
+      await rig.startContainer(id);
+      assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
+    });
+  });
+
+  it('StartContainer', async () => {
+    await rounds('start', async (pod, delayMs) => {
+      const start = async (): Promise<string> => {
+        const id = await rig.create(pod, 'main', FOREVER, own);
+        await rig.startContainer(id);
+        return id;
+      };
+      const id = await survive(delayMs, start);
+      assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
+    });
+  });
+
+  it('StopContainer', async () => {
+    await rounds('stop', async (pod, delayMs) => {
+      const id = await rig.run(pod, 'main', FOREVER, own);
+      await survive(delayMs, () => rig.stop(id, 1));
+      assert.equal((await rig.ended(id)).exitCode, 137);
+    });
+  });
+
+  it('RemoveContainer', async () => {
+    await rounds('remove', async (pod, delayMs) => {
+      const id = await rig.run(pod, 'main', FOREVER, own);
+      await survive(delayMs, () => rig.remove(id));
+      assert.ok(!(await rig.list()).includes(id));
+      assert.doesNotMatch(await rig.ctr('containers', 'ls'), new RegExp(id));
+      assert.doesNotMatch(await rig.ctr('snapshots', 'ls'), new RegExp(id));
+    });
+  });
+
+  it('ExecSync', async () => {
+    await rounds('exec', async (pod, delayMs) => {
+      const id = await rig.run(pod, 'main', FOREVER, own);
+      const { stdout } = await survive(delayMs, () => rig.exec(id, ['sh', '-c', 'sleep 0.1; echo done']));
+      assert.equal(stdout, 'done\n');
+      assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
+    });
+  });
+
+  it('RunPodSandbox and StopPodSandbox, with a pause process', async () => {
+    for (const [i, delayMs] of [5, 60].entries()) {
+      const pod = await survive(delayMs, () => rig.runPod(`paused-${i}`, {}, 'paused'));
+      await rig.run(pod, 'main', FOREVER, own);
+      await survive(delayMs, () => rig.daemon.client.stop(pod.id));
+      const { status: told } = await rig.daemon.client.podStatus(pod.id);
+      assert.equal(told?.state, 'SANDBOX_NOTREADY');
+      await rig.daemon.client.remove(pod.id);
+    }
+    assert.deepEqual(await rig.daemon.client.list(), []);
+  });
+});

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { eventually } from '../../helpers/fixture.ts';
+import { ContainerRig } from './rig.ts';
+
+const FOREVER = ['sleep', '3600'];
+const own = { linux: { securityContext: { namespaceOptions: { pid: 'CONTAINER' } } } } as const;
+
+describe('sandboxes of a handler with sandbox = "pause"', () => {
+  let rig: ContainerRig;
+
+  before(async () => {
+    const paused = { type: 'io.containerd.runc.v2', sandbox: 'pause' };
+    const gone = { type: 'io.containerd.runc.v2', sandbox: 'pause', binary: '/bin/false' };
+    const runc = { type: 'io.containerd.runc.v2' };
+    rig = await ContainerRig.start({ config: { containerd: { runtimes: { runc, paused, gone } } } });
+  });
+
+  after(async () => {
+    await rig[Symbol.asyncDispose]();
+  });
+
+  afterEach(async () => {
+    await rig.clear();
+  });
+
+  it('have their pause process from the beginning, in the namespaces of the pod', async () => {
+    const pod = await rig.runPod('paused', {}, 'paused');
+    const { pid, runtimeSpec } = await info(pod.id);
+    assert.match(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), /catatonit/);
+    assert.equal(readlinkSync(`/proc/${pid}/ns/net`), await inode(runtimeSpec, 'network'));
+    const spec = JSON.parse(await rig.ctr('containers', 'info', pod.id)) as {
+      Spec: { annotations: Record<string, string> };
+    };
+    assert.equal(spec.Spec.annotations['io.kubernetes.cri.container-type'], 'sandbox');
+    assert.equal(spec.Spec.annotations['io.kubernetes.cri.sandbox-name'], 'paused');
+    const id = await rig.run(pod, 'main', FOREVER, own);
+    const shared = await rig.run(pod, 'shared', FOREVER);
+    assert.match((await rig.exec(shared, ['cat', '/proc/1/cmdline'])).stdout, /catatonit/);
+    assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
+    assert.equal(rig.shims().length, 1);
+    await rig.remove(id);
+    await rig.remove(shared);
+    assert.equal((await info(pod.id)).pid, pid);
+    await rig.daemon.client.stop(pod.id);
+    assert.equal((await info(pod.id)).pid, 0);
+  });
+
+  it('have ended with it: no IP, nothing that runs', async () => {
+    const pod = await rig.runPod('dies', {}, 'paused');
+    const id = await rig.run(pod, 'main', FOREVER, own);
+    process.kill((await info(pod.id)).pid, 'SIGKILL');
+    await eventually('the sandbox is not ready', async () => {
+      const { status } = await rig.daemon.client.podStatus(pod.id);
+      return status?.state === 'SANDBOX_NOTREADY' ? true : undefined;
+    });
+    await rig.ended(id);
+    await eventually('it is stopped', async () =>
+      (await info(pod.id)).phase === 'stopped' ? true : undefined,
+    );
+    const { status } = await rig.daemon.client.podStatus(pod.id);
+    assert.equal(status?.network?.ip, '');
+    assert.match((await info(pod.id)).reason, /pause process ended/);
+  });
+
+  it('that cannot start it are undone as a whole, with the words of the runtime', async () => {
+    const leases = (): string[] =>
+      readdirSync(join(rig.directory, 'ipam', 'berth-test')).filter((name) => /^\d/.test(name));
+    await assert.rejects(rig.runPod('none', {}, 'gone'), { details: /failed to start the pause process/ });
+    assert.deepEqual(await rig.daemon.client.list(), []);
+    assert.deepEqual(leases(), []);
+    assert.deepEqual(await rig.traces(), []);
+  });
+
+  it('live on when Berth is killed', async () => {
+    const pod = await rig.runPod('stays', {}, 'paused');
+    const { pid } = await info(pod.id);
+    await rig.daemon.kill();
+    await rig.daemon.start();
+    const { status } = await rig.daemon.client.podStatus(pod.id);
+    assert.equal(status?.state, 'SANDBOX_READY');
+    assert.equal((await info(pod.id)).pid, pid);
+    await eventually('a container runs', () => rig.run(pod, 'later', FOREVER).catch(() => undefined));
+  });
+
+  interface Info {
+    pid: number;
+    phase: string;
+    reason: string;
+    runtimeSpec: { linux: { namespaces: { type: string; path: string }[] } };
+  }
+
+  async function info(id: string): Promise<Info> {
+    return JSON.parse((await rig.daemon.client.podStatus(id, true)).info['info'] ?? '') as Info;
+  }
+
+  async function inode({ linux }: Info['runtimeSpec'], type: string): Promise<string> {
+    const path = linux.namespaces.find((namespace) => namespace.type === type)?.path ?? '';
+    return rig.base.node.run('nsenter', `--net=${path}`, 'readlink', '/proc/self/ns/net');
+  }
+});

@@ -1,0 +1,315 @@
+import assert from 'node:assert/strict';
+import { connect, createServer, type Server } from 'node:net';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createLogger } from '../../../src/lib/log.ts';
+import type { CommandStreams, ExecRequest, StreamingRuntime } from '../../../src/streaming/runtime.ts';
+import { StreamingServer } from '../../../src/streaming/server.ts';
+import { eventually } from '../../helpers/fixture.ts';
+import { type Command, type CommandOptions, RefusedError, textOf } from '../../helpers/streaming/client.ts';
+import { SpdyPorts, spdyCommand, upgradeToSpdy } from '../../helpers/streaming/spdy.ts';
+import { Channels, webSocketCommand, webSocketPorts } from '../../helpers/streaming/websocket.ts';
+
+const log = createLogger({ level: 'fatal', format: 'text' });
+const EXEC: ExecRequest = {
+  kind: 'exec',
+  containerId: 'c',
+  cmd: ['cmd'],
+  tty: false,
+  stdin: true,
+  stdout: true,
+  stderr: true,
+};
+
+/** Echoes stdin to stdout, tells on stderr that it did, and ends with 3. */
+async function echo(_request: unknown, { stdin, stdout, stderr }: CommandStreams): Promise<number> {
+  for await (const chunk of stdin ?? []) await stdout?.(chunk);
+  await stderr?.(Buffer.from('done'));
+  return 3;
+}
+
+type Open = (url: string, options: CommandOptions) => Promise<Command>;
+
+const OPENERS: readonly (readonly [string, Open, readonly string[]])[] = [
+  ...['v4.channel.k8s.io', 'v3.channel.k8s.io', 'v2.channel.k8s.io', 'channel.k8s.io'].map(
+    (protocol) => [`SPDY ${protocol}`, spdyCommand, [protocol]] as const,
+  ),
+  ['WebSocket v5.channel.k8s.io', webSocketCommand, ['v5.channel.k8s.io']],
+];
+
+describe('the streaming server', () => {
+  const started: (() => Promise<unknown>)[] = [];
+  let listener: Server;
+
+  async function serve(runtime: Partial<StreamingRuntime>, idleMs?: number): Promise<StreamingServer> {
+    const server = new StreamingServer({
+      address: '127.0.0.1',
+      port: 0,
+      log,
+      runtime: {
+        exec: echo,
+        attach: () => Promise.reject(new Error('no attach')),
+        connect: () => Promise.reject(new Error('nobody listens')),
+        ...runtime,
+      },
+      ...(idleMs === undefined ? {} : { idleMs }),
+    });
+    await server.start();
+    started.push(() => server.stop());
+    return server;
+  }
+
+  /** A pod's port that echoes. */
+  async function echoPort(): Promise<StreamingRuntime['connect']> {
+    listener = createServer({ allowHalfOpen: true }, (socket) =>
+      socket.on('error', () => undefined).pipe(socket),
+    );
+    listener.listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    started.push(async () => listener.close());
+    const { port } = listener.address() as { port: number };
+    return async () => {
+      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+      await once(socket, 'connect');
+      return socket;
+    };
+  }
+
+  afterEach(async () => {
+    for (const stop of started.splice(0).reverse()) await stop();
+  });
+
+  for (const [name, open, protocols] of OPENERS) {
+    it(`serves a command over ${name}`, async () => {
+      const server = await serve({});
+      const command = await open(server.urlFor(EXEC), { protocols, stdin: true, stdout: true, stderr: true });
+      await command.write('hello ');
+      await command.write('world');
+      await command.endStdin();
+      assert.equal(await textOf(command.stdout), 'hello world');
+      assert.equal(await textOf(command.stderr), 'done');
+      const status = await command.status;
+      if (/v[45]/.test(name)) assert.match(status, /"reason":"ExitCode","message":"3"/);
+      else
+        assert.equal(
+          status,
+          'command terminated with non-zero exit code: error executing command [cmd], exit code 3',
+        );
+      await command.gone;
+    });
+  }
+
+  for (const protocol of [
+    'v4.channel.k8s.io',
+    'v4.base64.channel.k8s.io',
+    'channel.k8s.io',
+    'base64.channel.k8s.io',
+    '',
+  ]) {
+    it(`serves a command over WebSocket ${protocol === '' ? 'without a protocol' : protocol}`, async () => {
+      const exec: StreamingRuntime['exec'] = async (_request, { stdin, stdout }) => {
+        const first = await stdin?.[Symbol.asyncIterator]().next();
+        await stdout?.((first?.value ?? Buffer.alloc(0)) as Uint8Array);
+        return 0;
+      };
+      const server = await serve({ exec });
+      const channels = await Channels.open(server.urlFor(EXEC), protocol === '' ? [] : [protocol], 5);
+      await channels.send(0, Buffer.from([0, 1, 255]));
+      const [, out, , error] = channels.inputs;
+      assert.equal(await textOf(out), Buffer.from([0, 1, 255]).toString());
+      assert.equal(
+        await textOf(error),
+        protocol.startsWith('v4') ? '{"metadata":{},"status":"Success"}' : '',
+      );
+    });
+  }
+
+  it('refuses a client with whom it has no protocol in common, and says which it has', async () => {
+    const server = await serve({});
+    const refusedWith = (expected: RegExp) => (error: unknown) => {
+      assert.ok(error instanceof RefusedError);
+      assert.equal(error.code, 403);
+      assert.match(String(error.headers['x-accepted-stream-protocol-versions']), expected);
+      return true;
+    };
+    await assert.rejects(
+      upgradeToSpdy(server.urlFor(EXEC), ['v9']),
+      refusedWith(/^v4.*, v3.*, v2.*, channel/),
+    );
+    const ports = { kind: 'portforward', podSandboxId: 'p', ports: [] } as const;
+    await assert.rejects(
+      upgradeToSpdy(server.urlFor(ports), ['v4.channel.k8s.io']),
+      refusedWith(/^portforward.k8s.io$/),
+    );
+    await assert.rejects(Channels.open(server.urlFor(EXEC), ['v9'], 5), refusedWith(/v5.channel.k8s.io/));
+    await assert.rejects(upgradeToSpdy(server.urlFor(EXEC), []), { code: 400 });
+  });
+
+  it('knows a token once, and only for what it was given', async () => {
+    const server = await serve({});
+    const url = server.urlFor(EXEC);
+    const first = await spdyCommand(url, { stdin: true, stderr: true });
+    await assert.rejects(upgradeToSpdy(url, ['v4.channel.k8s.io']), { code: 404 });
+    await assert.rejects(
+      upgradeToSpdy(server.urlFor(EXEC).replace('/exec/', '/attach/'), ['v4.channel.k8s.io']),
+      {
+        code: 404,
+      },
+    );
+    first.destroy();
+    assert.equal((await fetch(url)).status, 404);
+    assert.equal((await fetch(server.urlFor(EXEC))).status, 400);
+    assert.equal((await fetch(new URL('/', url))).status, 404);
+  });
+
+  it('tells the runtime when a client vanishes', async () => {
+    for (const open of [spdyCommand, webSocketCommand]) {
+      let gone: AbortSignal | undefined;
+      const exec: StreamingRuntime['exec'] = async (_request, _streams, signal) => {
+        gone = signal;
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        throw signal.reason;
+      };
+      const server = await serve({ exec });
+      const command = await open(server.urlFor(EXEC), { stdin: true, stderr: true });
+      await eventually('it runs', () => gone);
+      command.destroy();
+      await eventually('it is told', () => (gone?.aborted === true ? true : undefined));
+    }
+  });
+
+  it('ends a connection on which nothing happens', async () => {
+    const server = await serve({ exec: () => new Promise(() => undefined) }, 100);
+    const [spdy, webSocket] = [
+      await spdyCommand(server.urlFor(EXEC), { stdin: true, stderr: true }),
+      await webSocketCommand(server.urlFor(EXEC), {}),
+    ];
+    await Promise.all([spdy.gone, webSocket.gone]);
+  });
+
+  it('makes a command wait for a client that does not read', async () => {
+    for (const open of [spdyCommand, webSocketCommand]) {
+      let written = 0;
+      const exec: StreamingRuntime['exec'] = async (_request, { stdout }, signal) => {
+        while (!signal.aborted) {
+          await stdout?.(Buffer.alloc(32 * 1024));
+          written += 32 * 1024;
+        }
+        return 0;
+      };
+      const server = await serve({ exec });
+      const url = server.urlFor({ ...EXEC, stdin: false, stderr: false });
+      const client = await deafClient(url, open === webSocketCommand);
+      let before = -1;
+      while (before !== written) {
+        before = written;
+        await sleep(100);
+      }
+      // What the kernel's buffers hold is not ours.
+      assert.ok(written < 16 * 1024 * 1024, `${written} bytes were written`);
+      client.destroy();
+    }
+  });
+
+  for (const [name, open] of [
+    ['SPDY', (url: string) => SpdyPorts.open(url)],
+    ['SPDY in WebSocket', webSocketPorts],
+  ] as const) {
+    it(`forwards many connections at once over ${name}, with half-close`, async () => {
+      const server = await serve({ connect: await echoPort() });
+      const ports = await open(server.urlFor({ kind: 'portforward', podSandboxId: 'p', ports: [] }));
+      await Promise.all(
+        Array.from({ length: 50 }, async (_, index) => {
+          const { data, failure } = ports.connect(80);
+          await data.write(Buffer.from(`hello ${index}`));
+          data.end();
+          assert.equal(await textOf(data.input), `hello ${index}`);
+          assert.equal(await failure, '');
+        }),
+      );
+      assert.equal(ports.session.size, 0);
+      ports.destroy();
+    });
+
+    it(`tells over ${name} why a port cannot be reached`, async () => {
+      const server = await serve({});
+      const ports = await open(server.urlFor({ kind: 'portforward', podSandboxId: 'p', ports: [] }));
+      const { data, failure } = ports.connect(80);
+      assert.equal(await failure, 'error forwarding port 80 to pod p, uid : nobody listens');
+      assert.equal(await textOf(data.input), '');
+      ports.destroy();
+    });
+  }
+
+  for (const protocol of ['v4.channel.k8s.io', 'v4.base64.channel.k8s.io']) {
+    it(`forwards the ports of the request over WebSocket ${protocol}`, async () => {
+      const connectTo = await echoPort();
+      const asked: number[] = [];
+      const server = await serve({
+        connect: async (id, port, signal) => {
+          asked.push(port);
+          if (port === 81) throw new Error('refused');
+          return connectTo(id, port, signal);
+        },
+      });
+      const url = server.urlFor({ kind: 'portforward', podSandboxId: 'p', ports: [8080, 81] });
+      const channels = await Channels.open(url, [protocol], 4);
+      await channels.send(0, Buffer.from('hello'));
+      const read = async (index: number): Promise<string> => {
+        const next = await channels.inputs[index]?.next();
+        return Buffer.from((next?.value ?? Buffer.alloc(0)) as Uint8Array).toString('latin1');
+      };
+      assert.deepEqual([await read(0), await read(1)], ['\x90\x1f', '\x90\x1f']);
+      assert.deepEqual([await read(2), await read(3)], ['\x51\0', '\x51\0']);
+      assert.equal(await read(0), 'hello');
+      assert.match(await read(3), /^error forwarding port 81 to pod p, uid : refused$/);
+      assert.deepEqual(asked, [8080, 81]);
+      await channels.close();
+    });
+  }
+
+  it('refuses streams that name no port', async () => {
+    const server = await serve({});
+    const ports = await SpdyPorts.open(server.urlFor({ kind: 'portforward', podSandboxId: 'p', ports: [] }));
+    for (const port of ['0', '65536', 'http', '-1', '']) {
+      const stream = ports.session.open(
+        new Map([
+          ['streamtype', 'data'],
+          ['port', port],
+        ]),
+      );
+      await assert.rejects(textOf(stream.input), /reset/);
+    }
+    ports.destroy();
+  });
+
+  it('stops with clients on it', async () => {
+    let ended = 0;
+    const exec: StreamingRuntime['exec'] = async (_request, _streams, signal) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      ended += 1;
+      return 0;
+    };
+    const server = await serve({ exec });
+    const commands = [
+      await spdyCommand(server.urlFor(EXEC), { stdin: true, stderr: true }),
+      await webSocketCommand(server.urlFor(EXEC), {}),
+    ];
+    await sleep(50);
+    await server.stop();
+    await Promise.all(commands.map(({ gone }) => gone));
+    assert.equal(ended, 2);
+  });
+});
+
+/** A client that upgrades, opens its streams and reads nothing more. */
+async function deafClient(url: string, webSocket: boolean): Promise<{ destroy(): void }> {
+  if (!webSocket) return spdyCommand(url, {});
+  const { socket } = await Channels.open(url, ['v4.channel.k8s.io'], 5);
+  socket.pause();
+  return {
+    destroy: () => {
+      socket.terminate();
+    },
+  };
+}
