@@ -8,7 +8,7 @@ import { TestNode } from '../../helpers/node.ts';
 import { tinyImage } from '../../integration/containerd/tiny-image.ts';
 import { Containerd, importImage, residentKb, shimsOf } from '../containerd.ts';
 import { binDir, scratchDirectory } from '../suite.ts';
-import { ContainerClient } from './client.ts';
+import { ContainerClient } from '../../helpers/container-client.ts';
 
 export const imageName = 'berth.local/bench/tiny:1';
 

@@ -4,7 +4,7 @@ import type { ContainerConfig } from '../../../src/gen/runtime/v1/ContainerConfi
 import { podConfig } from '../../helpers/cri-client.ts';
 import { cgroupParent } from '../containerd.ts';
 import { atATime, type Samples, settle, takeDown } from '../measure.ts';
-import type { Pod } from './client.ts';
+import type { Pod } from '../../helpers/container-client.ts';
 import { type Contestant, imageName } from './contestants.ts';
 
 /** What is measured; the words of the printed tables. */

@@ -54,8 +54,8 @@ describe('what a killed Berth left in containerd', () => {
     await rig.ctr('leases', 'rm', 'foreign-lease');
   });
 
-  it('is undone when it is half made, whenever Berth was killed', async () => {
-    for (const afterMs of [5, 15, 30, 60]) {
+  for (const afterMs of [5, 15, 30, 60]) {
+    it(`is undone when it is half made: killed ${afterMs} ms after the calls`, async () => {
       const pod = await rig.runPod(`half-${afterMs}`);
       const calls = [0, 1, 2, 3].map((n) => rig.create(pod, `c${n}`, FOREVER, n === 0 ? shared : own));
       const ends = Promise.allSettled(calls);
@@ -68,10 +68,8 @@ describe('what a killed Berth left in containerd', () => {
         const there = await inventory();
         return there.every((name) => known.has(name)) ? true : undefined;
       });
-      await rig.daemon.client.stop(pod.id);
-      await rig.daemon.client.remove(pod.id);
-    }
-  });
+    });
+  }
 
   it('is removed when it is the pause process of a pod that does not know it', async () => {
     const pod = await rig.runPod('paused');

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { findProcesses } from '../../../src/containerd/embedded/process.ts';
 import { bridgeNetwork } from '../../helpers/daemon.ts';
 import { podConfig } from '../../helpers/cri-client.ts';
 import { eventually, Rig, Scratch } from '../../helpers/fixture.ts';
@@ -137,10 +138,9 @@ describe('after kill -9', () => {
     await ready(rig);
     assert.deepEqual(crashing.left(), {});
     await eventually('the plugin has ended', () => (isRunning(pid) ? undefined : true));
-    await eventually('the child of the plugin has ended', async () => {
-      const { stdout } = await execa('ps', ['-eo', 'args']);
-      return stdout.split('\n').includes(nap) ? undefined : true;
-    });
+    await eventually('the child of the plugin has ended', () =>
+      findProcesses((argv) => argv.join(' ') === nap).length === 0 ? true : undefined,
+    );
     await rig.daemon.client.run(podConfig('half'));
   }).timeout(30_000);
 

@@ -1,9 +1,9 @@
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
-import type { ContainerConfig } from '../../../src/gen/runtime/v1/ContainerConfig.ts';
-import type { ContainerStatusResponse__Output } from '../../../src/gen/runtime/v1/ContainerStatusResponse.ts';
-import type { CreateContainerResponse__Output } from '../../../src/gen/runtime/v1/CreateContainerResponse.ts';
-import type { PodSandboxConfig } from '../../../src/gen/runtime/v1/PodSandboxConfig.ts';
-import { CriClient } from '../../helpers/cri-client.ts';
+import type { ContainerConfig } from '../../src/gen/runtime/v1/ContainerConfig.ts';
+import type { ContainerStatusResponse__Output } from '../../src/gen/runtime/v1/ContainerStatusResponse.ts';
+import type { CreateContainerResponse__Output } from '../../src/gen/runtime/v1/CreateContainerResponse.ts';
+import type { PodSandboxConfig } from '../../src/gen/runtime/v1/PodSandboxConfig.ts';
+import { CriClient } from './cri-client.ts';
 
 const MESSAGE_MAX = 16 << 20;
 
