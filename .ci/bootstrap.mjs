@@ -1,5 +1,5 @@
 // Brings a fresh clone to where its scripts run: Debian packages, node_modules, dist/. Does nothing that is done already.
-//   node .ci/bootstrap.mjs [build|quickstart|test|conformance|bench]
+//   node .ci/bootstrap.mjs [build|quickstart|test|vm|conformance|bench]
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,8 @@ const programs = {
   // Its program has the name that the dynamic one has, too.
   'busybox-static': '/usr/share/doc/busybox-static',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
+  // Debian's kernel as a process.
+  'user-mode-linux': '/usr/bin/linux.uml',
   // What the images of critest are made with.
   'dpkg-dev': 'dpkg-source',
   gcc: 'gcc',
@@ -34,6 +36,7 @@ const purposes = {
   build: [],
   quickstart: [...network, ...engine, 'busybox-static'],
   test: [...network, ...engine, 'busybox-static', 'containernetworking-plugins'],
+  vm: [...network, 'busybox-static', 'containernetworking-plugins', 'user-mode-linux'],
   conformance: [...network, ...engine, 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
   bench: [...network, ...engine, 'busybox-static', 'containernetworking-plugins'],
 };

@@ -1,13 +1,18 @@
 // What the scripts of this folder share. Node's own modules only: node_modules may not exist yet.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 
 export const isRoot = process.getuid() === 0;
+
+/** Where the scripts keep what takes long to get. */
+export function cacheRoot() {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'berth');
+}
 
 /** Runs a command in the repository and ends this process with its exit code if it fails. */
 export function run(command, args, { env = {}, quiet = false } = {}) {

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Lease__Output } from '../gen/containerd/services/leases/v1/Lease.ts';
 import { BerthError } from '../lib/errors.ts';
 import type { CallOptions, Connection } from './connection.ts';
@@ -29,6 +29,8 @@ export interface HeldLease extends Lease, Disposable {}
 export class Leases {
   readonly #connection: Connection;
   readonly #rpc;
+  /** How the ids begin that are made here: what begins otherwise is of another process. */
+  readonly #prefix = `berth-${randomBytes(4).toString('hex')}-`;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -44,7 +46,7 @@ export class Leases {
   ): Promise<Lease> {
     const expires = new Date(Date.now() + lease.ttlMs).toISOString();
     const request = {
-      id: lease.id ?? `berth-${randomUUID()}`,
+      id: lease.id ?? `${this.#prefix}${randomBytes(8).toString('hex')}`,
       labels: { ...lease.labels, [EXPIRES]: expires },
     };
     const { lease: made } = await this.#connection.unary(this.#rpc.Create, request, options);
@@ -71,6 +73,11 @@ export class Leases {
     const request = { filters: [...filters] };
     const { leases } = await this.#connection.unary(this.#rpc.List, request, options);
     return leases.map(toLease);
+  }
+
+  /** Those that another process made, one that may have ended. */
+  async former(filters: readonly string[], options?: CallOptions): Promise<Lease[]> {
+    return (await this.list(filters, options)).filter(({ id }) => !id.startsWith(this.#prefix));
   }
 
   async addResource(id: string, resource: Resource, options?: CallOptions): Promise<void> {

@@ -6,6 +6,7 @@ import type { Containerd } from './containerd.ts';
 import { digestOf } from './content.ts';
 import type { ImageDocuments, Layer } from './image-documents.ts';
 import type { Snapshots } from './snapshots.ts';
+import type { Labels } from './types.ts';
 
 /** A pull of a large image on a slow disk takes minutes; what Berth left behind when it was killed goes after this. */
 const LEASE_MS = 60 * 60 * 1_000;
@@ -23,10 +24,13 @@ export function chainIds(diffIds: readonly string[]): string[] {
 /** Makes snapshots of images that were imported but not unpacked, as `ctr images import --no-unpack` or a pull by another leaves them. */
 export class Unpacker {
   readonly #containerd: Containerd;
+  readonly #labels: Labels;
   readonly #locks = new KeyedLock();
 
-  constructor(containerd: Containerd) {
+  /** @param labels of the leases that it holds meanwhile. */
+  constructor(containerd: Containerd, labels: Labels = {}) {
     this.#containerd = containerd;
+    this.#labels = labels;
   }
 
   /**
@@ -56,7 +60,7 @@ export class Unpacker {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const { leases, content } = this.#containerd;
-    using lease = await leases.hold({ ttlMs: LEASE_MS }, { signal });
+    using lease = await leases.hold({ ttlMs: LEASE_MS, labels: this.#labels }, { signal });
     const call = { signal, lease: lease.id };
     const present = await countPresent(snapshots, chain, call);
     for (let at = present; at < chain.length; at += 1) {

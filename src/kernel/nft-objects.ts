@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { isErrno } from '../lib/errors.ts';
-import { AF_INET, AF_INET6 } from './libc.ts';
+import { AF_BRIDGE, AF_INET, AF_INET6 } from './libc.ts';
 import { decodeAttributes, encodeAttributes } from './netlink/codec.ts';
 import { NETLINK_NETFILTER, NFGENMSG_LENGTH, nfHeader, NFNL_SUBSYS_NFTABLES } from './netlink/netfilter.ts';
 import { NetlinkSocket, type Request } from './netlink/socket.ts';
@@ -20,7 +20,7 @@ const RULE = {
 } as const;
 
 /** The families of nftables, by the numbers that netlink knows them by. */
-const FAMILIES = { ip: AF_INET, ip6: AF_INET6, inet: 1 } as const;
+const FAMILIES = { ip: AF_INET, ip6: AF_INET6, inet: 1, bridge: AF_BRIDGE } as const;
 export type ChainFamily = keyof typeof FAMILIES;
 
 export interface ChainName {

@@ -131,8 +131,15 @@ export function namespaceInode(path: string): number {
  * (directories are made as needed). Throws EEXIST when the file is there already.
  */
 export function pinNamespace(source: string, path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-  closeSync(openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_EXCL, 0o444));
+  const create = (): void =>
+    closeSync(openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_EXCL, 0o444));
+  try {
+    create();
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    create();
+  }
   try {
     mount(source, path, 'none', MS_BIND, null);
   } catch (error) {

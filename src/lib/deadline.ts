@@ -48,6 +48,8 @@ export function raceSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason as Error);
     if (signal.aborted) {
+      // How it settles is nobody's concern any more.
+      promise.catch(() => undefined);
       onAbort();
       return;
     }

@@ -129,14 +129,15 @@ export class AttachSession implements Attachment {
         await Promise.race([this.#sendChunk(next.value), stopped]);
       }
       this.#post({ kind: 'stdin-end' });
-      if (endsContainerStdin) await closeStdin?.();
-      else if (outlivesStdin !== true) this.#enqueue(() => this.#settle());
     } catch (error) {
       this.#settle(error as Error);
     } finally {
       // Not awaited: a source that waits for its next chunk answers only after it.
       chunks.return?.().catch(() => undefined);
     }
+    // Also of a client that is gone.
+    if (endsContainerStdin) await closeStdin?.()?.catch((error: unknown) => this.#settle(error as Error));
+    else if (outlivesStdin !== true) this.#enqueue(() => this.#settle());
   }
 
   #sendChunk(chunk: Uint8Array): Promise<void> {

@@ -14,8 +14,8 @@ export class Rig implements AsyncDisposable {
     this.daemon = daemon;
   }
 
-  static async start(options: Omit<DaemonOptions, 'node'> = {}): Promise<Rig> {
-    const node = await TestNode.create();
+  static async start(options: DaemonOptions = {}): Promise<Rig> {
+    const node = options.node ?? (await TestNode.create());
     try {
       return new Rig(node, await TestDaemon.start({ ...options, node }));
     } catch (error) {

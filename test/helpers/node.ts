@@ -7,20 +7,36 @@ import { execa } from 'execa';
  */
 export class TestNode implements AsyncDisposable {
   readonly name: string;
+  /** Takes away what it has. */
+  readonly #end: () => Promise<unknown>;
 
-  private constructor(name: string) {
+  private constructor(name: string, end: () => Promise<unknown>) {
     this.name = name;
+    this.#end = end;
   }
 
   static async create(): Promise<TestNode> {
-    const node = new TestNode(`brt-${randomBytes(4).toString('hex')}`);
+    const name = `brt-${randomBytes(4).toString('hex')}`;
+    const node = new TestNode(name, () => execa('ip', ['netns', 'delete', name]));
     await execa('ip', ['netns', 'add', node.name]);
     await execa('ip', ['-netns', node.name, 'link', 'set', 'lo', 'up']);
     return node;
   }
 
+  /**
+   * The private network of the test run: for what a test and the daemon have to meet in on loopback. At its end it loses what plugins
+   * leave on a node for good: the bridge, and portmap's chains.
+   */
+  static own(): TestNode {
+    if (process.env['BERTH_PRIVATE_NETWORK'] !== '1') throw new Error('this needs a network of its own');
+    return new TestNode('', async () => {
+      await execa('ip', ['link', 'delete', 'brt0'], { reject: false });
+      await execa('nft', ['flush', 'ruleset']);
+    });
+  }
+
   get path(): string {
-    return `/run/netns/${this.name}`;
+    return this.name === '' ? '/proc/self/ns/net' : `/run/netns/${this.name}`;
   }
 
   /** The command line that runs a command in this node. */
@@ -35,7 +51,7 @@ export class TestNode implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await execa('ip', ['netns', 'delete', this.name]);
+    await this.#end();
   }
 }
 

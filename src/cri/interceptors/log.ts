@@ -6,26 +6,32 @@ import type { Interceptor } from './interceptor.ts';
 const QUIET =
   /^(List|Stream|Status$|Version$|PodSandboxStatus$|GetContainerEvents$|RuntimeConfig$|ImageFsInfo$)/;
 
-/** One line for each call, with its id, time and outcome. An unknown RPC is the client's probing, not our error. */
+/**
+ * One line for each call, with its id, time and outcome; written once the answer is on its way. An unknown RPC is the client's
+ * probing, not our error.
+ */
 export function logInterceptor(log: Logger): Interceptor {
   return (next) => async (request, call) => {
     const started = performance.now();
-    const facts = (): Record<string, unknown> => ({
+    const level = QUIET.test(call.method) ? 'debug' : 'info';
+    const facts = (ms: number): Record<string, unknown> => ({
       method: call.method,
       ...subject(request),
-      ms: Math.round((performance.now() - started) * 10) / 10,
+      ms: Math.round(ms * 10) / 10,
     });
     try {
       const response = await next(request, call);
-      if (QUIET.test(call.method)) log.debug('answered', facts());
-      else log.info('answered', { ...facts(), ...subject(response) });
+      const ms = performance.now() - started;
+      setImmediate(() => log[level]('answered', { ...facts(ms), ...subject(response) }));
       return response;
     } catch (error) {
       const code = codeOf(error);
-      const line = { ...facts(), code, error: messageOf(error) };
-      if (code === 'UNIMPLEMENTED' || call.signal.aborted || QUIET.test(call.method))
-        log.debug('refused', line);
-      else log.warn('failed', line);
+      const line = { ...facts(performance.now() - started), code, error: messageOf(error) };
+      const isExpected = code === 'UNIMPLEMENTED' || call.signal.aborted || level === 'debug';
+      setImmediate(() => {
+        if (isExpected) log.debug('refused', line);
+        else log.warn('failed', line);
+      });
       throw error;
     }
   };

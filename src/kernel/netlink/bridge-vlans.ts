@@ -1,12 +1,15 @@
 /** VLANs of bridge ports; the bridge must filter VLANs (bridgeData), and the kernel be built for it. */
 import { AF_BRIDGE } from '../libc.ts';
-import { encodeAttributes } from './codec.ts';
+import { afterHeader, decodeAttributes, decodeRaw, encodeAttributes } from './codec.ts';
 import { Rtm } from './constants.ts';
-import type { Request } from './socket.ts';
+import type { NetlinkSocket, Request } from './socket.ts';
 
 const PVID = 0x2;
 const UNTAGGED = 0x4;
 const HEADER = 16;
+const VLAN_INFO = 2;
+/** RTEXT_FILTER_BRVLAN: tell of VLANs too. */
+const FILTER_BRVLAN = 2;
 
 export interface PortVlan {
   /** Of the port. */
@@ -45,4 +48,31 @@ export function addPortVlan(vlan: PortVlan): Request {
 
 export function deletePortVlan(vlan: PortVlan): Request {
   return request(Rtm.DELLINK, vlan);
+}
+
+/** The VLANs that a port is in. */
+export function listPortVlans(socket: NetlinkSocket, index: number): PortVlan[] {
+  const header = Buffer.alloc(HEADER);
+  header.writeUInt8(AF_BRIDGE, 0);
+  const payload = Buffer.concat([header, encodeAttributes({ mask: FILTER_BRVLAN }, { mask: [29, 'u32'] })]);
+  return socket
+    .dump({ type: Rtm.GETLINK, flags: 0, payload, subject: 'bridge VLANs' })
+    .filter((message) => message.payload.readInt32LE(4) === index)
+    .flatMap((message) => portVlans(message.payload, index));
+}
+
+/** Each VLAN is an attribute of its own, and all have the same number. */
+function portVlans(payload: Buffer, index: number): PortVlan[] {
+  const { bridge } = decodeAttributes(afterHeader(payload, HEADER), { bridge: [26, 'bytes'] } as const);
+  return decodeRaw(bridge ?? Buffer.alloc(0))
+    .filter(({ type, bytes }) => type === VLAN_INFO && bytes.length === 4)
+    .map(({ bytes }) => {
+      const flags = bytes.readUInt16LE(0);
+      return {
+        index,
+        id: bytes.readUInt16LE(2),
+        pvid: (flags & PVID) !== 0,
+        untagged: (flags & UNTAGGED) !== 0,
+      };
+    });
 }

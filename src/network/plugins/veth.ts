@@ -28,7 +28,11 @@ export interface VethSpec {
 /**
  * Makes the pair in one request: the container's end in its namespace with its final name, the host's end up and on the bridge.
  */
-export function createVeth(host: NetlinkSocket, args: PluginArgs, spec: VethSpec): VethPair {
+export function createVeth(
+  host: NetlinkSocket,
+  args: Pick<PluginArgs, 'netns' | 'ifName'>,
+  spec: VethSpec,
+): VethPair {
   using descriptors = new Descriptors();
   const netnsFd = doing(`failed to open netns "${args.netns}"`, () => descriptors.open(args.netns));
   // Given rather than left to the kernel: udev and NetworkManager rewrite addresses that the kernel made up.

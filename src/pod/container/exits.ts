@@ -7,6 +7,7 @@ import { endPause, livesByPause } from '../sandbox/pause.ts';
 import { stopHeld } from '../sandbox/stop.ts';
 import type { Container } from './container.ts';
 import { discard } from './discard.ts';
+import { removeOwnerless } from './ownerless.ts';
 import { withShim } from './shim-lock.ts';
 import { ioDirectory } from './start.ts';
 
@@ -22,6 +23,7 @@ export class ExitMonitor {
   readonly #stopping = new AbortController();
   #done: Promise<void> = Promise.resolve();
   #halfMade: Container[];
+  #removedOwnerless = false;
 
   /** @param halfMade what recovery found: forgotten by the engine as soon as it answers. */
   constructor(deps: PodDeps, halfMade: readonly Container[] = []) {
@@ -63,6 +65,7 @@ export class ExitMonitor {
       try {
         if (event.kind === 'subscribed') {
           await this.reconcile();
+          this.#removeOwnerless();
           continue;
         }
         const container = containers.store.find(event.id);
@@ -77,6 +80,17 @@ export class ExitMonitor {
         log.error('failed to follow the engine', { error: messageOf(error) });
       }
     }
+  }
+
+  /** Once for a start of Berth. Not waited for: who holds a sandbox may himself be waiting for an event. */
+  #removeOwnerless(): void {
+    if (this.#removedOwnerless) return;
+    this.#removedOwnerless = true;
+    removeOwnerless(this.#deps).catch((error: unknown) => {
+      // The engine went away: once more when it is back.
+      this.#removedOwnerless = false;
+      this.#deps.log.warn('failed to look for containers without a record', { error: messageOf(error) });
+    });
   }
 
   /**

@@ -1,10 +1,10 @@
-import { readdir } from 'node:fs/promises';
 import { messageOf } from '../../lib/errors.ts';
 import { nowNanos } from '../../lib/time.ts';
-import { fifoPaths, removeFifos } from '../../stdio/fifos.ts';
+import { fifoPaths } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
 import { Container } from './container.ts';
 import { releaseOwnerlessVolumes } from './image-volumes.ts';
+import { removeOwnerlessFifos } from './ownerless.ts';
 import type { StoredContainer } from './record.ts';
 import { ioDirectory, pumpSpec } from './start.ts';
 
@@ -25,16 +25,8 @@ export async function recoverContainers(deps: PodDeps): Promise<Container[]> {
     if (container.state.phase === 'creating') halfMade.push(container);
     else store.add(container);
   }
-  await removeStrayFifos(deps);
+  await removeOwnerlessFifos(deps);
   return halfMade;
-}
-
-/** Those of commands whose client was served by the Berth before us. */
-async function removeStrayFifos(deps: PodDeps): Promise<void> {
-  const directory = ioDirectory(deps);
-  for (const id of await readdir(directory).catch(() => [])) {
-    if (deps.containers.store.find(id)?.state.phase !== 'running') await removeFifos(directory, id);
-  }
 }
 
 async function recoverOne(deps: PodDeps, { record, state }: StoredContainer): Promise<Container> {

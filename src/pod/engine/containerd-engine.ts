@@ -1,6 +1,7 @@
 import type { ContainerdConfig } from '../../config/schema.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
 import type { EngineImages } from './images.ts';
+import { hasLabel } from '../../containerd/filters.ts';
 import type { CallOptions } from '../../containerd/connection.ts';
 import type { NewContainer } from '../../containerd/containers.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
@@ -39,6 +40,8 @@ import type { RootFs } from './rootfs.ts';
 /** What is made before the container object holds it; a Berth that dies in between leaves it no longer than this. */
 const LEASE_MS = 10 * 60 * 1_000;
 const SIGKILL = 9;
+/** The label that says whose something is. */
+const INSTANCE = 'io.berth.instance';
 /** How long containerd may take to notice that a shim has left: 2.5 s in all. */
 const FIRST_PAUSE_MS = 10;
 const LAST_PAUSE_MS = 1_280;
@@ -73,7 +76,7 @@ export class ContainerdEngine implements Engine {
     this.#options = options;
     this.#containerd = options.containerd;
     this.#images = new ImageResolver(options.containerd, options.images.service);
-    this.#unpacker = new Unpacker(options.containerd);
+    this.#unpacker = new Unpacker(options.containerd, this.#mark);
     this.#remapper = new Remapper(options.rootfs);
   }
 
@@ -98,7 +101,7 @@ export class ContainerdEngine implements Engine {
     const { id, image, runtimeHandler, idMappings } = container;
     const { leases, containers } = this.#containerd;
     const snapshots = await this.#snapshots();
-    using lease = await leases.hold({ ttlMs: LEASE_MS }, options);
+    using lease = await leases.hold({ ttlMs: LEASE_MS, labels: this.#mark }, options);
     const call = { ...options, lease: lease.id };
     const rollback = new Rollback();
     try {
@@ -248,6 +251,22 @@ export class ContainerdEngine implements Engine {
     return (await this.#containerd.tasks.list(options)).map(toTask);
   }
 
+  async owned(options: EngineOptions = {}): Promise<string[]> {
+    // A container has a snapshot of its id from before it is made until it is gone. Their list, unlike that of containers, does not
+    // come in one message.
+    const snapshots = await (await this.#snapshots()).list(
+      [hasLabel(INSTANCE, this.#options.instance)],
+      options,
+    );
+    return snapshots.filter(({ kind }) => kind === 'ACTIVE').map(({ name }) => name);
+  }
+
+  async releaseFormer(options: EngineOptions = {}): Promise<void> {
+    const { leases } = this.#containerd;
+    for (const { id } of await leases.former([hasLabel(INSTANCE, this.#options.instance)], options))
+      await gone(leases.delete(id, options));
+  }
+
   async *events(signal: AbortSignal): AsyncGenerator<EngineEvent, void, undefined> {
     for await (const notice of this.#containerd.events.subscribe({ signal })) {
       if (notice.kind === 'subscribed') {
@@ -288,6 +307,7 @@ export class ContainerdEngine implements Engine {
   async #endTask(id: string): Promise<void> {
     const { tasks } = this.#containerd;
     const ended = ofTask(() => tasks.wait({ containerId: id }));
+    // It fails with the call after it when the engine goes away: that one is the error.
     ended.catch(() => undefined);
     await ofTask(() => tasks.kill({ containerId: id }, SIGKILL, { all: true }));
     await ended;
@@ -308,7 +328,11 @@ export class ContainerdEngine implements Engine {
   }
 
   #labels({ labels, sandboxId }: NewEngineContainer): Record<string, string> {
-    return { ...labels, 'io.berth.instance': this.#options.instance, 'io.berth.sandbox': sandboxId };
+    return { ...labels, ...this.#mark, 'io.berth.sandbox': sandboxId };
+  }
+
+  get #mark(): Record<string, string> {
+    return { [INSTANCE]: this.#options.instance };
   }
 
   #runtime(handler: string, spec: RuntimeSpec): NewContainer['runtime'] {

@@ -161,5 +161,9 @@ export interface Engine {
   /** What the container has written to its root file system. Throws NOT_FOUND. */
   written(id: string, options?: EngineOptions): Promise<{ bytes: number; inodes: number }>;
   tasks(options?: EngineOptions): Promise<EngineTask[]>;
+  /** The ids of all containers, whole or half made, that bear the mark of our instance. */
+  owned(options?: EngineOptions): Promise<string[]>;
+  /** Lets go of what a former process of our instance held for a while when it ended. */
+  releaseFormer(options?: EngineOptions): Promise<void>;
   events(signal: AbortSignal): AsyncIterable<EngineEvent>;
 }

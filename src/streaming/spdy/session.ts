@@ -41,8 +41,9 @@ export interface SpdyOptions {
 /**
  * A SPDY/3.1 session over a connection.
  *
- * Flow control: we announce windows, and keep a peer to them that announces its own. One that never does (Go's spdystream, which is
- * kubectl, kubelet and crictl) knows none: it is sent what it reads, and is not read from while more than 4 MiB wait here.
+ * Flow control: we announce windows, and keep to those of a peer that announces any. One that never does (Go's spdystream, which is
+ * kubectl, kubelet and crictl) knows none: it is sent what it reads. A peer that does not keep to ours is not read from while more than
+ * 4 MiB wait here.
  */
 export class SpdySession implements StreamSession {
   readonly #transport: Duplex;
@@ -260,7 +261,7 @@ export class SpdySession implements StreamSession {
       return;
     }
     if (bytes.length > 0) this.#unread += bytes.length + PIECE_BYTES;
-    if (!stream.receive(bytes, fin) && this.#windowed) stream.reset(ResetStatus.flowControlError);
+    stream.receive(bytes, fin);
   }
 
   #settings(values: ReadonlyMap<number, number>): void {

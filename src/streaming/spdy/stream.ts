@@ -29,7 +29,6 @@ export class SpdyStream implements ByteChannel {
   readonly input: InputQueue;
   readonly #session: StreamSession;
   #sendWindow: number;
-  #receiveWindow = STREAM_WINDOW_BYTES;
   /** Read, but not yet told to the peer. */
   #unannounced = 0;
   #localEnded: boolean;
@@ -86,12 +85,10 @@ export class SpdyStream implements ByteChannel {
     return this.#remoteEnded;
   }
 
-  /** The peer has sent so much; false when that is more than it may. */
-  receive(bytes: Uint8Array, fin: boolean): boolean {
-    this.#receiveWindow -= bytes.length;
+  /** What the peer has sent. That it keeps to its window is not enforced: it may not have heard of it yet. */
+  receive(bytes: Uint8Array, fin: boolean): void {
     if (bytes.length > 0) this.input.push(bytes);
     if (fin) this.endRemote();
-    return this.#receiveWindow >= 0;
   }
 
   endRemote(): void {
@@ -145,7 +142,6 @@ export class SpdyStream implements ByteChannel {
     if (this.#unannounced < STREAM_WINDOW_BYTES / 2 || this.#remoteEnded || this.#failure !== undefined)
       return;
     this.#session.sendWindowUpdate(this.id, this.#unannounced);
-    this.#receiveWindow += this.#unannounced;
     this.#unannounced = 0;
   }
 

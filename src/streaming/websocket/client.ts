@@ -1,4 +1,5 @@
 /** The client's side of WebSockets, for the command line. */
+import type { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createWebSocketStream, WebSocket } from 'ws';
@@ -8,9 +9,17 @@ import { TUNNEL_PROTOCOL } from '../protocols.ts';
 /** The longest answer of a server that does not upgrade. */
 const MAX_ANSWER = 4_096;
 
-/** Connects to a URL of the streaming server. Throws UNAVAILABLE with the server's words when it refuses. */
-export async function openWebSocket(url: string, protocols: readonly string[]): Promise<WebSocket> {
+/**
+ * Connects to a URL of the streaming server. What it sends may come with its answer: it is taken from the start. Throws UNAVAILABLE
+ * with the server's words when it refuses.
+ */
+export async function openWebSocket(
+  url: string,
+  protocols: readonly string[],
+  onMessage: (message: Buffer) => void,
+): Promise<WebSocket> {
   const socket = new WebSocket(url.replace(/^http/, 'ws'), [...protocols], { perMessageDeflate: false });
+  socket.on('message', (data: Buffer) => onMessage(data));
   await opened(socket, url);
   return socket;
 }
@@ -25,8 +34,11 @@ export async function openTunnel(url: string): Promise<Duplex> {
   socket.once('upgrade', (response: IncomingMessage) => {
     delete response.headers['sec-websocket-protocol'];
   });
+  const tunnel = createWebSocketStream(socket);
+  // Told by the rejection, or by its close.
+  tunnel.on('error', () => undefined);
   await opened(socket, url);
-  return createWebSocketStream(socket);
+  return tunnel;
 }
 
 function opened(socket: WebSocket, url: string): Promise<void> {

@@ -1,5 +1,4 @@
 /** A SPDY client of the streaming server, as client-go's is, save that it can do flow control. */
-import { once } from 'node:events';
 import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { SpdySession } from '../../../src/streaming/spdy/session.ts';
@@ -63,7 +62,7 @@ export async function spdyCommand(url: string, options: CommandOptions): Promise
       size?.write(Buffer.from(JSON.stringify({ Width: width, Height: height }))),
     close: () => session.close(),
     destroy: () => socket.destroy(),
-    gone: once(socket, 'close').then(() => undefined),
+    gone: new Promise((resolve) => socket.once('close', () => resolve())),
   };
 }
 

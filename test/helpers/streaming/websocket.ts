@@ -1,5 +1,4 @@
 /** A WebSocket client of the streaming server, for any of its protocols. */
-import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import { InputQueue } from '../../../src/streaming/channel.ts';
 import { SpdySession } from '../../../src/streaming/spdy/session.ts';
@@ -41,7 +40,7 @@ export class Channels {
   private constructor(socket: WebSocket, count: number) {
     this.socket = socket;
     this.inputs = Array.from({ length: count }, () => new InputQueue(() => undefined));
-    this.gone = once(socket, 'close').then(() => undefined);
+    this.gone = new Promise((resolve) => socket.once('close', () => resolve()));
     socket.on('message', (data: Buffer) => {
       const number = this.base64 ? (data[0] ?? 0) - 0x30 : (data[0] ?? 0);
       const rest = data.subarray(1);

@@ -152,7 +152,7 @@ describe('the images of the CRI', () => {
     await eventually('gone', () => (engine.client.connection.state.connected ? undefined : true));
     await assert.rejects(listImages(engine, { filter: null }, call), {
       code: 'UNAVAILABLE',
-      message: /^containerd at ".*containerd\.sock" is unavailable: connect E/,
+      message: /^containerd at ".*containerd\.sock" is unavailable: (connect|read) E/,
     });
     await engine.images.ready({ signal: AbortSignal.timeout(10_000) });
     await listImages(engine, { filter: null }, call);

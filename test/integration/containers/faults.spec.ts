@@ -99,7 +99,7 @@ describe('a containerd that is killed in the middle of', () => {
   beforeEach(async () => {
     const paused = { type: 'io.containerd.runc.v2', sandbox: 'pause' };
     const runtimes = { runc: { type: 'io.containerd.runc.v2' }, paused };
-    rig = await ContainerRig.start({ containerd: { runtimes } });
+    rig = await ContainerRig.start({ config: { containerd: { runtimes } } });
     // Unpacked beforehand: what is tested is not that.
     const pod = await rig.runPod('first');
     await rig.create(pod, 'main', FOREVER, own);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../helpers/fixture.ts';
 import { ContainerRig } from './rig.ts';
 
@@ -62,7 +63,7 @@ describe('containers that outlive a daemon', () => {
     const id = await rig.run(pod, 'main', ['sh', '-c', 'echo begin; sleep 1; echo end; exit 9'], own);
     await rig.logged(pod, 'main', /begin/);
     await rig.daemon.kill();
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await sleep(2_000);
     await rig.daemon.start();
     const ended = await rig.ended(id);
     assert.equal(ended.exitCode, 9);
@@ -86,6 +87,28 @@ describe('containers that outlive a daemon', () => {
     const more = await rig.run(pod, 'more', ['sleep', '3600'], own);
     assert.equal((await rig.status(more)).state, 'CONTAINER_RUNNING');
     assert.equal(rig.shims().length, 1);
+  });
+
+  it('go on while Berth and containerd are both killed, and those that end meanwhile are reported', async () => {
+    const pod = await rig.runPod('both');
+    const stays = await rig.run(pod, 'count', COUNT, own);
+    const ends = await rig.run(pod, 'ends', ['sh', '-c', 'sleep 1; exit 6'], own);
+    await rig.logged(pod, 'count', /^5$/m);
+    const dead = rig.enginePid;
+    await rig.daemon.kill();
+    process.kill(dead, 'SIGKILL');
+    const last = numbers(rig.logText(pod, 'count')).at(-1) ?? 0;
+    await sleep(1_500);
+    await rig.daemon.start();
+    assert.equal((await rig.ended(ends, 20_000)).exitCode, 6);
+    assert.equal((await rig.status(stays)).state, 'CONTAINER_RUNNING');
+    await rig.logged(pod, 'count', new RegExp(`^${last + 20}$`, 'm'));
+    const seen = numbers(rig.logText(pod, 'count'));
+    assert.equal(new Set(seen).size, seen.length, 'a line is there twice');
+    assert.notEqual(rig.enginePid, dead);
+    assert.equal(await execEventually(stays), 'still here\n');
+    await rig.stop(stays);
+    assert.equal((await rig.status(stays)).exitCode, 137);
   });
 
   it('are gone with their shim: EXITED, 255, Unknown', async () => {

@@ -12,6 +12,7 @@ import type { ContainerStatusResponse__Output } from '../../../src/gen/runtime/v
 import type { ExecSyncResponse__Output } from '../../../src/gen/runtime/v1/ExecSyncResponse.ts';
 import type { ListContainersResponse__Output } from '../../../src/gen/runtime/v1/ListContainersResponse.ts';
 import type { PodSandboxConfig } from '../../../src/gen/runtime/v1/PodSandboxConfig.ts';
+import type { DaemonOptions } from '../../helpers/daemon.ts';
 import { podConfig } from '../../helpers/cri-client.ts';
 import { eventually, Rig } from '../../helpers/fixture.ts';
 import { mountsBelow } from '../../helpers/mounts.ts';
@@ -36,10 +37,10 @@ export class ContainerRig implements AsyncDisposable {
     this.base = base;
   }
 
-  /** @param config keys of the daemon that differ, by section. */
-  static async start(config: Readonly<Record<string, Record<string, unknown>>> = {}): Promise<ContainerRig> {
-    const containerd = { address: 'embedded', ...config['containerd'] };
-    const rig = new ContainerRig(await Rig.start({ config: { ...config, containerd } }));
+  /** @param options its node; keys of the daemon's configuration that differ, by section. */
+  static async start(options: Pick<DaemonOptions, 'node' | 'config'> = {}): Promise<ContainerRig> {
+    const containerd = { address: 'embedded', ...options.config?.['containerd'] };
+    const rig = new ContainerRig(await Rig.start({ ...options, config: { ...options.config, containerd } }));
     try {
       await rig.importImage(imageName);
     } catch (error) {

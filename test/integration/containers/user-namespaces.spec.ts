@@ -4,6 +4,8 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
+import { detectRuntimeFeatures } from '../../../src/oci/runtime-features.ts';
+import { eventually } from '../../helpers/fixture.ts';
 import { ContainerRig } from './rig.ts';
 
 const FOREVER = ['sleep', '3600'];
@@ -89,12 +91,16 @@ describe('containers in a user namespace', () => {
     assert.match((await rig.exec(later, ['cat', '/proc/self/uid_map'])).stdout, /200000/);
   });
 
-  it('need mappings that are those of their pod, and no volume that the runtime cannot map', async () => {
+  it('need mappings that are those of their pod', async () => {
+    const pod = await rig.runPod('strict', mapped(200_000));
+    const code = status.INVALID_ARGUMENT;
+    await assert.rejects(rig.create(pod, 'other', FOREVER, mapped(600_000)), { code });
+    await assert.rejects(rig.create(pod, 'none', FOREVER), { code });
+  });
+
+  it('have a mapped volume with their own ids, unless the runtime cannot map it and that is said', async () => {
     const options = mapped(200_000);
-    const pod = await rig.runPod('strict', options);
-    const { INVALID_ARGUMENT, FAILED_PRECONDITION } = status;
-    await assert.rejects(rig.create(pod, 'other', FOREVER, mapped(600_000)), { code: INVALID_ARGUMENT });
-    await assert.rejects(rig.create(pod, 'none', FOREVER), { code: INVALID_ARGUMENT });
+    const pod = await rig.runPod('volume', options);
     const [mapping] = options.linux.securityContext.namespaceOptions.usernsOptions.uids;
     const hostPath = join(rig.directory, 'volume');
     await mkdir(hostPath);
@@ -104,9 +110,16 @@ describe('containers in a user namespace', () => {
       uidMappings: [mapping ?? {}],
       gidMappings: [mapping ?? {}],
     };
-    await assert.rejects(rig.create(pod, 'volume', FOREVER, { ...options, mounts: [volume] }), {
-      code: FAILED_PRECONDITION,
-      details: /idmapped mount/,
-    });
+    const command = ['sh', '-c', 'echo mine > /data/file; sleep 3600'];
+    const create = rig.create(pod, 'main', command, { ...options, mounts: [volume] });
+    if (!(await detectRuntimeFeatures('runc')).idmap) {
+      await assert.rejects(create, { code: status.FAILED_PRECONDITION, details: /idmapped mount/ });
+      return;
+    }
+    await rig.startContainer(await create);
+    const { uid } = await eventually('the file', () =>
+      statSync(join(hostPath, 'file'), { throwIfNoEntry: false }),
+    );
+    assert.equal(uid, 0);
   });
 });

@@ -14,6 +14,8 @@ import { ensureBridge, ensureGateways, findBridge } from './bridge-link.ts';
 import { type BridgeConf, decode } from './conf.ts';
 import { type GatewayPlan, planGateways } from './gateways.ts';
 import { configurePort, waitForPort } from './port.ts';
+import { setUpSpoofCheck, tearDownSpoofCheck } from './spoof-check.ts';
+import { ensureVlanInterface } from './vlans.ts';
 
 /**
  * Connects the container to the bridge. What was made for it is undone when a later step fails; the bridge stays, as
@@ -38,6 +40,10 @@ function connect(
   undo.push(() => host.request(deleteLink(veth.host.index)));
   ownRoutes(veth.host.name);
   configurePort(host, veth.host, conf);
+  if (conf.macSpoofCheck) {
+    undo.push(() => tearDownSpoofCheck(args));
+    setUpSpoofCheck(args, veth.host.name, veth.container.mac);
+  }
   if (conf.ipam === '') {
     if (!conf.disableContainerInterface) bringUp(args, veth);
     return result(args, conf, readInterfaces(host, conf, veth), { ips: [], routes: [], dns: {} });
@@ -45,14 +51,26 @@ function connect(
   const ipam = addAddresses(args, context, conf.ipam, undo);
   const plan = planGateways(ipam, conf);
   configureContainer(args, context, conf, veth, plan);
-  ensureGateways(host, bridge, plan.onBridge, conf.forceAddress);
+  const holder = gatewayHolder(host, bridge, conf, plan);
+  ensureGateways(host, holder, plan.onBridge, conf.forceAddress);
   const { ipMasq: how } = conf;
   if (how !== undefined) {
     const ips = plan.ips.map(({ address }) => address);
     undo.push(() => unmasquerade(args, how, ips));
     masquerade(args, how, ips);
   }
-  return result(args, conf, readInterfaces(host, conf, veth), { ...ipam, ...plan });
+  const more = holder === bridge ? [] : [{ name: holder.name, mac: holder.mac }];
+  return result(args, conf, readInterfaces(host, conf, veth), { ...ipam, ...plan }, more);
+}
+
+/** What the gateways' addresses are set on: the bridge, or its interface in the VLAN. */
+function gatewayHolder(
+  host: NetlinkSocket,
+  bridge: Link,
+  { vlan }: BridgeConf,
+  { onBridge }: GatewayPlan,
+): Link {
+  return vlan.id === 0 || onBridge.length === 0 ? bridge : ensureVlanInterface(host, bridge, vlan);
 }
 
 function configureContainer(
@@ -116,11 +134,13 @@ function result(
   conf: BridgeConf,
   { bridge, port, veth }: ReturnType<typeof readInterfaces>,
   addresses: Pick<Result, 'ips' | 'routes' | 'dns'>,
+  more: readonly ResultInterface[] = [],
 ): Result {
   const interfaces: ResultInterface[] = [
     { name: bridge.name, mac: bridge.mac },
     { name: port.name, mac: port.mac },
     { name: args.ifName, mac: veth.container.mac, sandbox: args.netns },
+    ...more,
   ];
   const { ips, routes, dns } = addresses;
   return { cniVersion: '1.1.0', interfaces, ips, routes, dns: conf.dns ?? dns };

@@ -2,7 +2,14 @@
 import { SyscallError } from '../../../../kernel/errno.ts';
 import { AF_INET, AF_INET6 } from '../../../../kernel/libc.ts';
 import { deleteAddress, listAddresses, newAddress } from '../../../../kernel/netlink/addresses.ts';
-import { changeLink, findLink, Iff, type Link, newLink } from '../../../../kernel/netlink/links.ts';
+import {
+  bridgeData,
+  changeLink,
+  findLink,
+  Iff,
+  type Link,
+  newLink,
+} from '../../../../kernel/netlink/links.ts';
 import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
 import { inNetwork, parseCidr } from '../../address.ts';
 import { failure } from '../../config.ts';
@@ -43,6 +50,7 @@ function createBridge(host: NetlinkSocket, conf: BridgeConf): Link {
     kind: 'bridge',
     mac: randomMac(),
     mtu: conf.mtu > 0 ? conf.mtu : undefined,
+    data: conf.vlan.filtering ? bridgeData({ vlanFiltering: true }) : undefined,
   });
   doing(`could not add "${conf.bridge}"`, () => unlessPresent(() => host.request(request)));
   const bridge = findBridge(host, conf.bridge);

@@ -1,6 +1,6 @@
-import type { Json, JsonObject } from '../../../../lib/json.ts';
+import type { JsonObject } from '../../../../lib/json.ts';
 import type { ResultDns } from '../../../cni/types.ts';
-import { booleanAt, failure, firstUnknownKey, integerAt, key, protocolKeys, stringAt } from '../../config.ts';
+import { booleanAt, failure, firstUnknownKey, integerAt, protocolKeys, stringAt } from '../../config.ts';
 import {
   argsOfConfig,
   canonicalMac,
@@ -12,6 +12,7 @@ import {
   ownDns,
 } from '../../main-conf.ts';
 import type { PluginArgs } from '../../plugin.ts';
+import { type VlanConf, vlanConf } from './vlans.ts';
 
 /** What a bridge network's configuration says, with the reference plugin's defaults. */
 export interface BridgeConf {
@@ -31,6 +32,9 @@ export interface BridgeConf {
   readonly promiscMode: boolean;
   readonly enableDad: boolean;
   readonly portIsolation: boolean;
+  readonly vlan: VlanConf;
+  /** Frames with another hardware address than the container's are dropped. */
+  readonly macSpoofCheck: boolean;
   /** The container's end of the veth pair stays down. */
   readonly disableContainerInterface: boolean;
   /** Asked for by runtimeConfig, args or CNI_ARGS; lower case with colons. */
@@ -57,7 +61,7 @@ export const keys = {
   hairpinMode: true,
   promiscMode: true,
   vlan: true,
-  vlanTrunk: true,
+  vlanTrunk: { minID: true, maxID: true, id: true },
   preserveDefaultVlan: true,
   macspoofchk: true,
   enabledad: true,
@@ -65,18 +69,9 @@ export const keys = {
   portIsolation: true,
 } as const;
 
-/** Keys that are understood only as long as they ask for nothing: VLANs and the spoof check are the executable's. */
-const leftToExecutable = ['vlan', 'vlanTrunk', 'macspoofchk'] as const;
-
 /** The first key that only the reference executable understands. */
 export function unknownKey(config: JsonObject): string | undefined {
-  return (
-    firstUnknownKey(config, keys) ?? leftToExecutable.find((name) => asksForSomething(key(config, name)))
-  );
-}
-
-function asksForSomething(value: Json | undefined): boolean {
-  return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false && value !== 0;
+  return firstUnknownKey(config, keys);
 }
 
 /** Reads and checks the configuration. Throws a CniError, with the reference plugin's text where it has one. */
@@ -94,6 +89,8 @@ export function decode({ config, args }: PluginArgs): BridgeConf {
     promiscMode: flag('promiscMode'),
     enableDad: flag('enabledad'),
     portIsolation: flag('portIsolation'),
+    vlan: vlanConf(config),
+    macSpoofCheck: flag('macspoofchk'),
     disableContainerInterface: flag('disableContainerInterface'),
     mac: wantedMac(config, args),
     ipam: ipamType(config),

@@ -1,9 +1,11 @@
+import { booleanAt } from '../../config.ts';
 import { deleteContainerLink } from '../../container-link.ts';
 import { askIpam } from '../../ipam.ts';
 import { unmasquerade } from '../../ip-masq.ts';
 import { ipamType, ipMasqOf } from '../../main-conf.ts';
 import type { PluginArgs, PluginContext } from '../../plugin.ts';
 import { tryAll } from '../../undo.ts';
+import { tearDownSpoofCheck } from './spoof-check.ts';
 
 /**
  * Disconnects the container. Every step is tried, whatever became of those before it, so that an address is never lost to a link that
@@ -17,6 +19,9 @@ export function del(args: PluginArgs, context: PluginContext): void {
       onLink = deleteContainerLink(args, context);
     },
     () => askIpam('DEL', args, context),
+    () => {
+      if (booleanAt(args.config, 'macspoofchk') === true) tearDownSpoofCheck(args);
+    },
     () => {
       if (ipamType(args.config) !== '') removeMasquerade(args, onLink);
     },

@@ -5,6 +5,7 @@ import { sleepSync } from '../../../../kernel/sleep.ts';
 import { failure } from '../../config.ts';
 import { doing } from '../../netns.ts';
 import type { BridgeConf } from './conf.ts';
+import { setPortVlans } from './vlans.ts';
 
 /** How long a port may take to be up, and the pauses between looks, in milliseconds; the last one is repeated. */
 const PORT_TIMEOUT_MS = 2550;
@@ -16,6 +17,7 @@ export function configurePort(host: NetlinkSocket, port: Link, conf: BridgeConf)
       host.request(changeBridgePort(port.index, { hairpin: conf.hairpinMode, isolated: conf.portIsolation })),
     );
   }
+  setPortVlans(host, port, conf.vlan);
 }
 
 /** Waits until the host's end is operational; its facts then. The kernel takes the other end's coming up a moment later. */

@@ -26,6 +26,8 @@ describe('configuration of the bridge plugin', () => {
       promiscMode: false,
       enableDad: false,
       portIsolation: false,
+      vlan: { id: 0, trunk: [], preserveDefault: true, filtering: false },
+      macSpoofCheck: false,
       disableContainerInterface: false,
       mac: undefined,
       ipam: '',
@@ -76,6 +78,30 @@ describe('configuration of the bridge plugin', () => {
     assert.throws(() => conf({ ipMasq: true, ipMasqBackend: 'magic' }), /unknown ipmasq backend "magic"/);
   });
 
+  it('reads VLANs: one, ranges and single ids, each once and in order', () => {
+    const vlanTrunk = [{ minID: 7, maxID: 9 }, { id: 3 }, { minID: 8, maxID: 8, id: 20 }];
+    assert.deepEqual(conf({ vlan: 5, vlanTrunk, preserveDefaultVlan: false }).vlan, {
+      id: 5,
+      trunk: [3, 7, 8, 9, 20],
+      preserveDefault: false,
+      filtering: true,
+    });
+  });
+
+  it('refuses VLANs that are none, in the words of the reference plugin', () => {
+    for (const [vlanTrunk, message] of [
+      [[{ id: 0 }], 'incorrect trunk id parameter'],
+      [[{ minID: 1, maxID: 4095 }], 'incorrect trunk maxID parameter'],
+      [[{ minID: 5, maxID: 4 }], 'minID is greater than maxID in trunk parameter'],
+      [[{ maxID: 4 }], 'minID and maxID should be configured simultaneously, minID is missing'],
+    ] as const) {
+      assert.throws(() => conf({ vlanTrunk: vlanTrunk as unknown as JsonObject[] }), { message });
+    }
+    assert.throws(() => conf({ vlan: 4095 }), {
+      message: 'invalid VLAN ID 4095 (must be between 0 and 4094)',
+    });
+  });
+
   it('refuses values of the wrong type, naming the key', () => {
     assert.throws(() => conf({ mtu: '1500' }), { code: 6, message: /mtu/ });
     assert.throws(() => conf({ ipam: 'host-local' }), { code: 6, message: /ipam/ });
@@ -83,12 +109,10 @@ describe('configuration of the bridge plugin', () => {
 
   it('leaves keys to the executable that it does not understand', () => {
     assert.equal(
-      unknownKey({ type: 'bridge', vlan: 0, vlanTrunk: [], macspoofchk: false, preserveDefaultVlan: true }),
+      unknownKey({ type: 'bridge', vlan: 9, vlanTrunk: [{ id: 1 }], macspoofchk: true, portIsolation: true }),
       undefined,
     );
-    assert.equal(unknownKey({ vlan: 100 }), 'vlan');
-    assert.equal(unknownKey({ VlanTrunk: [{ id: 1 }] }), 'vlanTrunk');
-    assert.equal(unknownKey({ macspoofchk: true }), 'macspoofchk');
+    assert.equal(unknownKey({ VlanTrunk: [{ ids: [1] }] }), 'VlanTrunk[0].ids');
     assert.equal(unknownKey({ uplinkInterface: 'eth0' }), 'uplinkInterface');
     assert.equal(unknownKey({ ipam: { type: 'x', anything: 1 }, runtimeConfig: { ips: [] } }), undefined);
   });

@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseSaved } from '../../../../src/kernel/iptables.ts';
+import type { JsonObject } from '../../../../src/lib/json.ts';
+import { limitsOf } from '../../../../src/network/plugins/meta/bandwidth/conf.ts';
+import { bandwidth, ifbName } from '../../../../src/network/plugins/meta/bandwidth/index.ts';
+import { tokenBucket } from '../../../../src/network/plugins/meta/bandwidth/token-bucket.ts';
+import { parseConf as firewallConf, unknownKey } from '../../../../src/network/plugins/meta/firewall/conf.ts';
+import { isolationLines } from '../../../../src/network/plugins/meta/firewall/isolation.ts';
+import { firewall } from '../../../../src/network/plugins/meta/firewall/index.ts';
+import { sbr } from '../../../../src/network/plugins/meta/sbr/index.ts';
+import { refuseForbidden } from '../../../../src/network/plugins/meta/tuning/allowlist.ts';
+import { readBackup, writeBackup } from '../../../../src/network/plugins/meta/tuning/backup.ts';
+import { parseConf as tuningConf } from '../../../../src/network/plugins/meta/tuning/conf.ts';
+import { sysctlName } from '../../../../src/network/plugins/meta/tuning/sysctls.ts';
+import { vrf } from '../../../../src/network/plugins/meta/vrf/index.ts';
+import { fakeContext, pluginArgs } from './fake-plugin.ts';
+
+const context = fakeContext([]);
+const passesOn = (config: JsonObject): boolean | undefined => bandwidth.passesOn?.(config);
+
+describe('bandwidth', () => {
+  it('takes the configuration before the runtime, without regard to case', () => {
+    const runtimeConfig = { bandwidth: { IngressRate: 800, IngressBurst: 1600 } };
+    assert.deepEqual(limitsOf({ runtimeConfig }), {
+      ingress: { rate: 800n, burst: 1600n },
+      egress: undefined,
+    });
+    assert.deepEqual(limitsOf({ runtimeConfig, egressRate: 80, egressBurst: 8 }), {
+      ingress: undefined,
+      egress: { rate: 80n, burst: 8n },
+    });
+  });
+
+  it('refuses limits that make no sense, naming what is wrong', () => {
+    for (const [config, error] of [
+      [{ ingressRate: 8 }, { message: 'if rate is set, burst must also be set' }],
+      [{ egressBurst: 8 }, { message: 'if burst is set, rate must also be set' }],
+      [{ egressRate: 8, egressBurst: 8 * 0xffff_ffff }, { message: 'burst cannot be more than 4GB' }],
+      [
+        { egressRate: -1, egressBurst: 8 },
+        { code: 7, message: /egressRate/ },
+      ],
+      [{ ingressRate: '8' }, { code: 6, message: /ingressRate/ }],
+      [{ runtimeConfig: { bandwidth: { ingressRate: 1.5 } } }, { code: 6, message: /bandwidth.ingressRate/ }],
+    ] as const) {
+      assert.throws(() => limitsOf(config), error);
+    }
+  });
+
+  it('computes buckets as the reference plugin does, and none that the kernel cannot hold', () => {
+    // 1 MB/s and 100 kB: 100 ms in ticks of 64 ns, and 25 ms more may wait.
+    assert.deepEqual(tokenBucket(8_000_000n, 800_000n, 15.625), {
+      rate: 1_000_000n,
+      limit: 125_000,
+      buffer: 1_562_500,
+    });
+    assert.equal(tokenBucket(8n, 34_359_738_352n, 15.625).buffer, 0xffff_ffff);
+  });
+
+  it('names the ifb link as the reference plugin does', () => {
+    assert.match(ifbName({ name: 'net' }, 'c1'), /^bwp[0-9a-f]{12}$/);
+    assert.notEqual(ifbName({ name: 'net' }, 'c1'), ifbName({ name: 'net' }, 'c2'));
+  });
+
+  it('passes the result on when there are no limits, and says so beforehand', () => {
+    const prevResult = { cniVersion: '1.1.0', ips: [] };
+    assert.equal(passesOn({ prevResult }), true);
+    assert.equal(passesOn({ prevResult, ingressRate: 8, ingressBurst: 8 }), false);
+    assert.equal(passesOn({ prevResult, ingressRate: 8 }), false);
+    assert.throws(() => bandwidth.add(pluginArgs({}), context), {
+      message: 'must be called as chained plugin',
+    });
+  });
+});
+
+describe('firewall', () => {
+  it('leaves firewalld to the executable, asked for or running', () => {
+    const [runs, rests] = [(): boolean => true, (): boolean => false];
+    assert.equal(unknownKey({ backend: 'firewalld' }, rests), 'backend');
+    assert.equal(unknownKey({}, runs), 'backend');
+    assert.equal(unknownKey({ backend: 'iptables' }, runs), undefined);
+    assert.equal(unknownKey({}, rests), undefined);
+    assert.equal(unknownKey({ backends: 'x' }, rests), 'backends');
+  });
+
+  it('refuses policies and chains that are none', () => {
+    assert.throws(() => firewallConf({ ingressPolicy: 'closed' }), {
+      message: 'unknown ingress policy: "closed"',
+    });
+    for (const name of ['-j', 'a b', 'x'.repeat(29), 'a\nCOMMIT']) {
+      assert.throws(() => firewallConf({ iptablesAdminChainName: name }), {
+        code: 7,
+        message: /iptablesAdminChainName/,
+      });
+    }
+  });
+
+  it('needs a previous result for ADD and CHECK, not for DEL', () => {
+    const args = pluginArgs({ backend: 'iptables' });
+    assert.throws(() => firewall.add(args, context), { message: 'missing prevResult from earlier plugin' });
+    assert.throws(() => firewall.check(args, context), { message: 'missing prevResult from earlier plugin' });
+    firewall.del(args, context);
+  });
+
+  it('writes isolation once, also beside what an older release wrote', () => {
+    const table = (...lines: string[]) => parseSaved([':FORWARD ACCEPT [0:0]', ...lines].join('\n'));
+    const lines = isolationLines('isolated', 'br0', table());
+    assert.equal(lines.length, 2 + 4 + 2);
+    assert.match(lines.join('\n'), /-I CNI-ISOLATION-STAGE-1 -i br0 -o br0 .*isolated\)" -j DROP/);
+    const done = lines.map((line) => line.replace(/^-I/, '-A'));
+    assert.deepEqual(isolationLines('isolated', 'br0', table(...done)), []);
+    const older = isolationLines('same-bridge', 'br0', table()).map((line) =>
+      line.replace(/^-I/, '-A').replace('same-bridge|isolated', 'same-bridge'),
+    );
+    assert.deepEqual(isolationLines('same-bridge', 'br0', table(...older)), []);
+  });
+});
+
+describe('tuning', () => {
+  it('takes what the user of a network asks for before its configuration', () => {
+    const conf = tuningConf(
+      pluginArgs(
+        {
+          sysctl: { 'net.a': '1', 'net.b': '1' },
+          mac: '02-00-00-00-00-01',
+          mtu: 1400,
+          args: { cni: { sysctl: { 'net.b': '2' }, mtu: 1300, allmulti: false } },
+        },
+        { args: 'IgnoreUnknown=1;MAC=02:00:00:00:00:02' },
+      ),
+    );
+    assert.deepEqual(
+      [...conf.sysctls],
+      [
+        ['net.a', '1'],
+        ['net.b', '2'],
+      ],
+    );
+    assert.deepEqual(conf.attributes, {
+      mac: '02:00:00:00:00:02',
+      promisc: undefined,
+      mtu: 1300,
+      allmulti: false,
+      txQLen: undefined,
+    });
+  });
+
+  it('refuses values of the wrong kind, naming the key', () => {
+    assert.throws(() => tuningConf(pluginArgs({ sysctl: { 'net.a': 1 } })), {
+      code: 6,
+      message: /sysctl.net.a/,
+    });
+    assert.throws(() => tuningConf(pluginArgs({ mac: 'x' })), { message: /invalid args x for MAC addr/ });
+    assert.throws(() => tuningConf(pluginArgs({ txQLen: -1 })), { code: 7, message: /txQLen/ });
+  });
+
+  it('keeps to sysctls of the network', () => {
+    assert.equal(sysctlName('net.ipv4.conf.IFNAME.arp_filter', 'eth0'), 'net/ipv4/conf/eth0/arp_filter');
+    assert.equal(sysctlName('net/core/somaxconn', 'eth0'), 'net/core/somaxconn');
+    for (const name of ['kernel.panic', 'net', '', '../kernel/panic', 'network.x']) {
+      assert.throws(() => sysctlName(name, 'eth0'), /invalid net sysctl key/);
+    }
+    // Dots are separators: there is no way up.
+    assert.equal(sysctlName('net/../kernel/panic', 'eth0'), 'net/kernel/panic');
+  });
+
+  it('heeds the list of allowed sysctls, if there is one', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'tuning-'));
+    const path = join(directory, 'allowlist.conf');
+    try {
+      refuseForbidden(['net.x'], path);
+      writeFileSync(path, '\n ^net\\.ipv4\\. \n');
+      refuseForbidden(['net.ipv4.x'], path);
+      assert.throws(
+        () => refuseForbidden(['net.ipv4.x', 'net.core.x'], path),
+        /Sysctl net.core.x is not allowed/,
+      );
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it('keeps backups in the form of the reference plugin, and is not upset by a torn one', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'tuning-'));
+    const path = join(directory, 'data', 'c1_eth0.json');
+    try {
+      writeBackup(path, { mac: '02:00:00:00:00:01', promisc: false, mtu: 1500 });
+      assert.equal(
+        readFileSync(path, 'utf8'),
+        '{\n "mac": "02:00:00:00:00:01",\n "promisc": false,\n "mtu": 1500\n}',
+      );
+      assert.equal(readBackup(path)?.mtu, 1500);
+      writeFileSync(path, '{ "mac": "02:');
+      assert.equal(readBackup(path), undefined);
+      assert.equal(readBackup(`${path}.absent`), undefined);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
+
+describe('sbr and vrf', () => {
+  it('must be chained', () => {
+    assert.throws(() => sbr.add(pluginArgs({}), context), {
+      message: 'This plugin must be called as chained plugin',
+    });
+    assert.throws(() => vrf.add(pluginArgs({ vrfname: 'blue' }), context), {
+      message: 'missing prevResult from earlier plugin',
+    });
+  });
+
+  it('refuse tables and names that are none', () => {
+    assert.throws(() => sbr.add(pluginArgs({ table: -1 }), context), { code: 7, message: /table/ });
+    assert.throws(() => vrf.add(pluginArgs({ vrfname: 'b', table: 2 ** 32 }), context), {
+      code: 7,
+      message: /table/,
+    });
+    assert.throws(() => vrf.del(pluginArgs({}), context), { message: /valid vrf name/ });
+  });
+
+  it('have nothing to take down where no namespace is', () => {
+    sbr.del(pluginArgs({}, { netns: '' }), context);
+    sbr.del(pluginArgs({}, { netns: '/run/netns/absent' }), context);
+    vrf.del(pluginArgs({ vrfname: 'blue' }, { netns: '/run/netns/absent' }), context);
+  });
+});
