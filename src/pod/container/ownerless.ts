@@ -45,8 +45,12 @@ export async function removeOwnerlessFifos(deps: PodDeps): Promise<void> {
   }
 }
 
-/** A record is on disk before anything is made, and until everything is gone. */
-function hasOwner({ containers, store }: PodDeps, id: string): boolean {
+/**
+ * A record is on disk before anything is made, and until everything is gone. A pause process bears the id of its sandbox, which knows
+ * of it; one that is still being made is not in the store yet.
+ */
+function hasOwner({ containers, store, files }: PodDeps, id: string): boolean {
   if (existsSync(containers.files.intentPath(id))) return true;
-  return (store.find(id)?.state.pausePid ?? 0) !== 0;
+  const state = store.find(id)?.state;
+  return state === undefined ? existsSync(files.intentPath(id)) : state.pauseMade || state.pausePid !== 0;
 }

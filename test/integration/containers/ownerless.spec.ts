@@ -79,7 +79,7 @@ describe('what a killed Berth left in containerd', () => {
     const path = join(rig.directory, 'root', 'sandboxes', pod.id, 'state.json');
     const state = JSON.parse(readFileSync(path, 'utf8')) as { pausePid: number };
     assert.notEqual(state.pausePid, 0);
-    await writeFile(path, JSON.stringify({ ...state, pausePid: 0 }));
+    await writeFile(path, JSON.stringify({ ...state, pausePid: 0, pauseMade: false }));
     await rig.daemon.start();
     await eventually('the pause process is gone', async () =>
       (await inventory()).includes(pod.id) ? undefined : true,

@@ -28,7 +28,9 @@ describe('sandboxes of a handler with sandbox = "pause"', () => {
   it('have their pause process from the beginning, in the namespaces of the pod', async () => {
     const pod = await rig.runPod('paused', {}, 'paused');
     const { pid, runtimeSpec } = await info(pod.id);
-    assert.match(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), /catatonit/);
+    await eventually('runc has become catatonit', () =>
+      readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('catatonit') ? true : undefined,
+    );
     assert.equal(readlinkSync(`/proc/${pid}/ns/net`), await inode(runtimeSpec, 'network'));
     const spec = JSON.parse(await rig.ctr('containers', 'info', pod.id)) as {
       Spec: { annotations: Record<string, string> };

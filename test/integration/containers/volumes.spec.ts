@@ -226,9 +226,6 @@ describe('volumes', () => {
       await rig.daemon.kill();
       await create;
       await rig.daemon.start();
-      // One that was held stays until it expires.
-      for (const id of (await rig.ctr('leases', 'ls', '--quiet')).split('\n').filter((line) => line !== ''))
-        await rig.ctr('leases', 'rm', '--sync', id);
       await rig.clear();
     }
     const pod = await rig.runPod('lost');
