@@ -62,7 +62,7 @@ export async function carry(
   signal.addEventListener('abort', cut, { once: true });
   if (signal.aborted) cut();
   const toPod = toSocket(data, socket).catch(cut);
-  await Promise.race([fromSocket(socket, data), closed]).catch(cut);
+  await fromSocket(socket, data).catch(cut);
   const timer = endMs === undefined ? undefined : setTimeout(cut, endMs);
   await Promise.race([toPod, closed]);
   clearTimeout(timer);
@@ -98,10 +98,13 @@ function roomIn(socket: Socket): Promise<void> {
 
 /** Until the pod's side ends. */
 async function fromSocket(socket: Socket, data: ByteChannel): Promise<void> {
-  // A socket tells its end even while it is paused.
+  // A socket tells its end, and closes, even while it is paused and the last chunk is not written.
   let written = Promise.resolve();
   await new Promise<void>((resolve, reject) => {
-    socket.on('end', () => void written.then(resolve, reject));
+    const over = (): void => void written.then(resolve, reject);
+    socket.on('end', over);
+    socket.on('close', over);
+    if (socket.closed) over();
     socket.on('data', (chunk) => {
       socket.pause();
       written = data.write(chunk);
