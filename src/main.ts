@@ -19,6 +19,7 @@ async function main(): Promise<number> {
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     signal: signalOfTermination(),
+    streams: process,
   });
 }
 

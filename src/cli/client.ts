@@ -1,5 +1,5 @@
 /**
- * A thin client of the daemon: the CRI's sandbox calls and Berth's own Admin service, over the unix socket. Every
+ * A thin client of the daemon: the CRI's calls and Berth's own Admin service, over the unix socket. Every
  * call has a deadline, and fails as one sentence that says what was being done.
  */
 import { connect } from 'node:net';
@@ -13,6 +13,14 @@ import {
 } from '@grpc/grpc-js';
 import { BerthError, type ErrorCode, isErrno, messageOf } from '../lib/errors.ts';
 import { loadCri } from '../lib/proto.ts';
+import type { AttachRequest } from '../gen/runtime/v1/AttachRequest.ts';
+import type { ExecResponse__Output } from '../gen/runtime/v1/ExecResponse.ts';
+import type { AttachResponse__Output } from '../gen/runtime/v1/AttachResponse.ts';
+import type { PortForwardResponse__Output } from '../gen/runtime/v1/PortForwardResponse.ts';
+import type { ContainerStatusResponse__Output } from '../gen/runtime/v1/ContainerStatusResponse.ts';
+import type { ExecRequest } from '../gen/runtime/v1/ExecRequest.ts';
+import type { ListContainersResponse__Output } from '../gen/runtime/v1/ListContainersResponse.ts';
+import type { PortForwardRequest } from '../gen/runtime/v1/PortForwardRequest.ts';
 import type { PodSandboxConfig } from '../gen/runtime/v1/PodSandboxConfig.ts';
 import type { PodSandboxFilter } from '../gen/runtime/v1/PodSandboxFilter.ts';
 import type { ListPodSandboxResponse__Output } from '../gen/runtime/v1/ListPodSandboxResponse.ts';
@@ -101,6 +109,41 @@ export class Client implements Disposable {
     await this.#call(`remove pod "${id}"`, SLOW_MS, (o, done) =>
       this.#runtime.RemovePodSandbox({ podSandboxId: id }, o, done),
     );
+  }
+
+  /** Containers of one pod. */
+  listContainers(podSandboxId: string): Promise<ListContainersResponse__Output> {
+    return this.#call('list containers', QUICK_MS, (o, done) =>
+      this.#runtime.ListContainers({ filter: { podSandboxId } }, o, done),
+    );
+  }
+
+  containerStatus(containerId: string): Promise<ContainerStatusResponse__Output> {
+    return this.#call(`inspect container "${containerId}"`, QUICK_MS, (o, done) =>
+      this.#runtime.ContainerStatus({ containerId, verbose: false }, o, done),
+    );
+  }
+
+  /** The URL of the streaming server for it. */
+  async exec(request: ExecRequest): Promise<string> {
+    const { url } = await this.#call<ExecResponse__Output>('exec', QUICK_MS, (o, done) =>
+      this.#runtime.Exec(request, o, done),
+    );
+    return url;
+  }
+
+  async attach(request: AttachRequest): Promise<string> {
+    const { url } = await this.#call<AttachResponse__Output>('attach', QUICK_MS, (o, done) =>
+      this.#runtime.Attach(request, o, done),
+    );
+    return url;
+  }
+
+  async portForward(request: PortForwardRequest): Promise<string> {
+    const { url } = await this.#call<PortForwardResponse__Output>('forward ports', QUICK_MS, (o, done) =>
+      this.#runtime.PortForward(request, o, done),
+    );
+    return url;
   }
 
   /** JSON values as berth/v1/admin.proto describes them. */

@@ -1,6 +1,7 @@
 /**
  * A command of `berth`: its flags as data, from which parsing and help both come, and a function that runs it.
  */
+import type { Readable, Writable } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { nearest } from '../config/nearest.ts';
 import { messageOf } from '../lib/errors.ts';
@@ -13,6 +14,15 @@ export interface CommandContext {
   stderr(text: string): void;
   /** Aborts on the first SIGTERM or SIGINT. */
   readonly signal: AbortSignal;
+  /** For commands that carry bytes rather than text. */
+  readonly streams: ProcessStreams;
+}
+
+/** The process's own; a terminal knows its size and can be made to pass every key on. */
+export interface ProcessStreams {
+  readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
+  readonly stdout: Writable & { readonly columns?: number; readonly rows?: number };
+  readonly stderr: Writable;
 }
 
 export interface OptionSpec {

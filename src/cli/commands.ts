@@ -19,6 +19,13 @@ export const commands: Readonly<Record<string, Entry>> = {
   'pod inspect': { summary: 'show one pod sandbox', load: () => import('./pod/inspect.ts') },
   'pod stop': { summary: 'stop pod sandboxes', load: () => import('./pod/stop.ts') },
   'pod rm': { summary: 'remove pod sandboxes', load: () => import('./pod/rm.ts') },
+  'pod exec': { summary: 'run a command in a container', load: () => import('./pod/exec.ts') },
+  'pod attach': { summary: "connect to a container's own streams", load: () => import('./pod/attach.ts') },
+  'pod logs': { summary: 'print the log of a container', load: () => import('./pod/logs.ts') },
+  'pod port-forward': {
+    summary: 'reach ports of a pod from here',
+    load: () => import('./pod/port-forward.ts'),
+  },
   'net show': {
     summary: 'show the networks and whether they are ready',
     load: () => import('./net/show.ts'),
@@ -123,5 +130,6 @@ Exit codes:
   ${Exit.usage}  the command line is wrong
   ${Exit.unreachable}  no daemon answers on the socket
   ${Exit.notFound}  no such pod or debt, or a named file does not exist
+berth pod exec returns the exit code of the command that it ran.
 `;
 }

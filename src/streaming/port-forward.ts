@@ -28,7 +28,7 @@ export async function forwardPort(
   error.discardInput();
   try {
     const socket = await runtime.connect(podSandboxId, port, pair.signal);
-    await carry(socket, data, pair.signal);
+    await carry(socket, data, { signal: pair.signal, endMs: END_MS });
   } catch (thrown) {
     data.discardInput();
     if (!pair.signal.aborted) {
@@ -42,7 +42,15 @@ export async function forwardPort(
   error.end();
 }
 
-async function carry(socket: Socket, data: ByteChannel, signal: AbortSignal): Promise<void> {
+/**
+ * Carries bytes both ways, each to its end; `endMs` after the socket's side has ended the other is cut off. Throws what the socket
+ * fails with.
+ */
+export async function carry(
+  socket: Socket,
+  data: ByteChannel,
+  { signal, endMs }: { readonly signal: AbortSignal; readonly endMs?: number },
+): Promise<void> {
   let failure: Error | undefined;
   const closed = new Promise<void>((resolve) => {
     socket.on('error', (error) => {
@@ -54,8 +62,8 @@ async function carry(socket: Socket, data: ByteChannel, signal: AbortSignal): Pr
   signal.addEventListener('abort', cut, { once: true });
   if (signal.aborted) cut();
   const toPod = toSocket(data, socket).catch(cut);
-  await Promise.race([fromSocket(socket, data), closed]).catch(cut);
-  const timer = setTimeout(cut, END_MS);
+  await fromSocket(socket, data).catch(cut);
+  const timer = endMs === undefined ? undefined : setTimeout(cut, endMs);
   await Promise.race([toPod, closed]);
   clearTimeout(timer);
   cut();
@@ -90,11 +98,17 @@ function roomIn(socket: Socket): Promise<void> {
 
 /** Until the pod's side ends. */
 async function fromSocket(socket: Socket, data: ByteChannel): Promise<void> {
+  // A socket tells its end, and closes, even while it is paused and the last chunk is not written.
+  let written = Promise.resolve();
   await new Promise<void>((resolve, reject) => {
-    socket.on('end', () => resolve());
+    const over = (): void => void written.then(resolve, reject);
+    socket.on('end', over);
+    socket.on('close', over);
+    if (socket.closed) over();
     socket.on('data', (chunk) => {
       socket.pause();
-      data.write(chunk).then(() => socket.resume(), reject);
+      written = data.write(chunk);
+      written.then(() => socket.resume(), reject);
     });
   });
   data.end();

@@ -68,10 +68,6 @@ describe('critest', () => {
     };
     const streaming = expected.filter((name) => STREAMING.test(name));
     await check(await runCritest({ ...options, focus: STREAMING, webSocket: true }), streaming);
-    if (process.env['QUICK'] === '1') {
-      await check(await runCritest({ ...options, focus: STREAMING }), streaming);
-      return;
-    }
     await check(await runCritest(options), expected);
   });
 });

@@ -32,6 +32,8 @@ const LINGER_MS = 5_000;
 
 export interface SpdyOptions {
   readonly role: 'server' | 'client';
+  /** The peer is known to announce windows, so that the protocol's own hold until it does. Else it has to show that it does. */
+  readonly windowed?: boolean;
   /** Refuses a stream by its headers: false. */
   readonly accept?: (headers: Headers) => boolean;
   /** A stream of the peer; it is answered already. */
@@ -57,7 +59,7 @@ export class SpdySession implements StreamSession {
   #nextId: number;
   #nextPing: number;
   #peerStreams = 0;
-  #windowed = false;
+  #windowed: boolean;
   #sendWindow = DEFAULT_WINDOW_BYTES;
   #initialSendWindow = DEFAULT_WINDOW_BYTES;
   #receivedSinceUpdate = 0;
@@ -71,6 +73,7 @@ export class SpdySession implements StreamSession {
     // One for each stream.
     setMaxListeners(0, this.#gone.signal);
     this.#options = options;
+    this.#windowed = options.windowed ?? false;
     this.#nextId = options.role === 'client' ? 1 : 2;
     this.#nextPing = this.#nextId;
     transport.on('data', (chunk: Buffer) => this.#receive(chunk));

@@ -34,7 +34,8 @@ export async function upgradeToSpdy(
   });
 }
 
-export async function spdyCommand(url: string, options: CommandOptions): Promise<Command> {
+/** @param windowed the server announces windows; containerd's does not. */
+export async function spdyCommand(url: string, options: CommandOptions, windowed = true): Promise<Command> {
   const {
     protocols = ['v4.channel.k8s.io'],
     stdin = false,
@@ -43,7 +44,7 @@ export async function spdyCommand(url: string, options: CommandOptions): Promise
     tty = false,
   } = options;
   const { socket } = await upgradeToSpdy(url, protocols);
-  const session = new SpdySession(socket, { role: 'client' });
+  const session = new SpdySession(socket, { role: 'client', windowed });
   const open = (type: string): SpdyStream => session.open(new Map([['streamtype', type]]));
   const error = open('error');
   const input = stdin ? open('stdin') : undefined;
@@ -77,9 +78,9 @@ export class SpdyPorts {
     this.#socket = socket;
   }
 
-  static async open(url: string): Promise<SpdyPorts> {
+  static async open(url: string, windowed = true): Promise<SpdyPorts> {
     const { socket } = await upgradeToSpdy(url, ['portforward.k8s.io']);
-    return new SpdyPorts(new SpdySession(socket, { role: 'client' }), socket);
+    return new SpdyPorts(new SpdySession(socket, { role: 'client', windowed }), socket);
   }
 
   connect(port: number): PortStreams {

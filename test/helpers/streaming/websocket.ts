@@ -83,7 +83,7 @@ export class Channels {
 /** SPDY in a WebSocket, as kubectl forwards ports. */
 export async function webSocketPorts(url: string): Promise<SpdyPorts> {
   const tunnel = await openTunnel(url);
-  return new SpdyPorts(new SpdySession(tunnel, { role: 'client' }), tunnel);
+  return new SpdyPorts(new SpdySession(tunnel, { role: 'client', windowed: true }), tunnel);
 }
 
 function opened(socket: WebSocket): Promise<void> {

@@ -1,3 +1,4 @@
+import { Readable, Writable } from 'node:stream';
 import { runCommand } from '../../../src/cli/commands.ts';
 import { errorLine, exitCodeOf } from '../../../src/cli/exit.ts';
 
@@ -10,6 +11,7 @@ export interface Outcome {
 export interface Surroundings {
   readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  readonly stdin?: string;
 }
 
 /** Runs `berth` with these arguments as main.ts does, and collects what it prints. */
@@ -21,6 +23,11 @@ export async function berth(args: readonly string[], around: Surroundings = {}):
     stdout: (text: string) => void (stdout += text),
     stderr: (text: string) => void (stderr += text),
     signal: around.signal ?? new AbortController().signal,
+    streams: {
+      stdin: Readable.from(around.stdin === undefined ? [] : [Buffer.from(around.stdin)]),
+      stdout: sink((text) => void (stdout += text)),
+      stderr: sink((text) => void (stderr += text)),
+    },
   };
   try {
     const code = await runCommand(args, context);
@@ -28,4 +35,13 @@ export async function berth(args: readonly string[], around: Surroundings = {}):
   } catch (error) {
     return { code: exitCodeOf(error), stdout, stderr: stderr + errorLine(error) };
   }
+}
+
+function sink(take: (text: string) => void): Writable {
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      take(chunk.toString());
+      done();
+    },
+  });
 }

@@ -1,0 +1,118 @@
+/** A person's side of exec and attach: the process's own streams on the channels of a WebSocket. */
+import { Buffer } from 'node:buffer';
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { BerthError } from '../../lib/errors.ts';
+import type { Status } from '../../streaming/status.ts';
+import { openWebSocket } from '../../streaming/websocket/client.ts';
+import type { CommandContext, OptionSpecs, ProcessStreams } from '../command.ts';
+import { Exit, UsageError } from '../exit.ts';
+
+/** The flags of both. */
+export const sessionOptions = {
+  stdin: { type: 'boolean', short: 'i', help: 'pass our stdin on' },
+  tty: {
+    type: 'boolean',
+    short: 'T',
+    help: 'a terminal: keys are passed on as they are pressed, and its size',
+  },
+} as const satisfies OptionSpecs;
+
+const CLOSABLE = 'v5.channel.k8s.io';
+const PROTOCOLS = [CLOSABLE, 'v4.channel.k8s.io'];
+const STDIN = 0;
+const STDOUT = 1;
+const STDERR = 2;
+const ERROR = 3;
+const RESIZE = 4;
+const CLOSE = 255;
+
+/** Which streams there are; a terminal has no stderr of its own. Throws a UsageError for a terminal that we have not. */
+export function sessionStreams(
+  { stdin, tty }: { readonly stdin: boolean; readonly tty: boolean },
+  { streams }: CommandContext,
+): { stdin: boolean; stdout: true; stderr: boolean; tty: boolean } {
+  if (tty && stdin && streams.stdin.isTTY !== true)
+    throw new UsageError('--tty with --stdin needs a terminal, and stdin is none');
+  return { stdin, stdout: true, stderr: !tty, tty };
+}
+
+/** Runs until the command or the session is over, and returns the command's exit code. Throws what the server says of a failure. */
+export async function runSession(
+  url: string,
+  { stdin, tty }: { readonly stdin: boolean; readonly tty: boolean },
+  { streams, signal }: CommandContext,
+): Promise<number> {
+  const status: Buffer[] = [];
+  const connection: { socket?: WebSocket } = {};
+  const outputs: Readonly<Record<number, Writable>> = { [STDOUT]: streams.stdout, [STDERR]: streams.stderr };
+  const socket = await openWebSocket(url, PROTOCOLS, (message) => {
+    const channel = message[0] ?? -1;
+    const bytes = message.subarray(1);
+    if (channel === ERROR) status.push(bytes);
+    const output = outputs[channel];
+    if (output === undefined || output.write(bytes)) return;
+    // Our reader is slow: so is the command then.
+    connection.socket?.pause();
+    output.once('drain', () => connection.socket?.resume());
+  });
+  connection.socket = socket;
+  const cut = (): void => socket.terminate();
+  signal.addEventListener('abort', cut, { once: true });
+  const closed = once(socket, 'close');
+  socket.on('error', () => undefined);
+  const raw = tty && stdin && streams.stdin.isTTY === true;
+  try {
+    if (raw) streams.stdin.setRawMode?.(true);
+    if (tty) followSize(socket, streams);
+    if (stdin) void sendStdin(socket, streams).catch(cut);
+    await closed;
+  } finally {
+    if (raw) streams.stdin.setRawMode?.(false);
+    signal.removeEventListener('abort', cut);
+    streams.stdin.destroy();
+  }
+  signal.throwIfAborted();
+  return codeOfStatus(Buffer.concat(status).toString());
+}
+
+async function sendStdin(socket: WebSocket, { stdin }: ProcessStreams): Promise<void> {
+  for await (const chunk of stdin as AsyncIterable<Buffer>) await send(socket, STDIN, chunk);
+  if (socket.protocol === CLOSABLE) await send(socket, CLOSE, Buffer.from([STDIN]));
+}
+
+function followSize(socket: WebSocket, { stdout }: ProcessStreams): void {
+  const tell = (): void => {
+    const { columns: Width, rows: Height } = stdout;
+    if (Width === undefined || Height === undefined) return;
+    send(socket, RESIZE, Buffer.from(JSON.stringify({ Width, Height }))).catch(() => undefined);
+  };
+  stdout.on('resize', tell);
+  socket.once('close', () => stdout.off('resize', tell));
+  tell();
+}
+
+function send(socket: WebSocket, channel: number, bytes: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.send(Buffer.concat([Buffer.from([channel]), bytes]), (error) => {
+      if (error instanceof Error) reject(error);
+      else resolve();
+    });
+  });
+}
+
+/** 0, or the code of the command; a failure of anything else is thrown. */
+export function codeOfStatus(text: string): number {
+  if (text === '') throw new BerthError('UNAVAILABLE', 'the connection was lost');
+  let status: Partial<Status>;
+  try {
+    status = JSON.parse(text) as Partial<Status>;
+  } catch {
+    throw new BerthError('INTERNAL', `the server ended with what is no status: ${text.slice(0, 200)}`);
+  }
+  if (status.status === 'Success') return Exit.ok;
+  const code = Number(status.details?.causes.find(({ reason }) => reason === 'ExitCode')?.message);
+  if (Number.isInteger(code)) return code;
+  throw new BerthError('UNKNOWN', status.message ?? 'the server says only that it failed');
+}
