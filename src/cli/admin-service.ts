@@ -23,6 +23,8 @@ export interface AdminClient {
   readonly ListDebts: Unary<Record<string, never>>;
   readonly RetryDebt: Unary<{ readonly id: string }>;
   readonly ForgiveDebt: Unary<{ readonly id: string }>;
+  readonly CollectGarbage: Unary<{ readonly dryRun: boolean }>;
+  readonly TestNetworks: Unary<Record<string, never>>;
   readonly ExplainSandbox: Unary<{ readonly pod: string }>;
   close(): void;
 }

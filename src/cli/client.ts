@@ -168,6 +168,22 @@ export class Client implements Disposable {
     );
   }
 
+  async collectGarbage(dryRun: boolean): Promise<unknown> {
+    const doing = 'collect garbage';
+    return parsed(
+      doing,
+      await this.#call(doing, SLOW_MS, (o, done) => this.#admin.CollectGarbage({ dryRun }, o, done)),
+    );
+  }
+
+  async testNetworks(): Promise<unknown> {
+    const doing = 'test the networks';
+    return parsed(
+      doing,
+      await this.#call(doing, SLOW_MS, (o, done) => this.#admin.TestNetworks({}, o, done)),
+    );
+  }
+
   async explain(pod: string): Promise<unknown> {
     const doing = `explain pod "${pod}"`;
     return parsed(

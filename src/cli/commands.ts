@@ -32,6 +32,14 @@ export const commands: Readonly<Record<string, Entry>> = {
   },
   'net explain': { summary: 'explain how a pod got its address', load: () => import('./net/explain.ts') },
   'net debts': { summary: 'list, retry or forgive failed CNI DELs', load: () => import('./net/debts.ts') },
+  'net gc': {
+    summary: 'collect what is left of attachments whose pod is gone',
+    load: () => import('./net/gc.ts'),
+  },
+  'net test': {
+    summary: 'try the networks with a throw-away namespace',
+    load: () => import('./net/test.ts'),
+  },
   version: { summary: 'print the version', load: () => import('./version.ts') },
 };
 

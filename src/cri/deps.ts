@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts';
 import type { ImageService } from '../containerd/image-service.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Debts } from '../network/debts.ts';
+import type { Maintenance } from '../network/maintenance.ts';
 import type { Networks } from '../network/networks.ts';
 import type { PodDeps } from '../pod/deps.ts';
 import type { Stats } from '../pod/stats/stats.ts';
@@ -13,6 +14,7 @@ export interface CriDeps {
   readonly pods: PodDeps;
   readonly networks: Networks;
   readonly debts: Debts;
+  readonly maintenance: Maintenance;
   readonly images: ImageService;
   readonly stats: Stats;
   readonly streaming: StreamingServer;

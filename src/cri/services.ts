@@ -1,6 +1,7 @@
 import type { GrpcObject, ServiceClientConstructor, ServiceDefinition } from '@grpc/grpc-js';
 import { loadService } from '../lib/proto.ts';
 import { explainSandbox, forgiveDebt, listDebts, retryDebt } from './admin/admin.ts';
+import { collectGarbage, testNetworks } from './admin/maintenance.ts';
 import type { ServerStream, Unary } from './call.ts';
 import { imageFsInfo } from './image/image-fs-info.ts';
 import { imageStatus } from './image/image-status.ts';
@@ -123,6 +124,8 @@ export function services(): Service[] {
         RetryDebt: retryDebt,
         ForgiveDebt: forgiveDebt,
         ExplainSandbox: explainSandbox,
+        CollectGarbage: collectGarbage,
+        TestNetworks: testNetworks,
       },
       streams: {},
     },

@@ -22,6 +22,8 @@ import { Chain } from '../network/cni/chain.ts';
 import { ExecInvoke } from '../network/cni/invoke/exec-invoke.ts';
 import type { Step } from '../network/cni/types.ts';
 import { Debts } from '../network/debts.ts';
+import { livingAttachments } from './living.ts';
+import { Maintenance } from '../network/maintenance.ts';
 import { Networks } from '../network/networks.ts';
 import { BuiltinInvoke, DelegatedExecutables, pluginJobsModule } from '../network/plugins/builtin-invoke.ts';
 import { createRegistry } from '../network/plugins/registry.ts';
@@ -77,7 +79,7 @@ export class Daemon {
 
     const { containers, images, stops } = await startEngine(config, instance.uuid, this.#log);
     this.#stops.push(...stops);
-    const { pool, chain, files } = this.#plugins();
+    const { pool, chain, cache, files } = this.#plugins();
     this.#stops.push(() => pool.stop());
     const debts = new Debts({
       directory: join(config.storage.root, 'debts'),
@@ -128,6 +130,19 @@ export class Daemon {
         recovered = true;
       });
 
+    const maintenance = new Maintenance({
+      chain,
+      cache,
+      networks,
+      namespaces: pods.namespaces,
+      netnsDir: config.cni.netnsDir,
+      instance: pods.instance,
+      living: () => livingAttachments(store, debts),
+      log: this.#log,
+    });
+    maintenance.start();
+    this.#stops.push(() => maintenance.stop());
+
     const metricsServer = new MetricsServer(config.metrics.address, metrics.registry);
     await metricsServer.start();
     this.#stops.push(() => metricsServer.stop());
@@ -144,6 +159,7 @@ export class Daemon {
       pods,
       networks,
       debts,
+      maintenance,
       images,
       stats,
       streaming,
@@ -167,7 +183,7 @@ export class Daemon {
     for (let stop = this.#stops.pop(); stop !== undefined; stop = this.#stops.pop()) await stop();
   }
 
-  #plugins(): { pool: ThreadPool; chain: Chain; files: Files } {
+  #plugins(): { pool: ThreadPool; chain: Chain; cache: ResultCache; files: Files } {
     const { cni } = this.#config;
     const executables = new ExecInvoke();
     const delegated = new DelegatedExecutables(executables);
@@ -191,15 +207,8 @@ export class Daemon {
       executables,
     });
     const files = threadedFiles(pool);
-    return {
-      pool,
-      files,
-      chain: new Chain({
-        invoke,
-        cache: new ResultCache(cni.cacheDir, files.write),
-        binDirs: cni.binDirs,
-      }),
-    };
+    const cache = new ResultCache(cni.cacheDir, files.write);
+    return { pool, cache, files, chain: new Chain({ invoke, cache, binDirs: cni.binDirs }) };
   }
 
   /** Lets creations undo themselves; what does not end in time is undone by the next start, from its record. */

@@ -60,6 +60,12 @@ export class Networks {
     throw new BerthError('UNAVAILABLE', `network is not ready: ${watcher.readiness().message}`);
   }
 
+  /** The networks of all handlers, one of each name. */
+  every(): NetworkList[] {
+    const all = [...this.#sources.values()].flatMap(({ watcher }) => watcher.snapshot.networks);
+    return [...new Map(all.map(({ network }) => [network.name, network])).values()];
+  }
+
   /** The CRI's NetworkReady: of the default handler's networks, as with containerd. */
   readiness(): Readiness {
     const { watcher, prober } = this.#of('');

@@ -19,7 +19,7 @@ const cases: readonly ComplianceCase[] = [
   {
     name: 'vrf',
     plugins: [
-      { ...bridge, isDefaultGateway: true, ipam: { ...v4, routes: [] } },
+      { ...bridge, ipam: { ...v4, routes: [] } },
       { type: 'vrf', vrfname: 'blue' },
     ],
     cniVersion: '0.3.1',

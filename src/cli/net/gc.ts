@@ -1,0 +1,46 @@
+import { isJsonObject, type JsonObject } from '../../lib/json.ts';
+import { defineCommand } from '../command.ts';
+import { clientOptions, connect } from '../connect.ts';
+import { Exit } from '../exit.ts';
+import { json, table } from '../table.ts';
+import { objectsOf, stringOf } from './fields.ts';
+
+export const command = defineCommand({
+  name: 'net gc',
+  summary: 'Collect what is left of attachments whose pod is gone',
+  arity: [0, 0],
+  options: {
+    ...clientOptions,
+    'dry-run': { type: 'boolean', help: 'only show what would be collected' },
+  },
+  details: `Only attachments of this Berth are collected, by a full DEL and then GC of the plugins. What others left is listed as
+foreign. The same is done once an hour, and when a range of addresses is exhausted.`,
+  async run(values, _positionals, context) {
+    using client = await connect(values, context);
+    const answer = await client.collectGarbage(values['dry-run']);
+    const networks = Array.isArray(answer) ? answer.filter(isJsonObject) : [];
+    context.stdout(values.json ? json(answer) : garbageTable(networks, values['dry-run']));
+    return networks.some((network) => network['error'] !== undefined) ? Exit.failed : Exit.ok;
+  },
+});
+
+/** One row for each attachment, and one for each network that had none. */
+export function garbageTable(networks: readonly JsonObject[], dryRun: boolean): string {
+  const rows = networks.flatMap((network) => {
+    const name = stringOf(network['network']);
+    const row = (verdict: string) => (key: JsonObject) => [
+      name,
+      stringOf(key['containerId']),
+      stringOf(key['ifName']),
+      verdict,
+    ];
+    const error = stringOf(network['error']);
+    const found = [
+      ...objectsOf(network['orphans']).map(row(dryRun ? 'would be collected' : 'collected')),
+      ...objectsOf(network['foreign']).map(row('foreign, left alone')),
+      ...(error === '' ? [] : [[name, '', '', `failed: ${error}`]]),
+    ];
+    return found.length === 0 ? [[name, '', '', 'clean']] : found;
+  });
+  return rows.length === 0 ? 'no networks\n' : table(['NETWORK', 'CONTAINER', 'INTERFACE', 'VERDICT'], rows);
+}

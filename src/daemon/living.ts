@@ -1,0 +1,21 @@
+import type { AttachmentKey } from '../network/cni/cache.ts';
+import type { Debts } from '../network/debts.ts';
+import type { SandboxStore } from '../pod/sandbox/store.ts';
+
+/** The attachments that must not be collected: of sandboxes that are not stopped, and of DELs that are owed. */
+export function livingAttachments(store: SandboxStore, debts: Debts): AttachmentKey[] {
+  const key = (network: string, containerId: string, ifName: string): AttachmentKey => ({
+    network,
+    containerId,
+    ifName,
+  });
+  const sandboxes = store.all().filter(({ state }) => state.phase !== 'stopped');
+  return [
+    ...sandboxes.flatMap(({ id, record }) =>
+      record.attachments.map(({ network, ifName }) => key(network.name, id, ifName)),
+    ),
+    ...debts
+      .list()
+      .map(({ sandboxId, attachment }) => key(attachment.network.name, sandboxId, attachment.ifName)),
+  ];
+}

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Cleanup } from '../../helpers/cleanup.ts';
+import { Scratch } from '../../helpers/fixture.ts';
+import { TestDaemon } from '../../helpers/daemon.ts';
+import { TestNode } from '../../helpers/node.ts';
+import { berth } from './run-main.ts';
+
+describe('berth net gc and berth net test with a real daemon', () => {
+  let cleanup: Cleanup;
+  let scratch: string;
+  beforeEach(async () => {
+    cleanup = new Cleanup();
+    scratch = cleanup.use(await Scratch.create()).path;
+  });
+  afterEach(() => cleanup[Symbol.asyncDispose]());
+
+  async function setUp(ipam: object) {
+    const node = cleanup.use(await TestNode.create());
+    const bridge = { type: 'bridge', bridge: 'brt0', isGateway: true, ipMasq: true, ipam };
+    const network = { cniVersion: '1.1.0', name: 'trialnet', plugins: [bridge] };
+    const daemon = cleanup.use(await TestDaemon.start({ node, networks: { '10-trial.conflist': network } }));
+    return { node, daemon, run: (...args: string[]) => berth([...args, '--address', daemon.socket]) };
+  }
+
+  it("try the network in a namespace that is gone afterwards, and tell each plugin's part", async () => {
+    const ipam = { type: 'host-local', ranges: [[{ subnet: '10.90.0.0/24' }]], dataDir: scratch };
+    const { node, run } = await setUp(ipam);
+    const tried = await run('net', 'test');
+    assert.equal(tried.code, 0, tried.stderr);
+    assert.match(tried.stdout, /^trialnet: works, 10\.90\.0\.2\/24\n/);
+    for (const verb of ['ADD', 'CHECK', 'DEL']) {
+      assert.match(tried.stdout, new RegExp(`\n +${verb} +bridge +[\\d.]+ ms +ok +built-in\n`));
+      assert.match(tried.stdout, new RegExp(`\n +${verb} +host-local +[\\d.]+ ms +ok +built-in\n`));
+    }
+    const left = await readdir(join(scratch, 'trialnet'));
+    assert.deepEqual(
+      left.filter((name) => name.startsWith('10.')),
+      [],
+    );
+    assert.doesNotMatch(await node.run('ip', '-br', 'link'), /veth/);
+    assert.doesNotMatch(await node.run('iptables-save', '-t', 'nat'), /trialnet/);
+  });
+
+  it('tell which plugin fails, with exit code 1', async () => {
+    const { run } = await setUp({
+      type: 'host-local',
+      ranges: [[{ subnet: '10.90.0.0/31' }]],
+      dataDir: scratch,
+    });
+    const tried = await run('net', 'test');
+    assert.equal(tried.code, 1);
+    assert.match(tried.stdout, /^trialnet: failed\n[^]*bridge[^]*too small to allocate from/);
+  });
+
+  it('collect what a pod of ours left, list what others left, and leave the living alone', async () => {
+    const ipam = { type: 'host-local', ranges: [[{ subnet: '10.90.0.0/24' }]], dataDir: scratch };
+    const { daemon, run } = await setUp(ipam);
+    const started = await run('pod', 'run', '--name', 'web', '-n', 'shop');
+    assert.equal(started.code, 0, started.stderr);
+    const cache = join(daemon.directory, 'cni', 'results');
+    const [file = ''] = await readdir(cache);
+    const entry = JSON.parse(await readFile(join(cache, file), 'utf8')) as { netns: string };
+    const leave = async (containerId: string, netns: string, address: string): Promise<void> => {
+      const text = JSON.stringify({ ...entry, containerId, netns });
+      await writeFile(join(cache, `trialnet-${containerId}-eth0`), text);
+      await writeFile(join(scratch, 'trialnet', address), `${containerId}\r\neth0`);
+    };
+    await leave('orphan', `${entry.netns}-gone`, '10.90.0.50');
+    await leave('stranger', '/run/netns/cni-gone', '10.90.0.51');
+
+    const looked = await run('net', 'gc', '--dry-run');
+    assert.match(looked.stdout, /\ntrialnet +orphan +eth0 +would be collected\n/);
+    assert.match(looked.stdout, /\ntrialnet +stranger +eth0 +foreign, left alone\n/);
+    assert.equal((await readdir(join(scratch, 'trialnet'))).includes('10.90.0.50'), true);
+
+    const collected = await run('net', 'gc');
+    assert.equal(collected.code, 0, collected.stdout);
+    assert.match(collected.stdout, /\ntrialnet +orphan +eth0 +collected\n/);
+    const left = (await readdir(join(scratch, 'trialnet'))).filter((name) => name.startsWith('10.'));
+    assert.deepEqual(left.sort(), ['10.90.0.2', '10.90.0.51']);
+    assert.equal((await run('net', 'gc')).stdout.includes('orphan'), false);
+    assert.equal((await run('pod', 'rm', '-f', 'shop/web')).code, 0);
+  });
+});
