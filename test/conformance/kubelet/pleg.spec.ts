@@ -77,11 +77,14 @@ for (const { name, featureGates } of MODES) {
       });
     }
 
-    /** Whether kubelet is of the kind that is meant, by its own word. */
+    /** Whether it gets events, by its own word. */
     async function checkMode(): Promise<void> {
-      const [, count = '0'] =
-        /^kubelet_evented_pleg_connection_success_count (\d+)/m.exec(await rig.kubelet.get('/metrics')) ?? [];
-      assert.equal(Number(count) > 0, 'EventedPLEG' in featureGates);
+      await rig.eventually('kubelet gets its news as it was told to', async () => {
+        const [, connected = '0'] =
+          /^kubelet_evented_pleg_connection_success_count (\d+)/m.exec(await rig.kubelet.get('/metrics')) ??
+          [];
+        return Number(connected) > 0 === 'EventedPLEG' in featureGates ? true : undefined;
+      });
     }
 
     it('starts pods, and what ends in them again', async () => {

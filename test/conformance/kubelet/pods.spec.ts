@@ -128,7 +128,7 @@ describe('pods of a kubelet', function () {
               'echo written > /disk/file; cat /disk/file',
               'grep " /memory " /proc/mounts',
               'cat /host/file /sub/file /downward/labels; echo',
-              'echo read only >> /host/file || echo cannot write',
+              'touch /host/new 2> /dev/null || echo cannot write',
               'env | grep ^MY_ | sort',
               IDLE,
             ].join('; '),

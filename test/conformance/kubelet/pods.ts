@@ -3,7 +3,6 @@
 export interface Manifest {
   readonly name: string;
   readonly labels?: Readonly<Record<string, string>>;
-  readonly annotations?: Readonly<Record<string, string>>;
   readonly spec: PodSpec;
 }
 
@@ -27,7 +26,6 @@ export interface Pod {
 export interface PodStatus {
   readonly phase: 'Pending' | 'Running' | 'Succeeded' | 'Failed';
   readonly podIP?: string;
-  readonly hostIP?: string;
   readonly conditions?: readonly { readonly type: string; readonly status: 'True' | 'False' }[];
   readonly containerStatuses?: readonly ContainerStatus[];
   readonly initContainerStatuses?: readonly ContainerStatus[];
@@ -51,7 +49,6 @@ export interface ContainerState {
 
 export interface Terminated {
   readonly exitCode: number;
-  readonly signal?: number;
   readonly reason: string;
   readonly message?: string;
   readonly startedAt: string;

@@ -54,11 +54,11 @@ export class KubeletRig implements AsyncDisposable {
   }
 
   /** Hands a manifest to kubelet, which runs the pod. */
-  async apply({ name, spec, labels = {}, annotations = {} }: Manifest): Promise<void> {
+  async apply({ name, spec, labels = {} }: Manifest): Promise<void> {
     const manifest = {
       apiVersion: 'v1',
       kind: 'Pod',
-      metadata: { name, namespace: 'default', labels, annotations },
+      metadata: { name, namespace: 'default', labels },
       spec: { terminationGracePeriodSeconds: 5, ...spec },
     };
     const file = this.#manifest(name);

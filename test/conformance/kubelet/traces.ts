@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { embeddedPaths } from '../../../src/containerd/embedded/embedded.ts';
@@ -59,9 +59,14 @@ async function ofNetwork(): Promise<string[]> {
   ];
 }
 
+/** Every file below a directory, save for what goes at this moment. */
 function filesBelow(directory: string): string[] {
-  if (!existsSync(directory)) return [];
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => `file ${join(entry.parentPath, entry.name)}`);
+  try {
+    return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+      const path = join(directory, entry.name);
+      return entry.isDirectory() ? filesBelow(path) : [`file ${path}`];
+    });
+  } catch {
+    return [];
+  }
 }
