@@ -19,6 +19,7 @@ const programs = {
   // Its program has the name that the dynamic one has, too.
   'busybox-static': '/usr/share/doc/busybox-static',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
+  bsdutils: 'script',
   // What the images of critest are made with.
   'dpkg-dev': 'dpkg-source',
   gcc: 'gcc',
@@ -34,7 +35,7 @@ const purposes = {
   build: [],
   quickstart: [...network, ...engine, 'busybox-static'],
   test: [...network, ...engine, 'busybox-static', 'containernetworking-plugins'],
-  conformance: [...network, ...engine, 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
+  conformance: [...network, ...engine, 'bsdutils', 'busybox-static', 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
   bench: [...network, ...engine, 'containernetworking-plugins'],
 };
 
