@@ -21,6 +21,7 @@ const programs = {
   'containernetworking-plugins': '/usr/lib/cni/bridge',
   // Debian's kernel as a process.
   'user-mode-linux': '/usr/bin/linux.uml',
+  bsdutils: 'script',
   // What the images of critest are made with.
   'dpkg-dev': 'dpkg-source',
   gcc: 'gcc',
@@ -37,7 +38,7 @@ const purposes = {
   quickstart: [...network, ...engine, 'busybox-static'],
   test: [...network, ...engine, 'busybox-static', 'containernetworking-plugins'],
   vm: [...network, 'busybox-static', 'containernetworking-plugins', 'user-mode-linux'],
-  conformance: [...network, ...engine, 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
+  conformance: [...network, ...engine, 'bsdutils', 'busybox-static', 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
   bench: [...network, ...engine, 'busybox-static', 'containernetworking-plugins'],
 };
 

@@ -40,7 +40,7 @@ describe('the command line', () => {
     assert.deepEqual(await berth(['pod']), {
       code: 2,
       stdout: '',
-      stderr: 'berth: pod needs a command: run, ps, inspect, stop, rm\n',
+      stderr: 'berth: pod needs a command: run, ps, inspect, stop, rm, exec, attach, logs, port-forward\n',
     });
     const help = await berth(['net', '--help']);
     assert.equal(help.code, 0);
