@@ -44,7 +44,7 @@ export function number(value: number): string {
 }
 
 /** Cells in columns, the first left-aligned and the others right-aligned. */
-function columns(rows: readonly (readonly string[])[]): string {
+export function columns(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => (row[index] ?? '').length)));
   const pad = (cell: string, index: number): string =>
     index === 0 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0);
