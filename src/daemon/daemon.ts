@@ -94,7 +94,19 @@ export class Daemon {
       debts: () => ({ count: debts.list().length, oldestSeconds: oldestSeconds(debts) }),
     });
     const count = (step: Step): void => observeStep(metrics, step);
-    const network = new PodNetwork({ chain, debts, networks, settings: config.cni, count });
+    const namespaces = new Namespaces(pool);
+    const maintenance = new Maintenance({
+      chain,
+      cache,
+      networks,
+      namespaces,
+      netnsDir: config.cni.netnsDir,
+      instance: instance.uuid.slice(0, 8),
+      living: () => livingAttachments(store, debts),
+      log: this.#log,
+    });
+    const onExhausted = (): Promise<void> => maintenance.onExhausted();
+    const network = new PodNetwork({ chain, debts, networks, settings: config.cni, count, onExhausted });
     const spares = new SpareStock(pool, defaultSysctls(config.sandbox), SPARES);
     this.#stops.push(() => spares.close());
     const pods: PodDeps = {
@@ -105,7 +117,7 @@ export class Daemon {
       creations: new Creations<SandboxPlan>(sameSandbox, () => setImmediate(() => void spares.refill())),
       locks: new KeyedLock(),
       threads: pool,
-      namespaces: new Namespaces(pool),
+      namespaces,
       spares,
       network,
       containers,
@@ -130,16 +142,6 @@ export class Daemon {
         recovered = true;
       });
 
-    const maintenance = new Maintenance({
-      chain,
-      cache,
-      networks,
-      namespaces: pods.namespaces,
-      netnsDir: config.cni.netnsDir,
-      instance: pods.instance,
-      living: () => livingAttachments(store, debts),
-      log: this.#log,
-    });
     maintenance.start();
     this.#stops.push(() => maintenance.stop());
 

@@ -16,6 +16,7 @@ import type { Networks } from './networks.ts';
 
 /** How often garbage is collected unasked. */
 const PERIOD_MS = 60 * 60_000;
+const EXHAUSTED_PAUSE_MS = 30_000;
 /** How long one network's collection may take, waiting for a moment without ADD and DEL included. */
 const COLLECT_MS = 60_000;
 
@@ -55,6 +56,7 @@ export class Maintenance {
   readonly #options: MaintenanceOptions;
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
+  #exhaustedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: MaintenanceOptions) {
     this.#options = options;
@@ -68,6 +70,14 @@ export class Maintenance {
   stop(): void {
     clearInterval(this.#timer);
     this.#stopping.abort();
+  }
+
+  /** For an ADD that found no address left. Not more than twice a minute: a range may be full of the living. */
+  async onExhausted(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#exhaustedAt < EXHAUSTED_PAUSE_MS) return;
+    this.#exhaustedAt = now;
+    await this.collect({ dryRun: false });
   }
 
   /**

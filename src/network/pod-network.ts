@@ -8,14 +8,16 @@ import { BerthError, codeOf, messageOf } from '../lib/errors.ts';
 import type { JsonObject } from '../lib/json.ts';
 import { type AttachmentRecord, attachmentOf } from './attachment.ts';
 import { capabilityArgs, podArgs, type PodCapabilities, type PodIdentity } from './cni/args.ts';
-import type { Chain, DelOutcome } from './cni/chain.ts';
-import type { Result, Step } from './cni/types.ts';
+import type { AddOptions, Chain, DelOutcome } from './cni/chain.ts';
+import type { Attachment, Result, Step } from './cni/types.ts';
 import type { Debts } from './debts.ts';
 import type { Networks } from './networks.ts';
 import { choosePrimaryIp, type PrimaryIp } from './primary-ip.ts';
 
 /** How much of the caller's remaining time a chain may take: the rest is for undoing and for the answer. */
 const SHARE_OF_DEADLINE = 0.8;
+/** host-local's words, built in or not. */
+const EXHAUSTED = /no IP addresses available in range set/;
 /** gRPC trailers are small: an error text must stay under 4 KiB with whatever is put in front of it. */
 const ERROR_MAX = 3_500;
 
@@ -43,6 +45,8 @@ export interface PodNetworkOptions {
   readonly settings: CniConfig;
   /** Told of every step, of whatever sandbox: for metrics. */
   readonly count: (step: Step) => void;
+  /** Asked to collect garbage when a plugin has no address left; the ADD is tried again then. */
+  readonly onExhausted?: () => Promise<void>;
 }
 
 export class PodNetwork {
@@ -51,8 +55,10 @@ export class PodNetwork {
   readonly #networks: Networks;
   readonly #settings: CniConfig;
   readonly #count: (step: Step) => void;
+  readonly #onExhausted: () => Promise<void>;
 
-  constructor({ chain, debts, networks, settings, count }: PodNetworkOptions) {
+  constructor({ chain, debts, networks, settings, count, onExhausted }: PodNetworkOptions) {
+    this.#onExhausted = onExhausted ?? (() => Promise.resolve());
     this.#chain = chain;
     this.#debts = debts;
     this.#networks = networks;
@@ -91,7 +97,7 @@ export class PodNetwork {
       for (const record of target.attachments) {
         await this.#debts.beforeAdd(record.network.name);
         results.push(
-          await this.#chain.add(attachmentOf(record, target.sandboxId, target.netns), {
+          await this.#add(attachmentOf(record, target.sandboxId, target.netns), {
             ...this.#counting(observer),
             signal: deadline.signal,
             ...(options.ready === undefined ? {} : { ready: options.ready }),
@@ -155,6 +161,18 @@ export class PodNetwork {
       const owed = [...attachment.network.plugins.keys()];
       const debtor = { sandboxId: target.sandboxId, pod: target.pod, attachment, result: results[i] };
       await this.#debts.owe(debtor, owed, why);
+    }
+  }
+
+  /** ADD; once more when a range was exhausted and garbage has been collected. */
+  async #add(attachment: Attachment, options: AddOptions): Promise<Result> {
+    try {
+      return await this.#chain.add(attachment, options);
+    } catch (error) {
+      if (!EXHAUSTED.test(messageOf(error))) throw error;
+      await this.#onExhausted();
+      options.signal.throwIfAborted();
+      return await this.#chain.add(attachment, options);
     }
   }
 

@@ -83,4 +83,25 @@ describe('berth net gc and berth net test with a real daemon', () => {
     assert.equal((await run('net', 'gc')).stdout.includes('orphan'), false);
     assert.equal((await run('pod', 'rm', '-f', 'shop/web')).code, 0);
   });
+
+  it('collect what is in the way when no address is left, and the pod gets it', async () => {
+    const ipam = { type: 'host-local', ranges: [[{ subnet: '10.90.0.0/30' }]], dataDir: scratch };
+    const { daemon, run } = await setUp(ipam);
+    const first = await run('pod', 'run', '--name', 'first', '-n', 'shop');
+    assert.equal(first.code, 0, first.stderr);
+    const cache = join(daemon.directory, 'cni', 'results');
+    const [file = ''] = await readdir(cache);
+    const entry = JSON.parse(await readFile(join(cache, file), 'utf8')) as { netns: string };
+    assert.equal((await run('pod', 'rm', '-f', 'shop/first')).code, 0);
+    const orphan = JSON.stringify({ ...entry, containerId: 'orphan', netns: `${entry.netns}-gone` });
+    await writeFile(join(cache, 'trialnet-orphan-eth0'), orphan);
+    await writeFile(join(scratch, 'trialnet', '10.90.0.2'), 'orphan\r\neth0');
+
+    const second = await run('pod', 'run', '--name', 'second', '-n', 'shop');
+    assert.equal(second.code, 0, second.stderr);
+    assert.match((await run('pod', 'ps')).stdout, /second .* 10\.90\.0\.2 /);
+    const third = await run('pod', 'run', '--name', 'third', '-n', 'shop');
+    assert.match(third.stderr, /no IP addresses available in range set/);
+    assert.equal((await run('pod', 'rm', '-f', 'shop/second')).code, 0);
+  });
 });

@@ -1,0 +1,163 @@
+/** Each plugin's ADD and DEL, in the daemon's process against the executable of Debian 12: `npm run bench -- plugins`. */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { withNetns } from '../../src/kernel/thread-namespaces.ts';
+import type { JsonObject } from '../../src/lib/json.ts';
+import type { Hints } from '../../src/network/cni/invoke/invoke.ts';
+import { createContext } from '../../src/network/plugins/context.ts';
+import { createRegistry } from '../../src/network/plugins/registry.ts';
+import { runPlugin } from '../../src/network/plugins/skeleton.ts';
+import { Cleanup } from '../helpers/cleanup.ts';
+import { Scratch } from '../helpers/fixture.ts';
+import { TestNode } from '../helpers/node.ts';
+import { referencePlugins } from '../helpers/plugin-process.ts';
+import { Samples } from './measure.ts';
+import { columns, number } from './tables.ts';
+
+const ROUNDS = 25;
+/** In-process at most this share of the executable's time, for plugins that run no iptables. */
+const LIMIT = 1 / 4;
+
+interface PluginBench {
+  readonly plugin: JsonObject & { readonly type: string };
+  /** Behind a bridge: its result is the previous one. */
+  readonly chained?: boolean;
+  readonly runsIptables?: boolean;
+  /** Its DEL, or both verbs, wait for the kernel to move or delete a link: no plugin can do better. */
+  readonly waits?: readonly Verb[];
+}
+
+function benches(dir: string): PluginBench[] {
+  const ipam = { type: 'host-local', ranges: [[{ subnet: '10.99.0.0/16' }]], dataDir: join(dir, 'ipam') };
+  const addresses = [{ address: '10.99.0.5/16', gateway: '10.99.0.1' }];
+  const limits = { ingressRate: 8e6, ingressBurst: 8e5, egressRate: 8e6, egressBurst: 8e5 };
+  const portMappings = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }];
+  return [
+    { plugin: { type: 'loopback' } },
+    { plugin: { type: 'bridge', bridge: 'br99', isGateway: true, ipam } },
+    { plugin: { type: 'bridge', bridge: 'br99', isGateway: true, ipMasq: true, ipam }, runsIptables: true },
+    { plugin: { type: 'ptp', ipam } },
+    { plugin: { type: 'macvlan', master: 'up99', ipam } },
+    { plugin: { type: 'host-device', device: 'dev99', ipam }, waits: ['ADD', 'DEL'] },
+    { plugin: { type: 'host-local', ipam } },
+    { plugin: { type: 'static', ipam: { type: 'static', addresses } } },
+    { plugin: { type: 'bandwidth', ...limits }, chained: true, waits: ['DEL'] },
+    { plugin: { type: 'tuning', mtu: 1400, promisc: true, dataDir: join(dir, 'tuning') }, chained: true },
+    { plugin: { type: 'sbr', table: 200 }, chained: true },
+    { plugin: { type: 'firewall', backend: 'iptables' }, chained: true, runsIptables: true },
+    { plugin: { type: 'portmap', runtimeConfig: { portMappings } }, chained: true, runsIptables: true },
+  ];
+}
+
+/** The daemon ends the namespace right after. */
+const AS_IN_TEARDOWN: Hints = { namespaceEnds: true };
+
+type Verb = 'ADD' | 'DEL';
+type Run = (verb: Verb, config: JsonObject, hints?: Hints) => JsonObject | undefined;
+
+function environment(verb: Verb, netns: string): Record<string, string> {
+  return {
+    CNI_COMMAND: verb,
+    CNI_CONTAINERID: 'bench',
+    CNI_NETNS: netns,
+    CNI_IFNAME: 'eth0',
+    CNI_PATH: referencePlugins,
+  };
+}
+
+/** As a worker thread of the daemon does it, on this thread; indexes live on from call to call. */
+function inProcess(netns: string): Run {
+  const registry = createRegistry();
+  return (verb, config, hints = {}) => {
+    const plugin = registry.get(config['type'] as string);
+    if (plugin === undefined) throw new Error(`no built-in plugin of ${JSON.stringify(config)}`);
+    const context = createContext(plugin.type, {
+      registry,
+      hints,
+      runExecutable: ({ type }) => {
+        throw new Error(`asked for the executable of ${type}`);
+      },
+      log: () => undefined,
+      onStep: () => undefined,
+    });
+    return runPlugin(plugin, environment(verb, netns), () => config, context);
+  };
+}
+
+function executable(netns: string): Run {
+  return (verb, config) => {
+    const path = join(referencePlugins, config['type'] as string);
+    const { status, stdout } = spawnSync(path, [], {
+      input: JSON.stringify(config),
+      encoding: 'utf8',
+      env: { ...process.env, ...environment(verb, netns) },
+    });
+    if (status !== 0) throw new Error(`${path} ${verb}: ${stdout}`);
+    return stdout.trim() === '' ? undefined : (JSON.parse(stdout) as JsonObject);
+  };
+}
+
+function measure(run: Run, pod: string, { plugin, chained = false }: PluginBench, ipam: JsonObject): Samples {
+  const samples = new Samples();
+  const base = { cniVersion: '1.0.0', name: 'bench' };
+  const before = { ...base, type: 'ptp', ipam };
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const previous = chained ? run('ADD', before) : undefined;
+    const config = { ...base, ...plugin, ...(previous === undefined ? {} : { prevResult: previous }) };
+    const timed = (verb: Verb): void => {
+      const start = performance.now();
+      run(verb, config, AS_IN_TEARDOWN);
+      samples.add(verb, performance.now() - start);
+    };
+    timed('ADD');
+    timed('DEL');
+    // What the teardown leaves to the namespace's end.
+    if (!chained) spawnSync('ip', ['-netns', pod, 'link', 'delete', 'eth0']);
+    if (chained) run('DEL', before);
+  }
+  return samples;
+}
+
+function verdict({ runsIptables, waits }: PluginBench, isMet: boolean): string {
+  if (runsIptables === true) return 'runs iptables';
+  if (!isMet) return 'NOT MET';
+  return waits === undefined ? 'met' : `met, but ${waits.join(' and ')}`;
+}
+
+async function main(): Promise<number> {
+  await using cleanup = new Cleanup();
+  const rows: string[][] = [];
+  let met = true;
+  const verbs: readonly Verb[] = ['ADD', 'DEL'];
+  const { path: dir } = cleanup.use(await Scratch.create());
+  const ipam = { type: 'host-local', ranges: [[{ subnet: '10.98.0.0/16' }]], dataDir: join(dir, 'before') };
+  for (const bench of benches(dir)) {
+    const [host, pod] = [cleanup.use(await TestNode.create()), cleanup.use(await TestNode.create())];
+    await host.run('ip', 'link', 'add', 'up99', 'up', 'type', 'veth', 'peer', 'name', 'far99');
+    await host.run('ip', 'link', 'add', 'dev99', 'type', 'ifb');
+    const [ours, theirs] = withNetns(host.path, () => [
+      measure(inProcess(pod.path), pod.name, bench, ipam),
+      measure(executable(pod.path), pod.name, bench, ipam),
+    ]);
+    const ratios = verbs.map((verb) => ours.p50(verb) / theirs.p50(verb));
+    const isMet =
+      bench.runsIptables === true ||
+      ratios.every((ratio, index) => ratio <= LIMIT || bench.waits?.includes(verbs[index] ?? 'ADD'));
+    met &&= isMet;
+    const masquerades = bench.plugin['ipMasq'] === true ? ' ipMasq' : '';
+    rows.push([
+      `${bench.plugin.type}${masquerades}`,
+      ...verbs.flatMap((verb, index) => [
+        number(ours.p50(verb)),
+        number(theirs.p50(verb)),
+        number(ratios[index] ?? Number.NaN),
+      ]),
+      verdict(bench, isMet),
+    ]);
+  }
+  const head = ['p50 in ms', 'ADD', 'executable', 'ratio', 'DEL', 'executable', 'ratio', `≤ ${LIMIT}`];
+  console.log(columns([head, ...rows]));
+  return met ? 0 : 1;
+}
+
+process.exitCode = await main();
