@@ -10,7 +10,7 @@ import { ptp } from './main/ptp/index.ts';
 import { tap } from './main/tap/index.ts';
 import { vlan } from './main/vlan/index.ts';
 import { bandwidth } from './meta/bandwidth/index.ts';
-import { firewall } from './meta/firewall/index.ts';
+import { createFirewall } from './meta/firewall/index.ts';
 import { flannel } from './meta/flannel/index.ts';
 import { portmap } from './meta/portmap/index.ts';
 import { sbr } from './meta/sbr/index.ts';
@@ -25,6 +25,6 @@ export type Registry = ReadonlyMap<string, Plugin>;
 export function createRegistry(): Registry {
   const main = [bridge, dummy, hostDevice, ipvlan, loopback, macvlan, ptp, tap, vlan];
   const ipam = [createHostLocal(), staticIpam];
-  const meta = [bandwidth, firewall, flannel, portmap, sbr, tuning, vrf];
+  const meta = [bandwidth, createFirewall(), flannel, portmap, sbr, tuning, vrf];
   return new Map([...main, ...ipam, ...meta].map((plugin) => [plugin.type, plugin]));
 }

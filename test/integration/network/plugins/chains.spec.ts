@@ -98,6 +98,10 @@ describe('chains of plugins', () => {
     const state = async (): Promise<string[]> => linesOf(await networkState(node.host));
     // The bridge, forwarding and chains that all containers share stay: so they are there beforehand.
     await run(node, 'DEL', plugins(node), await run(node, 'ADD', plugins(node)));
+    // Without ports the bridge has no carrier; the kernel takes a moment to say so.
+    await eventually('the bridge is down', async () =>
+      /^cni0 +DOWN/m.test(await node.host.run('ip', '-br', 'link')) ? true : undefined,
+    );
     const before = await state();
     const result = await run(node, 'ADD', plugins(node));
     assert.match(JSON.stringify(result), /10\.80\.1\.3\/24.*fd80:0:0:1::3\/64/);
@@ -106,10 +110,19 @@ describe('chains of plugins', () => {
     // flannel's CHECK is none; each of the others finds what it made.
     await run(node, 'CHECK', plugins(node), result);
     await run(node, 'DEL', plugins(node), result);
-    await eventually('the node is as before', async () => {
+    const different = async (): Promise<string[]> => {
       const now = await state();
-      return difference(now, before).length + difference(before, now).length === 0 ? true : undefined;
-    });
+      return [...difference(now, before), ...difference(before, now)];
+    };
+    let last: string[] = [];
+    await eventually(
+      'the node is as before',
+      async () => {
+        last = await different();
+        return last.length === 0 ? true : undefined;
+      },
+      10_000,
+    ).catch((error: unknown) => assert.deepEqual(last, [], String(error)));
   });
 
   it('leaves each pod its own MTU, ports and limits when another pod of the chain goes', async function () {

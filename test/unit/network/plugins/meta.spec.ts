@@ -9,7 +9,7 @@ import { bandwidth, ifbName } from '../../../../src/network/plugins/meta/bandwid
 import { tokenBucket } from '../../../../src/network/plugins/meta/bandwidth/token-bucket.ts';
 import { parseConf as firewallConf, unknownKey } from '../../../../src/network/plugins/meta/firewall/conf.ts';
 import { isolationLines } from '../../../../src/network/plugins/meta/firewall/isolation.ts';
-import { firewall } from '../../../../src/network/plugins/meta/firewall/index.ts';
+import { createFirewall } from '../../../../src/network/plugins/meta/firewall/index.ts';
 import { sbr } from '../../../../src/network/plugins/meta/sbr/index.ts';
 import { refuseForbidden } from '../../../../src/network/plugins/meta/tuning/allowlist.ts';
 import { readBackup, writeBackup } from '../../../../src/network/plugins/meta/tuning/backup.ts';
@@ -77,6 +77,8 @@ describe('bandwidth', () => {
 });
 
 describe('firewall', () => {
+  const firewall = createFirewall(() => false);
+
   it('leaves firewalld to the executable, asked for or running', () => {
     const [runs, rests] = [(): boolean => true, (): boolean => false];
     assert.equal(unknownKey({ backend: 'firewalld' }, rests), 'backend');
@@ -84,6 +86,15 @@ describe('firewall', () => {
     assert.equal(unknownKey({ backend: 'iptables' }, runs), undefined);
     assert.equal(unknownKey({}, rests), undefined);
     assert.equal(unknownKey({ backends: 'x' }, rests), 'backends');
+  });
+
+  it('asks once in a while only whether firewalld runs', () => {
+    let asked = 0;
+    const plugin = createFirewall(() => {
+      asked += 1;
+      return true;
+    });
+    assert.deepEqual([plugin.unknownKey({}), plugin.unknownKey({}), asked], ['backend', 'backend', 1]);
   });
 
   it('refuses policies and chains that are none', () => {

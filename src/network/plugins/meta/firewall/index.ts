@@ -5,15 +5,31 @@ import type { Plugin, PluginArgs } from '../../plugin.ts';
 import { isFirewalldRunning, keys, parseConf, unknownKey } from './conf.ts';
 import { allow, check as checkRules, disallow } from './rules.ts';
 
-export const firewall: Plugin = {
-  type: 'firewall',
-  since: '0.4.0',
-  keys,
-  unknownKey: (config) => unknownKey(config, isFirewalldRunning),
-  add,
-  del,
-  check,
-};
+/** How long it is believed that firewalld runs, or does not: to look goes through all processes. */
+const BELIEVED_MS = 10_000;
+
+/** The plugin, with a memory of whether firewalld runs. */
+export function createFirewall(isRunning: () => boolean = isFirewalldRunning): Plugin {
+  const runsFirewalld = remembered(isRunning, BELIEVED_MS);
+  return {
+    type: 'firewall',
+    since: '0.4.0',
+    keys,
+    unknownKey: (config) => unknownKey(config, runsFirewalld),
+    add,
+    del,
+    check,
+  };
+}
+
+function remembered(ask: () => boolean, forMs: number): () => boolean {
+  let known: { readonly value: boolean; readonly at: number } | undefined;
+  return () => {
+    const now = performance.now();
+    if (known === undefined || now - known.at > forMs) known = { value: ask(), at: now };
+    return known.value;
+  };
+}
 
 function add({ config, prevResult }: PluginArgs): Result {
   const conf = parseConf(config);
