@@ -254,6 +254,25 @@ describe('a SPDY session', () => {
     peer.socket.destroy();
   });
 
+  it('tells a peer that is known to have no windows of none', async () => {
+    for (const [options, expected] of [
+      [{}, true],
+      [{ windowed: false }, false],
+    ] as const) {
+      const peer = new RawPeer(options);
+      peer.open(1);
+      const { input } = await peer.stream();
+      for (let count = 0; count < 32; count += 1) peer.data(1, CHUNK, count === 31);
+      assert.equal((await bytesOf(input)).length, 32 * CHUNK.length);
+      for (let count = 0; count < 10; count += 1) await turn();
+      assert.equal(
+        peer.received.some(({ kind }) => kind === 'window-update'),
+        expected,
+      );
+      peer.socket.destroy();
+    }
+  });
+
   it('reads no more than 4 MiB ahead from a peer that keeps to no windows', async () => {
     const peer = new RawPeer();
     peer.open(1);
