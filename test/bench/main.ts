@@ -4,11 +4,13 @@ import type { Budget } from './budgets.ts';
 import { measureContainers } from './containers/section.ts';
 import { measureSandboxes } from './sandboxes.ts';
 import { say, type Scale, type Section } from './section.ts';
+import { measureStreaming } from './streaming/section.ts';
 import { budgetTable } from './tables.ts';
 
 const sections: Readonly<Record<string, Section>> = {
   sandboxes: measureSandboxes,
   containers: measureContainers,
+  streaming: measureStreaming,
 };
 
 const usage = `usage: npm run bench -- [--quick] [--pods N] [--only SECTION[,SECTION]]

@@ -32,7 +32,10 @@ const LINGER_MS = 5_000;
 
 export interface SpdyOptions {
   readonly role: 'server' | 'client';
-  /** The peer is known to announce windows, so that the protocol's own hold until it does. Else it has to show that it does. */
+  /**
+   * The peer is known to announce windows, so that the protocol's own hold until it does. Else it has to show that it does; one that is
+   * known to have none (false) is told of none: it may close after its last byte, and writing then would lose what is not read yet.
+   */
   readonly windowed?: boolean;
   /** Refuses a stream by its headers: false. */
   readonly accept?: (headers: Headers) => boolean;
@@ -175,6 +178,7 @@ export class SpdySession implements StreamSession {
   }
 
   sendWindowUpdate(streamId: number, delta: number): void {
+    if (this.#options.windowed === false) return;
     this.#send({ kind: 'window-update', streamId, delta });
   }
 

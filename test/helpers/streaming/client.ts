@@ -1,5 +1,6 @@
 /** What tests and benchmarks use as a client of Exec, Attach and PortForward, whatever it speaks. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { BerthError } from '../../../src/lib/errors.ts';
 import type { ByteChannel } from '../../../src/streaming/channel.ts';
 
 export interface CommandOptions {
@@ -13,7 +14,7 @@ export interface CommandOptions {
 export interface Command {
   readonly stdout: AsyncIterable<Uint8Array> | undefined;
   readonly stderr: AsyncIterable<Uint8Array> | undefined;
-  /** What came on the error channel. */
+  /** What came on the error channel; '' when the connection was lost before. */
   readonly status: Promise<string>;
   write(bytes: string | Uint8Array): Promise<void>;
   endStdin(): Promise<void>;
@@ -52,6 +53,17 @@ export async function bytesOf(chunks: AsyncIterable<Uint8Array> | undefined): Pr
 
 export async function textOf(chunks: AsyncIterable<Uint8Array> | undefined): Promise<string> {
   return (await bytesOf(chunks)).toString();
+}
+
+/** To its end, or to the stream's reset: Go's clients take both for the end, and Go's servers rely on that. */
+export async function textUntilLost(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const all: Uint8Array[] = [];
+  try {
+    for await (const chunk of chunks) all.push(chunk);
+  } catch (error) {
+    if (!(error instanceof BerthError) || error.code !== 'CANCELLED') throw error;
+  }
+  return Buffer.concat(all).toString();
 }
 
 /** Waits until so much text has come, and returns it; what the other side ends before that is all there is. */

@@ -3,7 +3,14 @@ import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { SpdySession } from '../../../src/streaming/spdy/session.ts';
 import type { SpdyStream } from '../../../src/streaming/spdy/stream.ts';
-import { type Command, type CommandOptions, type PortStreams, RefusedError, textOf } from './client.ts';
+import {
+  type Command,
+  type CommandOptions,
+  type PortStreams,
+  RefusedError,
+  textOf,
+  textUntilLost,
+} from './client.ts';
 
 /** Upgrades; throws a RefusedError with the server's answer. */
 export async function upgradeToSpdy(
@@ -51,8 +58,7 @@ export async function spdyCommand(url: string, options: CommandOptions, windowed
   const output = stdout ? open('stdout') : undefined;
   const errors = stderr ? open('stderr') : undefined;
   const size = tty ? open('resize') : undefined;
-  const status = textOf(error.input);
-  status.catch(() => undefined);
+  const status = textUntilLost(error.input);
   return {
     stdout: output?.input,
     stderr: errors?.input,

@@ -57,7 +57,10 @@ export class Channels {
   }
 
   static async open(url: string, protocols: readonly string[], count: number): Promise<Channels> {
-    const socket = new WebSocket(url.replace(/^http/, 'ws'), [...protocols], { perMessageDeflate: false });
+    // containerd's server refuses who names no origin.
+    const { origin } = new URL(url);
+    const options = { perMessageDeflate: false, origin };
+    const socket = new WebSocket(url.replace(/^http/, 'ws'), [...protocols], options);
     const channels = new Channels(socket, count);
     await opened(socket);
     return channels;
