@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { isMet } from './budgets.ts';
 import type { Budget } from './budgets.ts';
 import { measureContainers } from './containers/section.ts';
+import { measurePlugins } from './plugins.ts';
 import { measureSandboxes } from './sandboxes.ts';
 import { say, type Scale, type Section } from './section.ts';
 import { measureStreaming } from './streaming/section.ts';
@@ -11,6 +12,7 @@ const sections: Readonly<Record<string, Section>> = {
   sandboxes: measureSandboxes,
   containers: measureContainers,
   streaming: measureStreaming,
+  plugins: measurePlugins,
 };
 
 const usage = `usage: npm run bench -- [--quick] [--pods N] [--only SECTION[,SECTION]]

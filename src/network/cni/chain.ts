@@ -99,8 +99,13 @@ export class Chain {
       }
       if (result === undefined) throw invalid('network list', `"${attachment.network.name}" has no plugins`);
       const written = this.#cache.write(attachment, fromResult(result, attachment.network.cniVersion));
-      if (options.onCacheWrite === undefined) await written;
-      else options.onCacheWrite(written);
+      if (options.onCacheWrite === undefined) {
+        await written;
+      } else {
+        options.onCacheWrite(written);
+        // Until it is written a garbage collection would take the attachment for nobody's.
+        void this.#gate.shared(() => written.catch(() => undefined), new AbortController().signal);
+      }
       return result;
     }, options.signal);
   }

@@ -25,7 +25,7 @@ describe('masquerading', () => {
       node.run('iptables-save', '-t', 'nat'),
       node.run('ip6tables-save', '-t', 'nat'),
     ]);
-    return both.join('\n').replaceAll(/^#.*\n/gm, '');
+    return both.join('\n').replaceAll(/^#.*$\n?/gm, '');
   }
 
   for (const backend of ['iptables', 'nftables'] as const) {

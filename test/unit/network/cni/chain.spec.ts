@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
@@ -500,6 +500,25 @@ describe('a chain', () => {
       await chain.gc(both({ disableGC: true }), nobody, { signal });
       await chain.gc(both({ cniVersion: '1.0.0' }), nobody, { signal });
       assert.deepEqual(invoke.calls, []);
+    });
+
+    it('waits for the cache file of an ADD whose caller does not', async () => {
+      let write = (): void => undefined;
+      const writable = new Promise<void>((resolve) => (write = resolve));
+      cache = new ResultCache(dir, async (path, data) => {
+        await writable;
+        await writeFile(path, data);
+      });
+      await mkdir(join(dir, 'results'));
+      chain = new Chain({ invoke, cache, binDirs: [] });
+      await chain.add(attachment(both()), { signal, onCacheWrite: () => undefined });
+      const collecting = chain.gc(both(), nobody, { signal });
+      await after(5);
+      assert.ok(!invoke.calls.includes('GC bridge'));
+      write();
+      await collecting;
+      const { config } = invoke.requests.find(({ verb }) => verb === 'GC') ?? assert.fail('no GC');
+      assert.deepEqual(config['cni.dev/valid-attachments'], [{ containerID: 'c1', ifname: 'eth0' }]);
     });
 
     it('runs alone: not during an ADD, and ADDs wait for it', async () => {
