@@ -234,7 +234,9 @@ describe('volumes', () => {
     await rm(join(rig.directory, 'root', 'containers', id), { recursive: true });
     await rig.daemon.start();
     assert.deepEqual(mountsBelow(join(rig.directory, 'state', 'containers')), []);
-    if ((await rig.ctr('containers', 'ls', '--quiet')).includes(id)) await rig.ctr('containers', 'rm', id);
+    await eventually('containerd has it no more', async () =>
+      (await rig.ctr('containers', 'ls', '--quiet')).includes(id) ? undefined : true,
+    );
   });
 
   it('of an image with more layers than mount(2) takes options for', async () => {
