@@ -1,5 +1,5 @@
 import type { ImageService } from '../containerd/image-service.ts';
-import { containerCgroup } from '../kernel/cgroups.ts';
+import { cgroupsPathOf } from '../oci/root.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
 import type { Container } from '../pod/container/container.ts';
 import type { PodDeps } from '../pod/deps.ts';
@@ -7,9 +7,6 @@ import type { Sandbox } from '../pod/sandbox/sandbox.ts';
 import { StatsReader, statsJobsModule } from '../pod/stats/reader.ts';
 import type { MeasuredContainer, MeasuredSandbox, StatsSource } from '../pod/stats/source.ts';
 import { Stats } from '../pod/stats/stats.ts';
-
-/** Where containers without a cgroup parent are: containerd's place. */
-const DEFAULT_PARENT = '/k8s.io';
 
 /** The statistics of these pods, on a thread of their own that starts with the first question. */
 export function createStats(
@@ -75,7 +72,7 @@ class PodSource implements StatsSource {
       annotations: config.annotations,
       image: config.image?.userSpecifiedImage || record.imageRef,
       running: state.phase === 'running',
-      cgroupsPath: containerCgroup(parent === '' ? DEFAULT_PARENT : parent, id),
+      cgroupsPath: cgroupsPathOf(parent, id),
       startedAt: BigInt(state.startedAt),
     };
   }

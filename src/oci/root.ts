@@ -7,10 +7,13 @@ import type { RuntimeSpec, SpecMount } from './types.ts';
 /** Cgroup of containers whose sandbox names no parent: containerd's. */
 const DEFAULT_PARENT = '/k8s.io';
 
-/** A slice for the systemd driver, a path for cgroupfs. */
+/** The cgroupsPath of a container, by its sandbox's cgroup parent: of a slice for the systemd driver, a path for cgroupfs. */
+export function cgroupsPathOf(parent: string, id: string): string {
+  return containerCgroup(parent === '' ? DEFAULT_PARENT : parent, id);
+}
+
 export function withCgroup(spec: RuntimeSpec, { id, sandbox }: SpecInput): RuntimeSpec {
-  const parent = sandbox.config.linux?.cgroupParent ?? '';
-  return withLinuxPart(spec, { cgroupsPath: containerCgroup(parent === '' ? DEFAULT_PARENT : parent, id) });
+  return withLinuxPart(spec, { cgroupsPath: cgroupsPathOf(sandbox.config.linux?.cgroupParent ?? '', id) });
 }
 
 /**

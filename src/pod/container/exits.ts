@@ -3,8 +3,12 @@ import { nowNanos } from '../../lib/time.ts';
 import { removeFifos } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
 import type { EngineExit } from '../engine/engine.ts';
+import { cgroupsPathOf } from '../../oci/root.ts';
 import { endPause, livesByPause } from '../sandbox/pause.ts';
 import { stopHeld } from '../sandbox/stop.ts';
+import { readOomKills } from '../stats/cgroup/memory.ts';
+import { containerCgroupPath } from '../stats/cgroup/paths.ts';
+import { type CgroupTrees, findCgroupTrees } from '../stats/cgroup/trees.ts';
 import type { Container } from './container.ts';
 import { discard } from './discard.ts';
 import { removeOwnerless } from './ownerless.ts';
@@ -24,6 +28,7 @@ export class ExitMonitor {
   #done: Promise<void> = Promise.resolve();
   #halfMade: Container[];
   #removedOwnerless = false;
+  #trees: CgroupTrees | undefined;
 
   /** @param halfMade what recovery found: forgotten by the engine as soon as it answers. */
   constructor(deps: PodDeps, halfMade: readonly Container[] = []) {
@@ -141,18 +146,33 @@ export class ExitMonitor {
       await containers.pumps.drain(container.id, DRAIN);
       await removeFifos(ioDirectory({ settings }), container.id);
       const { id, record } = container;
+      if (exit?.exitCode !== 0) container.oomKilled ||= this.#wasOomKilled(container);
       const deleted = await withShim(this.#deps, record.sandboxId, () => containers.engine.deleteTask(id));
       const final = deleted ?? exit;
       await container.update({ phase: 'exited', pid: 0, ...described(final, container.oomKilled) });
+      // It may have been told while that was written.
+      if (container.oomKilled) await this.#outOfMemory(container);
       const sandbox = store.find(container.record.sandboxId);
       if (sandbox !== undefined) events.publish('CONTAINER_STOPPED_EVENT', sandbox, container.id);
     });
   }
 
-  /** The kernel's word may come after the exit. */
+  /**
+   * By the kernel's own count, which is there until the task is deleted: a shim that leaves with its last container may not have told
+   * the engine yet.
+   */
+  #wasOomKilled({ id, record }: Container): boolean {
+    const parent = this.#deps.store.find(record.sandboxId)?.record.cgroupParent ?? '';
+    const path = containerCgroupPath(cgroupsPathOf(parent, id));
+    this.#trees ??= findCgroupTrees();
+    return readOomKills({ trees: this.#trees, path }) > 0n;
+  }
+
+  /** The engine's word may come after the exit. */
   async #outOfMemory(container: Container): Promise<void> {
     container.oomKilled = true;
-    if (container.state.phase === 'exited' && container.state.exitCode !== 0)
+    const { phase, exitCode, reason } = container.state;
+    if (phase === 'exited' && exitCode !== 0 && reason !== 'OOMKilled')
       await container.update({ reason: 'OOMKilled' });
   }
 }

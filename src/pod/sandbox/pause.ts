@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { containerCgroup } from '../../kernel/cgroups.ts';
+import { cgroupsPathOf } from '../../oci/root.ts';
 import { BerthError, wrap } from '../../lib/errors.ts';
 import { BASE_SPEC } from '../../oci/base.ts';
 import type { LinuxNamespace, RuntimeSpec, SpecMount } from '../../oci/types.ts';
@@ -124,7 +124,7 @@ function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): Runt
     annotations: sandboxAnnotations(record),
     linux: {
       ...BASE_SPEC.linux,
-      cgroupsPath: containerCgroup(record.cgroupParent === '' ? '/k8s.io' : record.cgroupParent, record.id),
+      cgroupsPath: cgroupsPathOf(record.cgroupParent, record.id),
       namespaces: [
         { type: 'mount' },
         { type: 'pid' },

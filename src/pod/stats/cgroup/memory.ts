@@ -102,6 +102,14 @@ export interface MemoryDetails {
   readonly swapLimit: bigint | undefined;
 }
 
+/** How many processes of this cgroup the kernel has killed because memory ran out; 0 where it does not tell. */
+export function readOomKills(cgroup: Cgroup): bigint {
+  const at = directoryOf(cgroup, 'memory');
+  if (at === undefined) return 0n;
+  const file = at.version === 1 ? 'memory.oom_control' : 'memory.events';
+  return readPairs(join(at.directory, file))?.get('oom_kill') ?? 0n;
+}
+
 export function readMemoryDetails(cgroup: Cgroup): MemoryDetails | undefined {
   const at = directoryOf(cgroup, 'memory');
   if (at === undefined) return undefined;

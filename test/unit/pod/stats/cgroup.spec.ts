@@ -3,7 +3,7 @@ import type { Mount } from '../../../../src/kernel/mounts.ts';
 import { readCpu, readCpuDetails } from '../../../../src/pod/stats/cgroup/cpu.ts';
 import { readHugepages } from '../../../../src/pod/stats/cgroup/hugepages.ts';
 import { readDevices } from '../../../../src/pod/stats/cgroup/io.ts';
-import { readMemory, readMemoryDetails } from '../../../../src/pod/stats/cgroup/memory.ts';
+import { readMemory, readMemoryDetails, readOomKills } from '../../../../src/pod/stats/cgroup/memory.ts';
 import { containerCgroupPath, podCgroupPath } from '../../../../src/pod/stats/cgroup/paths.ts';
 import { readPressure } from '../../../../src/pod/stats/cgroup/pressure.ts';
 import { readProcessDetails, readProcesses } from '../../../../src/pod/stats/cgroup/processes.ts';
@@ -103,6 +103,7 @@ describe('a cgroup of v1', () => {
       reservation: 5n,
       swapLimit: undefined,
     });
+    assert.equal(readOomKills(cgroup), 4n);
   });
 
   it('has I/O by device, without the totals and the doubly counted operations', () => {
@@ -277,6 +278,7 @@ describe('a cgroup of v2', () => {
       reservation: 0n,
       swapLimit: undefined,
     });
+    assert.equal(readOomKills(cgroup), 2n);
   });
 
   it('has I/O by device, and none without the controller', () => {
