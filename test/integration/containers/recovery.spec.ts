@@ -100,7 +100,10 @@ describe('containers that outlive a daemon', () => {
     const last = numbers(rig.logText(pod, 'count')).at(-1) ?? 0;
     await sleep(1_500);
     await rig.daemon.start();
-    assert.equal((await rig.ended(ends, 20_000)).exitCode, 6);
+    const { exitCode, reason } = await rig.ended(ends, 20_000);
+    // Since 1.7 containerd forgets, when it starts, tasks that have ended; it told of the end before anyone could hear.
+    const remembers = /Version:\s+v?1\.6\./.test(await rig.ctr('version'));
+    assert.deepEqual([exitCode, reason], remembers ? [6, 'Error'] : [255, 'Unknown']);
     assert.equal((await rig.status(stays)).state, 'CONTAINER_RUNNING');
     await rig.logged(pod, 'count', new RegExp(`^${last + 20}$`, 'm'));
     const seen = numbers(rig.logText(pod, 'count'));
