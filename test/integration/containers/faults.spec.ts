@@ -117,6 +117,12 @@ describe('a containerd that is killed in the middle of', () => {
     }
   });
 
+  /**
+   * What containerd 2 says between its start and its first garbage collection, 0.1 s later, when it was killed after it had made a
+   * snapshot's directory and before it recorded it.
+   */
+  const LEFTOVER = /failed to rename: rename .*\/snapshots\/.*: file exists/;
+
   /** Does something while containerd is killed, then until it succeeds. What it says meanwhile must be clear. */
   async function survive<T>(delayMs: number, act: () => Promise<T>): Promise<T> {
     const dead = rig.enginePid;
@@ -140,7 +146,16 @@ describe('a containerd that is killed in the middle of', () => {
     );
     if ('value' in first) return first.value;
     assert.ok([status.UNAVAILABLE, status.NOT_FOUND].includes(first.code), `${first.code}: ${first.details}`);
-    return act();
+    const second = await eventually('it succeeds', () =>
+      act().then(
+        (value) => ({ value }),
+        (error: unknown) => {
+          if (!LEFTOVER.test((error as ServiceError).details)) throw error;
+          return undefined;
+        },
+      ),
+    );
+    return second.value;
   }
 
   const rounds = async (name: string, round: (pod: Pod, delayMs: number) => Promise<void>): Promise<void> => {
