@@ -77,7 +77,7 @@ export class ContainerdEngine implements Engine {
     this.#containerd = options.containerd;
     this.#images = new ImageResolver(options.containerd, options.images.service);
     this.#unpacker = new Unpacker(options.containerd, this.#mark);
-    this.#remapper = new Remapper(options.rootfs);
+    this.#remapper = new Remapper(options.containerd.leases, options.rootfs);
   }
 
   get state(): Engine['state'] {
@@ -290,7 +290,7 @@ export class ContainerdEngine implements Engine {
     snapshots: Snapshots,
     { chainId }: EngineImage,
     idMappings: IdMappings | undefined,
-    call: CallOptions,
+    call: LeasedCall,
   ): Promise<string> {
     return idMappings === undefined ? chainId : this.#remapper.remapped(snapshots, chainId, idMappings, call);
   }
@@ -298,7 +298,7 @@ export class ContainerdEngine implements Engine {
   async #view(
     snapshots: Snapshots,
     { key, view, idMappings }: { key: string; view: EngineImage; idMappings: IdMappings | undefined },
-    call: CallOptions,
+    call: LeasedCall,
   ): Promise<Mount[]> {
     return snapshots.view({ key, parent: await this.#parent(snapshots, view, idMappings, call) }, call);
   }
@@ -349,6 +349,8 @@ export class ContainerdEngine implements Engine {
     return { type: runtime.type, options: runcOptionsAny(containerd.connection.api, options) };
   }
 }
+
+type LeasedCall = CallOptions & { readonly lease: string };
 
 /** The snapshot of a container's view. */
 function viewKey(id: string, index: number): string {

@@ -91,6 +91,26 @@ describe('containers in a user namespace', () => {
     assert.match((await rig.exec(later, ['cat', '/proc/self/uid_map'])).stdout, /200000/);
   });
 
+  it('have a root file system that no garbage collection takes while they are made', async () => {
+    const options = mapped(200_000, { pid: 'CONTAINER' });
+    const pod = await rig.runPod('collected', options);
+    let done = false;
+    const collect = async (): Promise<void> => {
+      for (let i = 0; !done; i += 1) {
+        await rig.ctr('leases', 'create', '--id', `collect-${i}`);
+        await rig.ctr('leases', 'delete', '--sync', `collect-${i}`);
+      }
+    };
+    const collecting = collect();
+    try {
+      for (let i = 0; i < 30; i += 1)
+        await rig.remove(await rig.create(pod, `made-${i}`, FOREVER, options));
+    } finally {
+      done = true;
+      await collecting;
+    }
+  });
+
   it('need mappings that are those of their pod', async () => {
     const pod = await rig.runPod('strict', mapped(200_000));
     const code = status.INVALID_ARGUMENT;
