@@ -1,6 +1,6 @@
 // What the scripts of this folder share. Node's own modules only: node_modules may not exist yet.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,6 +34,7 @@ export function status(command, args, { env = {}, quiet = false } = {}) {
 /** Compiles src and test into .build, where tests and benchmarks run. */
 export function compileTests() {
   run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'test/tsconfig.json']);
+  chmodSync(join(root, '.build/src/main.js'), 0o755);
 }
 
 /**
@@ -43,7 +44,7 @@ export function compileTests() {
 export function runIsolated(args, env = {}) {
   const scratch = mkdtempSync(join(tmpdir(), 'berth-'));
   const isolated = { ...env, TMPDIR: scratch, BERTH_PRIVATE_NETWORK: isRoot ? '1' : '' };
-  const node = [process.execPath, '--enable-source-maps', ...args];
+  const node = [process.execPath, ...args];
   const inside = [process.execPath, join(root, '.ci/isolated.mjs'), ...node];
   try {
     return isRoot

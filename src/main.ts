@@ -1,6 +1,8 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=4
 /**
  * The entry: argv to command. The only place that touches signals and process.exit.
+ *
+ * What is young is kept in little room: the daemon makes little at a time, and takes 18 MB less from the node so.
  */
 import { basename } from 'node:path';
 import { runCommand } from './cli/commands.ts';

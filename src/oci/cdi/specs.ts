@@ -4,7 +4,6 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { isErrno, messageOf } from '../../lib/errors.ts';
 import { HOOK_NAMES } from '../types.ts';
@@ -131,7 +130,7 @@ async function specFiles(directory: string): Promise<string[]> {
 }
 
 async function readSpec(file: string): Promise<[string, CdiDevice][]> {
-  const spec = cdiSpec.parse(parseText(file, await readFile(file, 'utf8')));
+  const spec = cdiSpec.parse(await parseText(file, await readFile(file, 'utf8')));
   return spec.devices.map(({ name, containerEdits }) => {
     const full = `${spec.kind}=${name}`;
     if (!isDeviceName(full)) throw new Error(`"${full}" is not the name of a device`);
@@ -139,9 +138,11 @@ async function readSpec(file: string): Promise<[string, CdiDevice][]> {
   });
 }
 
-/** YAML in its version 1.1, as Go reads it: a file mode of 0660 is octal. */
-function parseText(file: string, text: string): unknown {
-  return extname(file) === '.yaml' ? parse(text, { version: '1.1' }) : JSON.parse(text);
+/** YAML in its version 1.1, as Go reads it: a file mode of 0660 is octal. Few nodes have such files, so its parser comes with the first. */
+async function parseText(file: string, text: string): Promise<unknown> {
+  if (extname(file) !== '.yaml') return JSON.parse(text);
+  const { parse } = await import('yaml');
+  return parse(text, { version: '1.1' });
 }
 
 const DEVICE_NAME =

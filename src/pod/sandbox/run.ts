@@ -43,8 +43,14 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
   const rollback = new Rollback();
   try {
     rollback.add('namespaces', () => releaseNamespaces(deps, sandbox));
-    if (sandbox.record.attachments.length > 0) rollback.add('network', () => detachNetwork(deps, sandbox));
     const prepared = prepare(deps, sandbox, plan);
+    // Without its namespaces no ADD has begun, and no DEL is owed.
+    rollback.add('network', () =>
+      prepared.then(
+        () => detachNetwork(deps, sandbox),
+        () => undefined,
+      ),
+    );
     const [, network] = await allDone([
       prepared,
       attach(deps, sandbox, { ...options, ready: prepared }),

@@ -134,6 +134,14 @@ describe('a plugin that misbehaves', () => {
     nothingLeft();
   }).timeout(30_000);
 
+  it('in DEL is not asked for a pod whose namespaces could not be made', async () => {
+    const { client } = rig.daemon;
+    await plugin.on('del', 'exit 1');
+    const sysctls = { 'net.ipv4.ip_forward': 'neither' };
+    await assert.rejects(client.run(podConfig('unmade', { linux: { sysctls } })), { details: /ip_forward/ });
+    nothingLeft();
+  });
+
   it('keeps its failure explained for a while', async () => {
     const { client } = rig.daemon;
     await plugin.on('add', 'echo "stderr text" >&2; exit 3');
