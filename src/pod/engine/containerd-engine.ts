@@ -10,7 +10,7 @@ import { isRunc, runcOptionsAny } from '../../containerd/typeurl.ts';
 import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
 import { sleep } from '../../lib/deadline.ts';
-import { BerthError, messageOf, wrap } from '../../lib/errors.ts';
+import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
 import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
 import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
@@ -95,6 +95,16 @@ export class ContainerdEngine implements Engine {
       chainId: await this.#unpacker.unpack(documents, (await this.#snapshots()).snapshotter, options),
       config: documents.config,
     };
+  }
+
+  async pulledImage(reference: string, options: EngineOptions = {}): Promise<EngineImage> {
+    try {
+      return await this.image(reference, options);
+    } catch (error) {
+      if (codeOf(error) !== 'NOT_FOUND') throw error;
+    }
+    await this.#options.images.service.pullImage({ image: { image: reference } }, options);
+    return this.image(reference, options);
   }
 
   async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<MadeContainer> {

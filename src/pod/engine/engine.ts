@@ -131,6 +131,8 @@ export interface Engine {
   readonly state: { readonly ready: boolean; readonly message: string };
   /** The image that an id or a reference names, unpacked. Throws NOT_FOUND. */
   image(reference: string, options?: EngineOptions): Promise<EngineImage>;
+  /** As image(), and pulls it when it is absent: for an image that nobody else pulls. Throws what the registry answers. */
+  pulledImage(reference: string, options?: EngineOptions): Promise<EngineImage>;
   /** Makes root file system and container; nothing runs yet. */
   create(container: NewEngineContainer, options?: EngineOptions): Promise<MadeContainer>;
   /** Runs its first process. On failure no task is left. */

@@ -96,7 +96,7 @@ export async function startPause(deps: PodDeps, sandbox: Sandbox, signal: AbortS
 
 async function pauseImage(deps: PodDeps, signal: AbortSignal): Promise<EngineImage> {
   const { image } = deps.settings.sandbox;
-  return image === '' ? NO_IMAGE : deps.containers.engine.image(image, { signal });
+  return image === '' ? NO_IMAGE : deps.containers.engine.pulledImage(image, { signal });
 }
 
 function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): RuntimeSpec {

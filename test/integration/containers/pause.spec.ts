@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '../../helpers/fixture.ts';
+import { TestNode } from '../../helpers/node.ts';
+import { TestRegistry } from '../containerd/registry.ts';
+import { tinyImage } from '../containerd/tiny-image.ts';
 import { ContainerRig } from './rig.ts';
 
 const FOREVER = ['sleep', '3600'];
@@ -101,4 +104,35 @@ describe('sandboxes of a handler with sandbox = "pause"', () => {
     const path = linux.namespaces.find((namespace) => namespace.type === type)?.path ?? '';
     return rig.base.node.run('nsenter', `--net=${path}`, 'readlink', '/proc/self/ns/net');
   }
+});
+
+describe('the image of a pause process', () => {
+  it('is pulled for the first pod that needs it; without it the pod fails with what the registry answered', async () => {
+    const served = tinyImage('berth.local/test/pause:1', {
+      config: { Entrypoint: ['/bin/sleep'], Cmd: ['3600'] },
+    });
+    await using registry = await TestRegistry.start(served.served);
+    const image = `${registry.host}/test/pause:1`;
+    const paused = { type: 'io.containerd.runc.v2', sandbox: 'pause' };
+    const runc = { type: 'io.containerd.runc.v2' };
+    await using rig = await ContainerRig.start({
+      node: TestNode.own(),
+      config: { containerd: { runtimes: { runc, paused } }, sandbox: { image } },
+    });
+    registry.locked = true;
+    await assert.rejects(rig.runPod('refused', {}, 'paused'), {
+      details: /failed to start the pause process: .*test\/pause:1.*401/,
+    });
+    await rig.untraced();
+    registry.locked = false;
+    const pod = await rig.runPod('pulled', {}, 'paused');
+    const { info } = await rig.daemon.client.podStatus(pod.id, true);
+    const { pid } = JSON.parse(info['info'] ?? '') as { pid: number };
+    await eventually("runc has become the image's program", () =>
+      readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('/bin/sleep') ? true : undefined,
+    );
+    const asked = registry.requests.length;
+    await rig.runPod('second', {}, 'paused');
+    assert.equal(registry.requests.length, asked);
+  });
 });
