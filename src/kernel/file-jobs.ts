@@ -1,5 +1,5 @@
 /** Changing files on a worker thread: one round trip instead of one for each of open, write, sync, close and rename of each file. */
-import { removeDirectoryAtomicSync, writeFileAtomicSync } from '../lib/atomic-file.ts';
+import { removeAllSync, writeFileAtomicSync } from '../lib/atomic-file.ts';
 import type { WriteOptions } from '../lib/atomic-file.ts';
 import { errorToFacts } from './threads/errors.ts';
 import type { ErrorFacts, Job } from './threads/job.ts';
@@ -8,11 +8,6 @@ export interface WriteJob {
   readonly path: string;
   readonly data: string;
   readonly options: WriteOptions;
-}
-
-export interface RemoveJob {
-  readonly path: string;
-  readonly doomed: string;
 }
 
 /** What became of each file: undefined, or why it was not written. */
@@ -29,8 +24,5 @@ function write({ path, data, options }: WriteJob): ErrorFacts | undefined {
 
 export const jobs: Readonly<Record<string, Job>> = {
   'files.write': (arg): WriteOutcomes => (arg as readonly WriteJob[]).map(write),
-  'files.removeDirectory': (arg) => {
-    const { path, doomed } = arg as RemoveJob;
-    removeDirectoryAtomicSync(path, doomed);
-  },
+  'files.remove': (arg) => removeAllSync(arg as readonly string[]),
 };

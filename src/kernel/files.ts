@@ -1,5 +1,5 @@
 import type { Files, WriteFile } from '../lib/atomic-file.ts';
-import type { RemoveJob, WriteJob, WriteOutcomes } from './file-jobs.ts';
+import type { WriteJob, WriteOutcomes } from './file-jobs.ts';
 import { factsToError } from './threads/errors.ts';
 import type { ThreadPool } from './threads/pool.ts';
 
@@ -16,9 +16,8 @@ interface Waiting {
 export function threadedFiles(pool: ThreadPool): Files {
   return {
     write: threadedWrite(pool),
-    removeDirectory: async (path, doomed) => {
-      const job: RemoveJob = { path, doomed };
-      await pool.call('files.removeDirectory', job);
+    remove: async (paths) => {
+      await pool.call('files.remove', paths);
     },
   };
 }

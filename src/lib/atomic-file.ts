@@ -1,7 +1,6 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { threadId } from 'node:worker_threads';
-import { isErrno } from './errors.ts';
 
 let serial = 0;
 
@@ -15,13 +14,13 @@ export interface WriteOptions {
 /** How a file is replaced as a whole: writeFileAtomic, or the same on another thread. */
 export type WriteFile = (path: string, data: string, options?: WriteOptions) => Promise<void>;
 
-/** How a directory is removed as a whole: removeDirectoryAtomic, or the same on another thread. */
-export type RemoveDirectory = (path: string, doomed: string) => Promise<void>;
+/** How files and directories are removed, in their order; absent is success: removeAll, or the same on another thread. */
+export type RemoveFiles = (paths: readonly string[]) => Promise<void>;
 
 /** All that a keeper of records does to the disk. */
 export interface Files {
   readonly write: WriteFile;
-  readonly removeDirectory: RemoveDirectory;
+  readonly remove: RemoveFiles;
 }
 
 /**
@@ -63,31 +62,17 @@ export function writeFileAtomicSync(path: string, data: string, options: WriteOp
   }
 }
 
-/**
- * Removes a directory with all that is in it; absent is success. It is renamed to `doomed` first, so that a crash in the middle leaves
- * no half of it under its own name.
- */
-export async function removeDirectoryAtomic(path: string, doomed: string): Promise<void> {
-  try {
-    await rename(path, doomed);
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-  }
-  await rm(doomed, { recursive: true, force: true });
+export async function removeAll(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await rm(path, { recursive: true, force: true });
 }
 
-/** As removeDirectoryAtomic, for worker threads. */
-export function removeDirectoryAtomicSync(path: string, doomed: string): void {
-  try {
-    renameSync(path, doomed);
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-  }
-  rmSync(doomed, { recursive: true, force: true });
+/** As removeAll, for worker threads. */
+export function removeAllSync(paths: readonly string[]): void {
+  for (const path of paths) rmSync(path, { recursive: true, force: true });
 }
 
 /** On the calling thread, and libuv's. */
-export const directFiles: Files = { write: writeFileAtomic, removeDirectory: removeDirectoryAtomic };
+export const directFiles: Files = { write: writeFileAtomic, remove: removeAll };
 
 /** Waits until a file's content is on disk. */
 export function syncFileSync(path: string): void {

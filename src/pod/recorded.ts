@@ -6,6 +6,7 @@ export class Recorded<Record extends { readonly id: string }, State extends obje
   readonly #files: RecordFiles<Record, State>;
   #state: State;
   #writing: Promise<void> = Promise.resolve();
+  #isForgotten = false;
 
   constructor(record: Record, files: RecordFiles<Record, State>, state: State) {
     this.record = record;
@@ -24,12 +25,22 @@ export class Recorded<Record extends { readonly id: string }, State extends obje
   /** Changes the state on disk, then in memory; changes follow one another in the order of the calls. */
   update(change: Partial<State>): Promise<void> {
     const written = this.#writing.then(async () => {
-      await this.#files.writeState(this.id, { ...this.#state, ...change });
+      if (!this.#isForgotten) await this.#files.writeState(this.id, { ...this.#state, ...change });
       // Taken anew: what changed in memory alone meanwhile stays.
       this.#state = { ...this.#state, ...change };
     });
     this.#writing = written.catch(() => undefined);
     return written;
+  }
+
+  /** Removes it from disk, after what is being written. Later changes are in memory only. */
+  forget(): Promise<void> {
+    const removed = this.#writing.then(async () => {
+      await this.#files.remove(this.id);
+      this.#isForgotten = true;
+    });
+    this.#writing = removed.catch(() => undefined);
+    return removed;
   }
 
   /** Changes the state in memory only; the next update writes it. */

@@ -5,7 +5,6 @@ import type { ContainerStatusRequest__Output } from '../../gen/runtime/v1/Contai
 import type { ContainerStatusResponse } from '../../gen/runtime/v1/ContainerStatusResponse.ts';
 import { type Container, criContainerState } from '../../pod/container/container.ts';
 import type { ContainerRecord } from '../../pod/container/record.ts';
-import { specFile } from '../../pod/container/create.ts';
 import type { Unary } from '../call.ts';
 import type { CriDeps } from '../deps.ts';
 import { protoNames } from '../proto-names.ts';
@@ -58,7 +57,7 @@ function statusMounts({ config, volumeImageRefs = [] }: ContainerRecord): Mount[
 
 /** Keys are containerd's: people and tools read those. */
 async function info(deps: CriDeps, { record, state }: Container): Promise<Record<string, unknown>> {
-  const spec = await readFile(specFile(deps.pods, record.id), 'utf8').catch(() => 'null');
+  const spec = await readFile(deps.pods.containers.files.specPath(record.id), 'utf8').catch(() => 'null');
   return {
     sandboxID: record.sandboxId,
     pid: state.pid,

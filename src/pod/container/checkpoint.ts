@@ -7,7 +7,6 @@ import { encodeJson } from '../../lib/exact-json.ts';
 import { newId } from '../../lib/id.ts';
 import type { PodDeps } from '../deps.ts';
 import type { Container } from './container.ts';
-import { specFile } from './create.ts';
 
 export interface CheckpointRequest {
   /** Where the archive goes. */
@@ -125,7 +124,7 @@ async function writeParts(
   };
   await write('config.dump', encodeJson(facts));
   await write('status.dump', encodeJson(status));
-  await write('spec.dump', await readFile(specFile(deps, id), 'utf8'));
+  await write('spec.dump', await readFile(deps.containers.files.specPath(id), 'utf8'));
   if (record.logPath === '') return;
   await copyFile(record.logPath, file('container.log')).catch((error: unknown) => {
     // Rotated away, or never written.

@@ -59,7 +59,7 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
   await containers.files.writeIntent(container.record);
   try {
     const { spec, snapshotter } = await makeInEngine(deps, plan, container, { image, images }, signal);
-    await writeFileAtomic(specFile(deps, container.id), encodeJson(spec));
+    await writeFileAtomic(containers.files.specPath(container.id), encodeJson(spec));
     const { uid, gid, additionalGids } = spec.process.user;
     const user = { linux: { uid, gid, supplementalGroups: [...additionalGids] } };
     const resources = plan.config.linux?.resources ?? null;
@@ -75,7 +75,7 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
 async function undo(deps: PodDeps, container: Container, error: BerthError): Promise<BerthError> {
   try {
     await discard(deps, container.record);
-    await deps.containers.files.remove(container.id);
+    await container.forget();
     return error;
   } catch (left) {
     const reason = `not undone: ${messageOf(left)}`;
@@ -145,11 +145,6 @@ async function pidNamespaceOf(
     throw invalid(field, `container "${given}" is not in this sandbox`);
   if (target.state.phase !== 'running') throw invalid(field, `container "${given}" is not running`);
   return `/proc/${target.state.pid}/ns/pid`;
-}
-
-/** The runtime spec as it was made, for verbose answers. */
-export function specFile(deps: Pick<PodDeps, 'containers'>, id: string): string {
-  return join(deps.containers.files.directory(id), 'spec.json');
 }
 
 /** What a container takes over from its sandbox. */

@@ -47,10 +47,10 @@ export class ExitMonitor {
 
   /** Compares the records with the engine's tasks. */
   async reconcile(): Promise<void> {
-    const { engine, store, files } = this.#deps.containers;
+    const { engine, store } = this.#deps.containers;
     for (let one = this.#halfMade.pop(); one !== undefined; one = this.#halfMade.pop()) {
       await discard(this.#deps, one.record);
-      await files.remove(one.id);
+      await one.forget();
     }
     // Whom we believe running is noted first: one that starts while we ask is not among the answers.
     const paused = this.#deps.store.all().filter((sandbox) => sandbox.state.pausePid !== 0);

@@ -73,5 +73,5 @@ export type StoredContainer = Stored<ContainerRecord, ContainerState>;
 export type ContainerFiles = RecordFiles<ContainerRecord, ContainerState>;
 
 export function containerFiles(root: string, files?: Files): ContainerFiles {
-  return new RecordFiles(root, 'containers', 'container', files);
+  return new RecordFiles(root, 'containers', files);
 }

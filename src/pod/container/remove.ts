@@ -10,7 +10,7 @@ import { stopContainer } from './stop.ts';
  * log stays: that is kubelet's to remove.
  */
 export async function removeContainer(deps: PodDeps, given: string): Promise<void> {
-  const { store, files, pumps } = deps.containers;
+  const { store, pumps } = deps.containers;
   const container = store.find(given);
   if (container === undefined) return;
   await stopContainer(deps, container, 0, new AbortController().signal);
@@ -19,7 +19,7 @@ export async function removeContainer(deps: PodDeps, given: string): Promise<voi
     await withShim(deps, container.record.sandboxId, () => discard(deps, container.record));
     await pumps.stop(container.id);
     await removeFifos(ioDirectory(deps), container.id);
-    await files.remove(container.id);
+    await container.forget();
     store.remove(container);
   });
   const sandbox = deps.store.find(container.record.sandboxId);

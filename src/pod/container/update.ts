@@ -7,7 +7,6 @@ import { criResources, updateResources } from '../../oci/resources.ts';
 import type { RuntimeSpec } from '../../oci/types.ts';
 import type { PodDeps } from '../deps.ts';
 import type { Container } from './container.ts';
-import { specFile } from './create.ts';
 
 /**
  * Changes a container's limits (CRI UpdateContainerResources), of one that runs at once, of one that was created in its spec. What is
@@ -25,7 +24,7 @@ export function updateContainer(
     if (phase !== 'running' && phase !== 'created') {
       throw new BerthError('FAILED_PRECONDITION', `container "${container.id}" is ${phase}`);
     }
-    const path = specFile(deps, container.id);
+    const path = deps.containers.files.specPath(container.id);
     const spec = decodeJson(await readFile(path, 'utf8')) as RuntimeSpec;
     const updated = updateResources(spec, resources, host);
     await engine.updateSpec(container.id, updated, { signal }).catch((error: unknown) => {

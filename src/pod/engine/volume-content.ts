@@ -1,4 +1,5 @@
 import { chownSync, constants, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { SyscallError } from '../../kernel/errno.ts';
 import { openInRoot } from '../../kernel/in-root.ts';
 import { close } from '../../kernel/libc.ts';
@@ -9,7 +10,7 @@ import { BerthError, isErrno, wrap } from '../../lib/errors.ts';
 export interface EngineVolume {
   /** In the image. */
   readonly path: string;
-  /** On the host; its parent exists. */
+  /** On the host; made with its parent. */
   readonly directory: string;
 }
 
@@ -26,6 +27,7 @@ export function fillVolume(
   owner: { readonly uid: number; readonly gid: number },
 ): void {
   try {
+    mkdirSync(dirname(directory), { recursive: true, mode: 0o700 });
     const fd = openDirectory(root, path);
     if (fd === undefined) {
       mkdirSync(directory, { mode: 0o755 });

@@ -7,7 +7,6 @@
  * does not answer before it is durable.
  */
 import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type { DNSConfig__Output } from '../../gen/runtime/v1/DNSConfig.ts';
 import { closeSpare, createPodNamespaces, type PodNamespacesSpec } from '../../kernel/pod-namespaces.ts';
 import type { Job } from '../../kernel/threads/job.ts';
@@ -43,7 +42,6 @@ function prepare(arg: unknown): void {
 
 function record({ id, intent, stateDirectory }: Preparation): void {
   try {
-    mkdirSync(dirname(intent.path), { mode: 0o700 });
     writeFileAtomicSync(intent.path, intent.text);
     mkdirSync(stateDirectory, { mode: 0o700 });
   } catch (error) {

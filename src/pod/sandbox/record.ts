@@ -89,5 +89,5 @@ export type StoredSandbox = Stored<SandboxRecord, SandboxState>;
 export type SandboxFiles = RecordFiles<SandboxRecord, SandboxState>;
 
 export function sandboxFiles(root: string, files?: Files): SandboxFiles {
-  return new RecordFiles(root, 'sandboxes', 'sandbox', files);
+  return new RecordFiles(root, 'sandboxes', files);
 }

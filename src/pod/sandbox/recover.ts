@@ -66,7 +66,7 @@ async function undoHalfMade(deps: PodDeps, sandbox: Sandbox): Promise<void> {
   const netns = sandbox.record.bootId === deps.bootId ? sandbox.record.namespaces.network : '';
   await detachNetwork(deps, sandbox, netns === undefined ? {} : { netns });
   await releaseNamespaces(deps, sandbox);
-  await deps.files.remove(sandbox.id);
+  await sandbox.forget();
   deps.log.info('undid a half-made sandbox', { sandbox: sandbox.id, pod: sandbox.pod });
 }
 

@@ -13,7 +13,7 @@ export async function removeSandbox(deps: PodDeps, given: string, remainingMs: n
     await stopHeld(deps, sandbox, remainingMs);
     for (const container of deps.containers.store.ofSandbox(sandbox.id))
       await removeContainer(deps, container.id);
-    await deps.files.remove(sandbox.id);
+    await sandbox.forget();
     deps.store.remove(sandbox);
     deps.events.publish('CONTAINER_DELETED_EVENT', sandbox);
   });

@@ -128,7 +128,7 @@ async function undo(
   deps.store.keepFailed(sandbox, messageOf(cause));
   const error = wrap(`failed to run sandbox "${sandbox.pod}"`, cause);
   if (failures.length === 0) {
-    await deps.files.remove(sandbox.id);
+    await sandbox.forget();
     return error;
   }
   const reason = failures.map((f) => `${f.name}: ${f.message}`).join('; ');

@@ -123,11 +123,9 @@ describe('after kill -9', () => {
       return existsSync(path) ? readFileSync(path, 'utf8').trim() || undefined : undefined;
     });
     await eventually('the pid is recorded', async () => {
-      const [id = ''] = entries(join(rig.daemon.directory, 'root/sandboxes'));
-      const state = await readFile(
-        join(rig.daemon.directory, 'root/sandboxes', id, 'state.json'),
-        'utf8',
-      ).catch(() => '');
+      const root = join(rig.daemon.directory, 'root/sandboxes');
+      const name = entries(root).find((one) => one.endsWith('.state.json')) ?? '';
+      const state = await readFile(join(root, name), 'utf8').catch(() => '');
       return state.includes(`"pid":${pid}`) ? true : undefined;
     });
     await rig.daemon.kill();
@@ -158,7 +156,7 @@ describe('after kill -9', () => {
     const { status } = await rig.daemon.client.podStatus(id);
     assert.equal(status?.state, 'SANDBOX_NOTREADY');
     await ready(rig);
-    assert.deepEqual(crashing.left(), { 'root/sandboxes': [id] });
+    assert.deepEqual(crashing.left(), { 'root/sandboxes': [`${id}.json`, `${id}.state.json`] });
     await rig.daemon.client.remove(id);
     assert.deepEqual(crashing.left(), {});
   }).timeout(30_000);
@@ -170,8 +168,8 @@ describe('after kill -9', () => {
       const id = await rig.daemon.client.run(podConfig('torn'));
       await rig.daemon.kill();
       // What a crash at that step leaves: the intent, and no state or a torn one.
-      const directory = join(rig.daemon.directory, 'root/sandboxes', id);
-      await writeFile(join(directory, 'state.json'), step === 'namespaces' ? '{"phase":"crea' : '');
+      const state = join(rig.daemon.directory, `root/sandboxes/${id}.state.json`);
+      await writeFile(state, step === 'namespaces' ? '{"phase":"crea' : '');
       await rig.daemon.start();
       await ready(rig);
       assert.deepEqual(crashing.left(), {});
@@ -190,7 +188,7 @@ describe('after kill -9', () => {
     const { status, info } = await rig.daemon.client.podStatus(id, true);
     assert.equal(status?.state, 'SANDBOX_NOTREADY');
     assert.match((JSON.parse(info['info'] ?? '') as { reason: string }).reason, /namespaces are gone/);
-    assert.deepEqual(crashing.left(), { 'root/sandboxes': [id] });
+    assert.deepEqual(crashing.left(), { 'root/sandboxes': [`${id}.json`, `${id}.state.json`] });
   });
 
   it('leaves alone what no record of ours names', async () => {
@@ -258,7 +256,7 @@ async function pretendReboot(directory: string, ids: readonly string[]): Promise
   await execa('umount', mounts);
   await execa('rm', ['-r', join(directory, 'state'), join(directory, 'netns')]);
   for (const id of ids) {
-    const path = join(directory, 'root/sandboxes', id, 'sandbox.json');
+    const path = join(directory, `root/sandboxes/${id}.json`);
     const record = JSON.parse(await readFile(path, 'utf8')) as object;
     await writeFile(path, JSON.stringify({ ...record, bootId: '00000000-0000-0000-0000-000000000000' }));
   }
