@@ -1,5 +1,5 @@
 /** Changing files on a worker thread: one round trip instead of one for each of open, write, sync, close and rename of each file. */
-import { removeAllSync, writeFileAtomicSync } from '../lib/atomic-file.ts';
+import { appendSync, removeAllSync, writeFileAtomicSync } from '../lib/atomic-file.ts';
 import type { WriteOptions } from '../lib/atomic-file.ts';
 import { errorToFacts } from './threads/errors.ts';
 import type { ErrorFacts, Job } from './threads/job.ts';
@@ -7,7 +7,8 @@ import type { ErrorFacts, Job } from './threads/job.ts';
 export interface WriteJob {
   readonly path: string;
   readonly data: string;
-  readonly options: WriteOptions;
+  /** Absent: the data is added to the file. */
+  readonly options?: WriteOptions;
 }
 
 /** What became of each file: undefined, or why it was not written. */
@@ -15,7 +16,8 @@ export type WriteOutcomes = readonly (ErrorFacts | undefined)[];
 
 function write({ path, data, options }: WriteJob): ErrorFacts | undefined {
   try {
-    writeFileAtomicSync(path, data, options);
+    if (options === undefined) appendSync(path, data);
+    else writeFileAtomicSync(path, data, options);
     return undefined;
   } catch (error) {
     return errorToFacts(error);

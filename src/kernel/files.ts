@@ -1,4 +1,4 @@
-import type { Files, WriteFile } from '../lib/atomic-file.ts';
+import type { Files } from '../lib/atomic-file.ts';
 import type { WriteJob, WriteOutcomes } from './file-jobs.ts';
 import { factsToError } from './threads/errors.ts';
 import type { ThreadPool } from './threads/pool.ts';
@@ -14,24 +14,25 @@ interface Waiting {
 
 /** Files that are changed on worker threads. What is written in one turn of the event loop, and is not synced, goes there together. */
 export function threadedFiles(pool: ThreadPool): Files {
+  const together = batch(pool);
   return {
-    write: threadedWrite(pool),
+    write: (path, data, options = {}) => {
+      const job = { path, data, options };
+      if (options.sync !== true) return together(job);
+      return new Promise((resolve, reject) => void send(pool, [{ job, resolve, reject }]));
+    },
+    append: (path, data) => together({ path, data }),
     remove: async (paths) => {
       await pool.call('files.remove', paths);
     },
   };
 }
 
-function threadedWrite(pool: ThreadPool): WriteFile {
+function batch(pool: ThreadPool): (job: WriteJob) => Promise<void> {
   let waiting: Waiting[] = [];
-  return (path, data, options = {}) =>
+  return (job) =>
     new Promise((resolve, reject) => {
-      const one: Waiting = { job: { path, data, options }, resolve, reject };
-      if (options.sync === true) {
-        void send(pool, [one]);
-        return;
-      }
-      waiting.push(one);
+      waiting.push({ job, resolve, reject });
       if (waiting.length > 1) return;
       setImmediate(() => {
         void send(pool, waiting);

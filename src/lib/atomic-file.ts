@@ -1,4 +1,14 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { threadId } from 'node:worker_threads';
 
@@ -14,12 +24,16 @@ export interface WriteOptions {
 /** How a file is replaced as a whole: writeFileAtomic, or the same on another thread. */
 export type WriteFile = (path: string, data: string, options?: WriteOptions) => Promise<void>;
 
+/** How text is added to a file that is there, whole or not at all: append, or the same on another thread. */
+export type AppendToFile = (path: string, text: string) => Promise<void>;
+
 /** How files and directories are removed, in their order; absent is success: removeAll, or the same on another thread. */
 export type RemoveFiles = (paths: readonly string[]) => Promise<void>;
 
 /** All that a keeper of records does to the disk. */
 export interface Files {
   readonly write: WriteFile;
+  readonly append: AppendToFile;
   readonly remove: RemoveFiles;
 }
 
@@ -62,7 +76,41 @@ export function writeFileAtomicSync(path: string, data: string, options: WriteOp
   }
 }
 
-export async function removeAll(paths: readonly string[]): Promise<void> {
+const TO_THE_END = constants.O_WRONLY | constants.O_APPEND;
+
+/** Throws ENOENT; what a full disk takes of the text is taken back. */
+async function append(path: string, text: string): Promise<void> {
+  const file = await open(path, TO_THE_END);
+  try {
+    const { size } = await file.stat();
+    try {
+      await file.writeFile(text);
+    } catch (error) {
+      await file.truncate(size);
+      throw error;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** As append, for worker threads. */
+export function appendSync(path: string, text: string): void {
+  const fd = openSync(path, TO_THE_END);
+  try {
+    const { size } = fstatSync(fd);
+    try {
+      writeFileSync(fd, text);
+    } catch (error) {
+      ftruncateSync(fd, size);
+      throw error;
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function removeAll(paths: readonly string[]): Promise<void> {
   for (const path of paths) await rm(path, { recursive: true, force: true });
 }
 
@@ -72,7 +120,7 @@ export function removeAllSync(paths: readonly string[]): void {
 }
 
 /** On the calling thread, and libuv's. */
-export const directFiles: Files = { write: writeFileAtomic, remove: removeAll };
+export const directFiles: Files = { write: writeFileAtomic, append, remove: removeAll };
 
 /** Waits until a file's content is on disk. */
 export function syncFileSync(path: string): void {

@@ -1,14 +1,15 @@
 /**
- * What is on disk for the objects of one kind, sandboxes or containers, in `<root>/<kind>/`:
+ * What is on disk for the objects of one kind, sandboxes or containers, in `<root>/<kind>/`: `<id>.jsonl`, of which
  *
- * - `<id>.json`, the intent: written and synced before the first side effect, never changed. It alone is enough to undo
+ * - the first line is the intent: written and synced before the first side effect, never changed. It alone is enough to undo
  *   everything that the object ever had. Without it the object does not exist, whatever else is there.
- * - `<id>.state.json`, how far it came: replaced as a whole at each phase, not synced. It matters after a crash of Berth, which
- *   loses no page cache; after a power loss every namespace and process is gone and the intent is all that is needed. A state
- *   that is missing or torn therefore reads as half-made.
- * - `<id>.spec.json`, a container's runtime spec, and the directory `<id>` for what else it keeps, when it does.
+ * - the last line is the state, how far it came: one is added at each phase, not synced. It matters after a crash of Berth, which
+ *   loses no page cache; after a power loss every namespace and process is gone and the intent is all that is needed. A line
+ *   that a crash has torn does not count; an object without a state is half-made.
+ *
+ * Beside it `<id>.spec.json`, a container's runtime spec, and the directory `<id>` for what else it keeps, when it does.
  */
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { directFiles, type Files } from '../lib/atomic-file.ts';
 import { wrap } from '../lib/errors.ts';
@@ -19,8 +20,10 @@ export interface Stored<Record, State> {
   readonly state: State | undefined;
 }
 
+const RECORD = '.jsonl';
+
 /** The records of one kind of object. */
-export class RecordFiles<Record extends { readonly id: string }, State> {
+export class RecordFiles<Record extends { readonly id: string }, State extends object> {
   readonly #root: string;
   readonly #files: Files;
 
@@ -30,8 +33,8 @@ export class RecordFiles<Record extends { readonly id: string }, State> {
     this.#root = join(root, kind);
   }
 
-  intentPath(id: string): string {
-    return join(this.#root, `${id}.json`);
+  path(id: string): string {
+    return join(this.#root, `${id}${RECORD}`);
   }
 
   specPath(id: string): string {
@@ -45,57 +48,73 @@ export class RecordFiles<Record extends { readonly id: string }, State> {
 
   async writeIntent(record: Record): Promise<void> {
     try {
-      await this.#files.write(this.intentPath(record.id), JSON.stringify(record), { sync: true });
+      await this.#files.write(this.path(record.id), lineOf(record), { sync: true });
     } catch (error) {
       throw wrap(`failed to record "${record.id}"`, error);
     }
   }
 
-  async writeState(id: string, state: State): Promise<void> {
-    await this.#files.write(this.#statePath(id), JSON.stringify(state));
+  async addState(id: string, state: State): Promise<void> {
+    await this.#files.append(this.path(id), lineOf(state));
+  }
+
+  /** Leaves intent and state alone in the file, which states have made long. */
+  async rewrite(record: Record, state: State): Promise<void> {
+    await this.#files.write(this.path(record.id), `${lineOf(record)}${lineOf(state)}`, { sync: true });
   }
 
   /** Forgets an object: with its intent, which goes first. */
   async remove(id: string): Promise<void> {
-    await this.#files.remove([
-      this.intentPath(id),
-      this.#statePath(id),
-      this.specPath(id),
-      this.directory(id),
-    ]);
+    await this.#files.remove([this.path(id), this.specPath(id), this.directory(id)]);
   }
 
-  /** Every object on disk. `unreadable` names intents that cannot be read: kept, with all that is theirs, for a person to look at. */
+  /** Every object on disk. `unreadable` names files whose intent cannot be read: kept, with all that is theirs, for a person to look at. */
   async readAll(): Promise<{ stored: Stored<Record, State>[]; unreadable: string[] }> {
     await mkdir(this.#root, { recursive: true, mode: 0o700 });
     const names = await readdir(this.#root);
-    const intents = new Set(names.filter((name) => /^[^.]+\.json$/.test(name)));
+    const ids = new Set(names.filter((name) => name.endsWith(RECORD)).map(idOf));
     const stored: Stored<Record, State>[] = [];
     const unreadable: string[] = [];
     await Promise.all(
       names.map(async (name) => {
-        const [id = ''] = name.split('.');
-        if (!intents.has(`${id}.json`) || name.endsWith('.tmp')) {
+        const id = idOf(name);
+        if (name.endsWith(RECORD)) {
+          const read = await this.#read(id);
+          if (read === undefined) unreadable.push(this.path(id));
+          else stored.push(read);
+        } else if (!ids.has(id) || name.endsWith('.tmp')) {
           // Of an object that was being forgotten, or of a write that a crash ended.
           await rm(join(this.#root, name), { recursive: true, force: true });
-        } else if (intents.has(name)) {
-          const record = await readJson<Record>(this.intentPath(id));
-          if (record?.id === id) stored.push({ record, state: await readJson<State>(this.#statePath(id)) });
-          else unreadable.push(this.intentPath(id));
         }
       }),
     );
     return { stored, unreadable };
   }
 
-  #statePath(id: string): string {
-    return join(this.#root, `${id}.state.json`);
+  async #read(id: string): Promise<Stored<Record, State> | undefined> {
+    const text = await readFile(this.path(id));
+    const end = text.lastIndexOf('\n') + 1;
+    const [intent = '', ...states] = text.toString('utf8', 0, end).split('\n').slice(0, -1);
+    const record = parse(intent) as Record | undefined;
+    if (record?.id !== id) return undefined;
+    // The next state must not continue a torn one.
+    if (end < text.length) await truncate(this.path(id), end);
+    return { record, state: parse(states.at(-1) ?? '') as State | undefined };
   }
 }
 
-async function readJson<T>(path: string): Promise<T | undefined> {
+/** As it stands in the file. */
+export function lineOf(value: object): string {
+  return `${JSON.stringify(value)}\n`;
+}
+
+function idOf(name: string): string {
+  return name.split('.', 1)[0] ?? '';
+}
+
+function parse(line: string): unknown {
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as T;
+    return JSON.parse(line);
   } catch {
     return undefined;
   }

@@ -1,5 +1,8 @@
 import type { RecordFiles } from './record-files.ts';
 
+/** A file that has more of them is written anew. */
+const STATES_MOST = 32;
+
 /** An object in memory: its immutable record, and its state, changed only through update(). */
 export class Recorded<Record extends { readonly id: string }, State extends object> {
   readonly record: Record;
@@ -7,6 +10,7 @@ export class Recorded<Record extends { readonly id: string }, State extends obje
   #state: State;
   #writing: Promise<void> = Promise.resolve();
   #isForgotten = false;
+  #states = 0;
 
   constructor(record: Record, files: RecordFiles<Record, State>, state: State) {
     this.record = record;
@@ -25,7 +29,7 @@ export class Recorded<Record extends { readonly id: string }, State extends obje
   /** Changes the state on disk, then in memory; changes follow one another in the order of the calls. */
   update(change: Partial<State>): Promise<void> {
     const written = this.#writing.then(async () => {
-      if (!this.#isForgotten) await this.#files.writeState(this.id, { ...this.#state, ...change });
+      if (!this.#isForgotten) await this.#write({ ...this.#state, ...change });
       // Taken anew: what changed in memory alone meanwhile stays.
       this.#state = { ...this.#state, ...change };
     });
@@ -46,5 +50,15 @@ export class Recorded<Record extends { readonly id: string }, State extends obje
   /** Changes the state in memory only; the next update writes it. */
   protected note(change: Partial<State>): void {
     this.#state = { ...this.#state, ...change };
+  }
+
+  async #write(state: State): Promise<void> {
+    if (this.#states >= STATES_MOST) {
+      await this.#files.rewrite(this.record, state);
+      this.#states = 0;
+    } else {
+      await this.#files.addState(this.id, state);
+    }
+    this.#states += 1;
   }
 }

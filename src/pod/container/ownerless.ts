@@ -50,7 +50,7 @@ export async function removeOwnerlessFifos(deps: PodDeps): Promise<void> {
  * of it; one that is still being made is not in the store yet.
  */
 function hasOwner({ containers, store, files }: PodDeps, id: string): boolean {
-  if (existsSync(containers.files.intentPath(id))) return true;
+  if (existsSync(containers.files.path(id))) return true;
   const state = store.find(id)?.state;
-  return state === undefined ? existsSync(files.intentPath(id)) : state.pauseMade || state.pausePid !== 0;
+  return state === undefined ? existsSync(files.path(id)) : state.pauseMade || state.pausePid !== 0;
 }

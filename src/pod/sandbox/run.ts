@@ -8,6 +8,7 @@ import type { PodDeps } from '../deps.ts';
 import { freeLevel, levelOf, podLabels } from '../../oci/selinux.ts';
 import { userMappings } from '../../oci/user-namespace.ts';
 import { sameSandbox, type SandboxPlan } from './plan.ts';
+import { lineOf } from '../record-files.ts';
 import type { SandboxRecord, SandboxState } from './record.ts';
 import type { Preparation, Settlement } from './prepare-jobs.ts';
 import { endPause, livesByPause, startPause } from './pause.ts';
@@ -101,7 +102,7 @@ async function settle(deps: PodDeps, { record }: Sandbox, prepared: Promise<unkn
   await prepared;
   const settlement: Settlement = {
     id: record.id,
-    intentPath: deps.files.intentPath(record.id),
+    intentPath: deps.files.path(record.id),
     stateDirectory: stateDirectory(deps, record.id),
     hostname: record.hostname,
     dns: record.config.dnsConfig,
@@ -194,7 +195,7 @@ function preparation(deps: PodDeps, { record }: Sandbox, plan: SandboxPlan): Pre
   const spare = fits ? deps.spares.take() : undefined;
   return {
     id: record.id,
-    intent: { path: deps.files.intentPath(record.id), text: JSON.stringify(record) },
+    intent: { path: deps.files.path(record.id), text: lineOf(record) },
     stateDirectory: stateDirectory(deps, record.id),
     namespaces: {
       ...(network === undefined ? {} : { net: network }),

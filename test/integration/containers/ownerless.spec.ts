@@ -36,7 +36,7 @@ describe('what a killed Berth left in containerd', () => {
     await rig.ctr('leases', 'create', '--id', 'ours-lease', `io.berth.instance=${instance}`);
     await rig.ctr('leases', 'create', '--id', 'foreign-lease', 'io.berth.instance=somebody-else');
     await rig.daemon.kill();
-    await rm(join(rig.directory, 'root', 'containers', `${lost}.json`));
+    await rm(join(rig.directory, 'root', 'containers', `${lost}.jsonl`));
     await rig.daemon.start();
 
     const gone = [lost, 'ours-bare', 'ours-lease'];
@@ -76,10 +76,11 @@ describe('what a killed Berth left in containerd', () => {
     await rig.remove(await rig.run(pod, 'first', FOREVER, shared));
     await rig.daemon.kill();
     // As if it had been killed before it wrote down what it had started.
-    const path = join(rig.directory, 'root', 'sandboxes', `${pod.id}.state.json`);
-    const state = JSON.parse(readFileSync(path, 'utf8')) as { pausePid: number };
+    const path = join(rig.directory, 'root', 'sandboxes', `${pod.id}.jsonl`);
+    const record = readFileSync(path, 'utf8');
+    const state = JSON.parse(record.split('\n').at(-2) ?? '') as { pausePid: number };
     assert.notEqual(state.pausePid, 0);
-    await writeFile(path, JSON.stringify({ ...state, pausePid: 0, pauseMade: false }));
+    await writeFile(path, `${record}${JSON.stringify({ ...state, pausePid: 0, pauseMade: false })}\n`);
     await rig.daemon.start();
     await eventually('the pause process is gone', async () =>
       (await inventory()).includes(pod.id) ? undefined : true,

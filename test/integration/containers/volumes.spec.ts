@@ -231,7 +231,7 @@ describe('volumes', () => {
     const pod = await rig.runPod('lost');
     const id = await rig.create(pod, 'main', FOREVER, { ...image(), ...own });
     await rig.daemon.kill();
-    await rm(join(rig.directory, 'root', 'containers', `${id}.json`));
+    await rm(join(rig.directory, 'root', 'containers', `${id}.jsonl`));
     await rig.daemon.start();
     assert.deepEqual(mountsBelow(join(rig.directory, 'state', 'containers')), []);
     await eventually('containerd has it no more', async () =>

@@ -124,9 +124,8 @@ describe('after kill -9', () => {
     });
     await eventually('the pid is recorded', async () => {
       const root = join(rig.daemon.directory, 'root/sandboxes');
-      const name = entries(root).find((one) => one.endsWith('.state.json')) ?? '';
-      const state = await readFile(join(root, name), 'utf8').catch(() => '');
-      return state.includes(`"pid":${pid}`) ? true : undefined;
+      const record = await readFile(join(root, entries(root)[0] ?? ''), 'utf8').catch(() => '');
+      return record.includes(`"pid":${pid}`) ? true : undefined;
     });
     await rig.daemon.kill();
     await assert.rejects(lost);
@@ -156,7 +155,7 @@ describe('after kill -9', () => {
     const { status } = await rig.daemon.client.podStatus(id);
     assert.equal(status?.state, 'SANDBOX_NOTREADY');
     await ready(rig);
-    assert.deepEqual(crashing.left(), { 'root/sandboxes': [`${id}.json`, `${id}.state.json`] });
+    assert.deepEqual(crashing.left(), { 'root/sandboxes': [`${id}.jsonl`] });
     await rig.daemon.client.remove(id);
     assert.deepEqual(crashing.left(), {});
   }).timeout(30_000);
@@ -168,8 +167,9 @@ describe('after kill -9', () => {
       const id = await rig.daemon.client.run(podConfig('torn'));
       await rig.daemon.kill();
       // What a crash at that step leaves: the intent, and no state or a torn one.
-      const state = join(rig.daemon.directory, `root/sandboxes/${id}.state.json`);
-      await writeFile(state, step === 'namespaces' ? '{"phase":"crea' : '');
+      const record = join(rig.daemon.directory, `root/sandboxes/${id}.jsonl`);
+      const [intent = ''] = readFileSync(record, 'utf8').split('\n');
+      await writeFile(record, `${intent}\n${step === 'namespaces' ? '{"phase":"crea' : ''}`);
       await rig.daemon.start();
       await ready(rig);
       assert.deepEqual(crashing.left(), {});
@@ -188,7 +188,7 @@ describe('after kill -9', () => {
     const { status, info } = await rig.daemon.client.podStatus(id, true);
     assert.equal(status?.state, 'SANDBOX_NOTREADY');
     assert.match((JSON.parse(info['info'] ?? '') as { reason: string }).reason, /namespaces are gone/);
-    assert.deepEqual(crashing.left(), { 'root/sandboxes': [`${id}.json`, `${id}.state.json`] });
+    assert.deepEqual(crashing.left(), { 'root/sandboxes': [`${id}.jsonl`] });
   });
 
   it('leaves alone what no record of ours names', async () => {
@@ -256,8 +256,11 @@ async function pretendReboot(directory: string, ids: readonly string[]): Promise
   await execa('umount', mounts);
   await execa('rm', ['-r', join(directory, 'state'), join(directory, 'netns')]);
   for (const id of ids) {
-    const path = join(directory, `root/sandboxes/${id}.json`);
-    const record = JSON.parse(await readFile(path, 'utf8')) as object;
-    await writeFile(path, JSON.stringify({ ...record, bootId: '00000000-0000-0000-0000-000000000000' }));
+    const path = join(directory, `root/sandboxes/${id}.jsonl`);
+    const record = await readFile(path, 'utf8');
+    await writeFile(
+      path,
+      record.replace(/"bootId":"[^"]+"/, '"bootId":"00000000-0000-0000-0000-000000000000"'),
+    );
   }
 }

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Recorded } from '../../../src/pod/recorded.ts';
+import { RecordFiles } from '../../../src/pod/record-files.ts';
+import { Scratch } from '../../helpers/fixture.ts';
+
+interface Note {
+  readonly id: string;
+  readonly text: string;
+}
+
+interface Phase {
+  readonly phase: string;
+}
+
+describe('records', () => {
+  let scratch: Scratch;
+  let root: string;
+  let files: RecordFiles<Note, Phase>;
+
+  beforeEach(async () => {
+    scratch = await Scratch.create();
+    root = join(scratch.path, 'notes');
+    files = new RecordFiles(scratch.path, 'notes');
+    await files.readAll();
+  });
+
+  afterEach(async () => {
+    await scratch[Symbol.asyncDispose]();
+  });
+
+  async function recorded(id: string): Promise<Recorded<Note, Phase>> {
+    const record = { id, text: 'of\nmany\nlines' };
+    await files.writeIntent(record);
+    return new Recorded(record, files, { phase: 'new' });
+  }
+
+  it('are read back with the last state, or none', async () => {
+    await recorded('half');
+    const whole = await recorded('whole');
+    for (const phase of ['one', 'two', 'three']) await whole.update({ phase });
+    const { stored, unreadable } = await files.readAll();
+    assert.deepEqual(unreadable, []);
+    assert.deepEqual(
+      stored.toSorted((a, b) => a.record.id.localeCompare(b.record.id)),
+      [
+        { record: { id: 'half', text: 'of\nmany\nlines' }, state: undefined },
+        { record: { id: 'whole', text: 'of\nmany\nlines' }, state: { phase: 'three' } },
+      ],
+    );
+  });
+
+  it('have the state before a torn one, which the next does not continue', async () => {
+    const one = await recorded('torn');
+    await one.update({ phase: 'kept' });
+    await appendFile(files.path('torn'), '{"phase":"hal');
+    assert.deepEqual((await files.readAll()).stored[0]?.state, { phase: 'kept' });
+    await one.update({ phase: 'next' });
+    assert.deepEqual((await files.readAll()).stored[0]?.state, { phase: 'next' });
+  });
+
+  it('do not grow without end', async () => {
+    const one = await recorded('busy');
+    for (let i = 0; i < 200; i += 1) await one.update({ phase: `phase ${i}` });
+    assert.ok((await readFile(files.path('busy'), 'utf8')).split('\n').length < 40);
+    const { stored } = await files.readAll();
+    assert.deepEqual(stored, [{ record: one.record, state: { phase: 'phase 199' } }]);
+  });
+
+  it('are gone once forgotten, with all that is theirs, whatever is being written', async () => {
+    const one = await recorded('gone');
+    await mkdir(join(files.directory('gone'), 'volume'), { recursive: true });
+    await writeFile(files.specPath('gone'), '{}');
+    const writes = [one.update({ phase: 'last' }), one.forget(), one.update({ phase: 'too late' })];
+    await Promise.all(writes);
+    assert.deepEqual(await readdir(root), []);
+    assert.equal(one.state.phase, 'too late');
+  });
+
+  it('whose intent cannot be read stay for a person to see; what has no intent goes', async () => {
+    await recorded('good');
+    await writeFile(files.path('empty'), '');
+    await writeFile(files.path('other'), '{"id":"another"}\n');
+    await writeFile(files.specPath('empty'), '{}');
+    await writeFile(files.specPath('forgotten'), '{}');
+    await writeFile(`${files.path('good')}.1-0-1.tmp`, '{');
+    await mkdir(files.directory('forgotten'));
+    const { stored, unreadable } = await files.readAll();
+    assert.deepEqual(
+      stored.map(({ record }) => record.id),
+      ['good'],
+    );
+    assert.deepEqual(unreadable.toSorted(), [files.path('empty'), files.path('other')]);
+    assert.deepEqual((await readdir(root)).toSorted(), [
+      'empty.jsonl',
+      'empty.spec.json',
+      'good.jsonl',
+      'other.jsonl',
+    ]);
+  });
+});
