@@ -4,7 +4,7 @@ import type { Logger } from '../lib/log.ts';
 import type { Chain } from './cni/chain.ts';
 import { writeFromTemplate } from './cni/configuration/conf-template.ts';
 import type { Readiness } from './cni/configuration/readiness.ts';
-import type { Snapshot } from './cni/configuration/selection.ts';
+import type { ActiveNetwork, Snapshot } from './cni/configuration/selection.ts';
 import { StatusProber } from './cni/configuration/status-prober.ts';
 import { ConfigurationWatcher } from './cni/configuration/watcher.ts';
 import type { NetworkList } from './cni/types.ts';
@@ -15,6 +15,13 @@ export interface NetworksOptions {
   readonly defaultRuntime: string;
   readonly chain: Chain;
   readonly log: Logger;
+}
+
+/** An active network of a directory. */
+export interface NetworkInUse extends ActiveNetwork {
+  readonly dir: string;
+  /** The interface that a pod gets of it. */
+  readonly ifName: string;
 }
 
 /** A configuration directory with what is known of its networks. */
@@ -64,6 +71,15 @@ export class Networks {
   every(): NetworkList[] {
     const all = [...this.#sources.values()].flatMap(({ watcher }) => watcher.snapshot.networks);
     return [...new Map(all.map(({ network }) => [network.name, network])).values()];
+  }
+
+  /** As every(), with where each comes from. */
+  inUse(): NetworkInUse[] {
+    const all = [...this.#sources.values()].flatMap(({ watcher }) => {
+      const { dir, networks } = watcher.snapshot;
+      return networks.map((active, i) => ({ ...active, dir, ifName: `eth${i}` }));
+    });
+    return [...new Map(all.toReversed().map((each) => [each.network.name, each])).values()].reverse();
   }
 
   /** The CRI's NetworkReady: of the default handler's networks, as with containerd. */

@@ -5,6 +5,7 @@ import type { JsonObject } from '../../lib/json.ts';
 import type { PluginRequest, Ran } from '../cni/invoke/invoke.ts';
 import { CniError, type Step } from '../cni/types.ts';
 import { createContext, type ExecutableReply } from './context.ts';
+import { type DescribeJob, describeNetwork, type NetworkFacts } from './describe.ts';
 import { requireNetns } from './netns.ts';
 import { createRegistry } from './registry.ts';
 import { runPlugin } from './skeleton.ts';
@@ -61,6 +62,7 @@ export const jobs = {
       refuseToGoOnAway();
     }
   },
+  describe: (arg: unknown): NetworkFacts => describeNetwork(registry, arg as DescribeJob),
 };
 
 function networkNamespace(): number {

@@ -6,6 +6,7 @@ import type { JsonObject } from '../../lib/json.ts';
 import type { Hints } from '../cni/invoke/invoke.ts';
 import type { Result, Verb } from '../cni/types.ts';
 import type { KnownKeys } from './config.ts';
+import type { Describing, PluginFacts } from './facts.ts';
 
 /** What the protocol gives a plugin (environment and stdin), already checked by the skeleton. */
 export interface PluginArgs {
@@ -55,4 +56,9 @@ export interface Plugin {
   /** Absent means success, as in the reference skeleton. */
   gc?(args: PluginArgs, context: PluginContext): void;
   status?(args: PluginArgs, context: PluginContext): void;
+  /**
+   * What there is of the network on this node, for `berth net show`. Reads only. A plugin that delegates its addresses is told of
+   * their pools, and adds none. May throw: then the network is shown without it.
+   */
+  describe?(config: JsonObject, describing: Describing): PluginFacts;
 }

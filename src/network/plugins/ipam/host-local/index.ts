@@ -10,6 +10,7 @@ import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { allocate, type Claim, firstFree, stretches } from './allocate.ts';
 import { ipamKeys, networkDirectory, parseConf, unknownKey } from './conf.ts';
 import { rangeContains, type RangeSet, setText } from './ranges.ts';
+import { describe } from './describe.ts';
 import { Directories, type Reservations } from './reservations.ts';
 import { readResolvConf } from './resolv-conf.ts';
 
@@ -24,6 +25,7 @@ export function createHostLocal(directories: Directories = new Directories()): P
     check: (args) => check(directories, args),
     gc: (args, context) => gc(directories, args, context),
     status: (args, context) => status(directories, args, context),
+    describe: (config, { holders }) => describe(directories, config, holders),
   };
 }
 

@@ -4,12 +4,13 @@ import type { JsonObject } from '../../../../lib/json.ts';
 import { CniCode, CniError, type PluginConf, type Result } from '../../../cni/types.ts';
 import { validAttachments } from '../../attachments.ts';
 import { failure, key } from '../../config.ts';
+import type { Describing, PluginFacts } from '../../facts.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { dataDirOf, type FlannelConf, keys, parseConf, renderDelegate, unknownKey } from './conf.ts';
 import { quarantineScratch, readScratch, removeScratch, scratchFiles, writeScratch } from './scratch.ts';
 import { loadSubnetEnv } from './subnet-env.ts';
 
-export const flannel: Plugin = { type: 'flannel', keys, unknownKey, add, del, check, gc, status };
+export const flannel: Plugin = { type: 'flannel', keys, unknownKey, add, del, check, gc, status, describe };
 
 function render(config: JsonObject, conf: FlannelConf): PluginConf {
   return renderDelegate(config, conf, loadSubnetEnv(conf.subnetFile));
@@ -107,4 +108,9 @@ function status(args: PluginArgs, context: PluginContext): void {
     throw new CniError(CniCode.NotAvailable, messageOf(error));
   }
   context.delegate(delegate.type, 'STATUS', { ...args, config: delegate });
+}
+
+/** The delegate's, of the subnet that this node has now. */
+function describe(config: JsonObject, describing: Describing): PluginFacts {
+  return describing.describe(render(config, parseConf(config)));
 }

@@ -1,5 +1,6 @@
 import type { Cidr } from '../../address.ts';
 import type { PortmapConf } from './conf.ts';
+import type { LiveMapping } from './conflicts.ts';
 
 /** The mappings of one container in force for its addresses, one per family. */
 export interface Forwarding {
@@ -14,6 +15,8 @@ export interface PortmapBackend {
   forward(forwarding: Forwarding): void;
   /** Removes all rules of the container. None there is success. */
   unforward(network: string, containerId: string): void;
+  /** The mappings in force, of whatever network. */
+  live(): LiveMapping[];
   /** Throws CniError when a rule is missing. */
   check(forwarding: Forwarding): void;
 }

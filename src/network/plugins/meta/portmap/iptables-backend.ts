@@ -25,7 +25,7 @@ const PORTS_PER_RULE = 15;
 
 type Rule = readonly [chain: string, words: readonly string[]];
 
-export const iptablesBackend: PortmapBackend = { forward, unforward, check };
+export const iptablesBackend: PortmapBackend = { forward, unforward, check, live };
 
 function forward({ conf, containerId, addresses }: Forwarding): void {
   for (const cidr of addresses) {
@@ -136,6 +136,12 @@ function mappingRules(
     ...(conf.snat && family === 4 && !conf.masqAll ? [['-s', '127.0.0.1/32', ...match, ...jump]] : []),
     [...match, '-j', 'DNAT', '--to-destination', endpoint(cidr.address, containerPort)],
   ];
+}
+
+function live(): LiveMapping[] {
+  return ([4, 6] as const).flatMap((family) =>
+    mayHaveIptablesChain(family, 'nat', DNAT) ? liveMappings(readTable(family, 'nat')) : [],
+  );
 }
 
 /** The mappings of all containers of all networks. */

@@ -20,7 +20,7 @@ const MASQUERADING = 'masquerading';
 const DNAT_PRIORITY = -100;
 const SNAT_PRIORITY = 100;
 
-export const nftablesBackend: PortmapBackend = { forward, unforward, check };
+export const nftablesBackend: PortmapBackend = { forward, unforward, check, live };
 
 function familyOf({ address }: Cidr): 'ip' | 'ip6' {
   return address.family === 4 ? 'ip' : 'ip6';
@@ -109,6 +109,15 @@ function masquerades(conf: PortmapConf, cidr: Cidr): string[] {
   if (conf.masqAll) return [`ct status dnat ${ip} daddr ${own}`];
   const fromLocalhost = ip === 'ip' ? [`ip saddr 127.0.0.1 ip daddr ${own}`] : [];
   return [`${ip} saddr ${own} ${ip} daddr ${own}`, ...fromLocalhost];
+}
+
+/** Starts no process when no container has host ports. */
+function live(): LiveMapping[] {
+  return (['ip', 'ip6'] as const).flatMap((family) =>
+    ruleComments(family, TABLE).some(({ comment }) => comment !== '')
+      ? (nftRules(family, TABLE) ?? []).flatMap(liveMapping)
+      : [],
+  );
 }
 
 /** A mapping out of a rule, whichever release wrote it; none when the rule is no mapping. */
