@@ -101,7 +101,7 @@ export class PodNetwork {
             ...this.#counting(observer),
             signal: deadline.signal,
             ...(options.ready === undefined ? {} : { ready: options.ready }),
-            hints: { withheld: this.#debts.withheld() },
+            hints: { withheld: this.#debts.withheld(), cacheDir: this.#settings.cacheDir },
             onCacheWrite: (written) => {
               written.catch(() => undefined);
               writes.push(written);

@@ -107,8 +107,7 @@ export class ResultCache {
       if (name.endsWith('.tmp')) continue;
       const text = await readText(join(this.#dir, name));
       if (text === undefined) continue;
-      const content = parse(text);
-      const entry = content?.['kind'] === KIND ? decode(content) : undefined;
+      const entry = decodeCached(text);
       if (entry?.network === network) entries.push(entry);
       if (entry === undefined && name.startsWith(`${network}-`)) unreadable.push(name);
     }
@@ -150,6 +149,12 @@ async function readText(path: string): Promise<string | undefined> {
       cause: error,
     });
   }
+}
+
+/** What one cache file says; undefined when it does not say whose it is. */
+export function decodeCached(text: string): CachedAttachment | undefined {
+  const content = parse(text);
+  return content?.['kind'] === KIND ? decode(content) : undefined;
 }
 
 function parse(text: string): JsonObject | undefined {

@@ -8,7 +8,7 @@ import {
   type PluginRequest,
 } from '../cni/invoke/invoke.ts';
 import { maskSecrets } from '../cni/mask.ts';
-import { CniCode, type Step } from '../cni/types.ts';
+import { CniCode, type Step, withDetails } from '../cni/types.ts';
 import { stringAt } from './config.ts';
 import type { ExecutableJob, ExecutableJobReply, Failure, PluginJob, PluginJobReply } from './jobs.ts';
 
@@ -131,7 +131,7 @@ function finish(reply: PluginJobReply, { onStep }: InvokeOptions): PluginReply {
   const stderr = all.slice(-STDERR_KEPT);
   if ('output' in outcome) return { output: outcome.output, provider: 'built-in', stderr, ran };
   const { code, message, details } = outcome.failure;
-  throw new PluginError(message, { code, details, provider: 'built-in', stderr, ran });
+  throw new PluginError(withDetails(message, details), { code, details, provider: 'built-in', stderr, ran });
 }
 
 function masked(step: Step): Step {

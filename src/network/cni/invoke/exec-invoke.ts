@@ -4,6 +4,7 @@ import { SyscallError } from '../../../kernel/errno.ts';
 import { messageOf } from '../../../lib/errors.ts';
 import { isJsonObject } from '../../../lib/json.ts';
 import { field } from '../fields.ts';
+import { withDetails } from '../types.ts';
 import { findExecutable } from './find.ts';
 import {
   type Invoke,
@@ -149,7 +150,7 @@ function errorObject(value: unknown): { code: number; message: string; details: 
   const text = typeof message === 'string' ? message : '';
   return {
     code: typeof code === 'number' ? code : 0,
-    message: told === '' ? text : `${text}; ${told}`,
+    message: withDetails(text, told),
     details: told,
   };
 }

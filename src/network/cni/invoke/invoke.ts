@@ -8,6 +8,8 @@ import type { Step, Verb } from '../types.ts';
 export interface Hints {
   /** DEL only: the namespace is destroyed right after, so a link inside may be left to it. */
   readonly namespaceEnds?: boolean;
+  /** Where the runtime keeps libcni's result cache; `/var/lib/cni` when absent. */
+  readonly cacheDir?: string;
   /** Addresses and host ports of unpaid debts: not to be handed out. */
   readonly withheld?: {
     readonly addresses: readonly string[];

@@ -52,7 +52,8 @@ function connect(
   const plan = planGateways(ipam, conf);
   configureContainer(args, context, conf, veth, plan);
   const holder = gatewayHolder(host, bridge, conf, plan);
-  ensureGateways(host, holder, plan.onBridge, conf.forceAddress);
+  const { forceAddress: force } = conf;
+  ensureGateways(host, holder, plan.onBridge, { force, port: veth.host, cacheDir: context.hints.cacheDir });
   const { ipMasq: how } = conf;
   if (how !== undefined) {
     const ips = plan.ips.map(({ address }) => address);
