@@ -22,7 +22,7 @@ import { Chain } from '../network/cni/chain.ts';
 import { ExecInvoke } from '../network/cni/invoke/exec-invoke.ts';
 import type { Step } from '../network/cni/types.ts';
 import { Debts } from '../network/debts.ts';
-import { livingAttachments, shownAttachments } from './living.ts';
+import { livingAddresses, livingAttachments, shownAttachments } from './living.ts';
 import { Maintenance } from '../network/maintenance.ts';
 import { Networks } from '../network/networks.ts';
 import { Overview } from '../network/overview.ts';
@@ -104,6 +104,7 @@ export class Daemon {
       netnsDir: config.cni.netnsDir,
       instance: instance.uuid.slice(0, 8),
       living: () => livingAttachments(store, debts),
+      livingAddresses: () => livingAddresses(store, debts),
       log: this.#log,
     });
     const overview = new Overview({
@@ -114,7 +115,15 @@ export class Daemon {
       living: () => shownAttachments(store),
     });
     const onExhausted = (): Promise<void> => maintenance.onExhausted();
-    const network = new PodNetwork({ chain, debts, networks, settings: config.cni, count, onExhausted });
+    const network = new PodNetwork({
+      chain,
+      debts,
+      networks,
+      settings: config.cni,
+      count,
+      onExhausted,
+      livingAddresses: () => livingAddresses(store, debts),
+    });
     const spares = new SpareStock(pool, defaultSysctls(config.sandbox), SPARES);
     this.#stops.push(() => spares.close());
     const pods: PodDeps = {

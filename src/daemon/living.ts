@@ -1,3 +1,4 @@
+import { addressesOf } from '../network/attachment.ts';
 import type { AttachmentKey } from '../network/cni/cache.ts';
 import type { Debts } from '../network/debts.ts';
 import type { LivingAttachment } from '../network/overview.ts';
@@ -34,4 +35,10 @@ export function shownAttachments(store: SandboxStore): LivingAttachment[] {
         result: state.results[i],
       })),
     );
+}
+
+/** The addresses that pods have or that a debt holds. */
+export function livingAddresses(store: SandboxStore, debts: Debts): string[] {
+  const results = store.all().flatMap(({ state }) => (state.phase === 'stopped' ? [] : state.results));
+  return [...results.flatMap(addressesOf), ...debts.withheld().addresses];
 }

@@ -70,7 +70,7 @@ export interface OverviewOptions {
   readonly pool: Pick<ThreadPool, 'call'>;
   readonly networks: Pick<Networks, 'inUse'>;
   readonly debts: Pick<Debts, 'list' | 'withheld'>;
-  readonly maintenance: Pick<Maintenance, 'collect'>;
+  readonly maintenance: Pick<Maintenance, 'orphans'>;
   readonly living: () => readonly LivingAttachment[];
 }
 
@@ -92,10 +92,9 @@ export class Overview {
     const known = new Set(active.map(({ network }) => network.name));
     const left = attachments.map(({ record }) => record.network).filter(({ name }) => !known.has(name));
     const gone = [...new Map(left.map((network) => [network.name, network])).values()];
-    const garbage = await maintenance.collect({ dryRun: true });
     const shown: ShownNetwork[] = [];
     for (const subject of [...active, ...gone.map((network) => ({ network, file: '', dir: '' }))]) {
-      const orphans = garbage.find(({ network }) => network === subject.network.name)?.orphans.length ?? 0;
+      const orphans = await maintenance.orphans(subject.network.name).catch(() => 0);
       shown.push(await this.#showOne(subject, attachments, orphans));
     }
     return shown;

@@ -101,7 +101,7 @@ function quantity(value: number): string {
 
 function foreignBranch(reservation: JsonObject): Branch {
   const container = shortId(stringOf(reservation['containerId']));
-  const owner = container === '' ? 'nobody, its file is empty' : `container ${container}`;
+  const owner = container === '' ? 'its file tells no owner' : `container ${container}`;
   return { text: `foreign: ${stringOf(reservation['address'])}, ${owner}` };
 }
 

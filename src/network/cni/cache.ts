@@ -97,14 +97,9 @@ export class ResultCache {
 
   /** All attachments of a network, of whatever runtime, in the order of their file names. Throws when the directory cannot be read. */
   async list(network: string): Promise<CacheListing> {
-    const names = await readdir(this.#dir).catch((error: unknown) => {
-      if (isErrno(error, 'ENOENT')) return [];
-      throw wrap(`failed to list cache directory "${this.#dir}"`, error, 'INTERNAL');
-    });
     const entries: CachedAttachment[] = [];
     const unreadable: string[] = [];
-    for (const name of names.sort()) {
-      if (name.endsWith('.tmp')) continue;
+    for (const name of await this.#names()) {
       const text = await readText(join(this.#dir, name));
       if (text === undefined) continue;
       const entry = decodeCached(text);
@@ -112,6 +107,25 @@ export class ResultCache {
       if (entry === undefined && name.startsWith(`${network}-`)) unreadable.push(name);
     }
     return { entries, unreadable };
+  }
+
+  /** The containers of all attachments, of whatever network and runtime. */
+  async containers(): Promise<Set<string>> {
+    const names = await this.#names();
+    const ids: string[] = [];
+    for (const name of names) {
+      const entry = decodeCached((await readText(join(this.#dir, name))) ?? '');
+      if (entry !== undefined) ids.push(entry.containerId);
+    }
+    return new Set(ids);
+  }
+
+  async #names(): Promise<string[]> {
+    const names = await readdir(this.#dir).catch((error: unknown) => {
+      if (isErrno(error, 'ENOENT')) return [];
+      throw wrap(`failed to list cache directory "${this.#dir}"`, error, 'INTERNAL');
+    });
+    return names.filter((name) => !name.endsWith('.tmp')).sort();
   }
 
   /** Drops one attachment; success when there is none. */

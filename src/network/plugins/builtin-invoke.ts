@@ -125,9 +125,10 @@ export class BuiltinInvoke implements Invoke {
   }
 }
 
-function finish(reply: PluginJobReply, { onStep }: InvokeOptions): PluginReply {
-  const { outcome, stderr: all, steps, ran } = reply;
+function finish(reply: PluginJobReply, { onStep, onRemain }: InvokeOptions): PluginReply {
+  const { outcome, stderr: all, steps, remains, ran } = reply;
   for (const step of steps) onStep?.(masked(step));
+  for (const remain of remains) onRemain?.(remain);
   const stderr = all.slice(-STDERR_KEPT);
   if ('output' in outcome) return { output: outcome.output, provider: 'built-in', stderr, ran };
   const { code, message, details } = outcome.failure;

@@ -163,7 +163,7 @@ describe('berth net show with a real daemon', () => {
     assert.deepEqual((await show('side')).problems, ['up0 is down', '10.92.0.0/29 has no free address']);
     const { stdout } = await run('net', 'show');
     assert.match(stdout, /foreign: 10\.91\.0\.77, container stranger\n/);
-    assert.match(stdout, /foreign: 10\.91\.0\.78, nobody, its file is empty\n/);
+    assert.match(stdout, /foreign: 10\.91\.0\.78, its file tells no owner\n/);
     assert.match(stdout, / tcp\/9090 {2}→ 10\.91\.0\.77 {2}container stranger \(foreign\)\n/);
 
     await node.run('ip', 'link', 'delete', end);

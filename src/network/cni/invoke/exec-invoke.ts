@@ -35,6 +35,8 @@ export class ExecInvoke implements Invoke {
 
   /** VERSION is asked once of each executable, and again after the file has changed. */
   async invoke(request: PluginRequest, options: InvokeOptions): Promise<PluginReply> {
+    // It is given no hints, and would do it.
+    if (request.hints?.dryRun === true) return { output: undefined, provider: '', stderr: '' };
     await options.ready;
     const file = await findExecutable(request.type, request.path);
     if (request.verb !== 'VERSION') return this.#run(file, request, options);

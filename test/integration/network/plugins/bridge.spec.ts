@@ -36,6 +36,8 @@ describe('bridge plugin on the real kernel', () => {
   const context = (): PluginContext => ({
     hints,
     log: () => undefined,
+    collect: (_, remove) => remove(),
+    leave: () => undefined,
     delegate: (type, verb) => {
       assert.equal(type, 'fake-ipam');
       calls.push(verb);

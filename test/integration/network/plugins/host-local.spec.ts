@@ -7,6 +7,7 @@ import type { Plugin } from '../../../../src/network/plugins/plugin.ts';
 import { Cleanup } from '../../../helpers/cleanup.ts';
 import { Scratch } from '../../../helpers/fixture.ts';
 import { TestNode } from '../../../helpers/node.ts';
+import { fakeContext } from '../../../unit/network/plugins/fake-plugin.ts';
 import { callPlugin, callWell, otherOf, type Provider, providers } from '../../../helpers/plugin-process.ts';
 
 describe('host-local beside the reference plugin', () => {
@@ -139,7 +140,7 @@ describe('host-local beside the reference plugin', () => {
     assert.equal(new Set(answers).size, 50);
     assert.equal(Object.keys(files('net')).length, 52);
     for (let index = 0; index < 50; index += 1) {
-      plugin.del(args(`p${index}`, ipam), { hints: {}, delegate: () => undefined, log: () => undefined });
+      plugin.del(args(`p${index}`, ipam), context);
     }
     assert.deepEqual(Object.keys(files('net')).sort(), ['last_reserved_ip.0', 'lock']);
   });
@@ -189,7 +190,7 @@ describe('host-local beside the reference plugin', () => {
     };
   }
 
-  const context = { hints: {}, delegate: () => undefined, log: () => undefined };
+  const context = fakeContext([], () => undefined);
 
   function addDirectly(plugin: Plugin, containerId: string, ipam: JsonObject): string | undefined {
     return plugin.add(args(containerId, ipam), context).ips[0]?.address;

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { BerthError } from '../../../../src/lib/errors.ts';
+import type { JsonObject } from '../../../../src/lib/json.ts';
 import { ResultCache } from '../../../../src/network/cni/cache.ts';
 import { Chain } from '../../../../src/network/cni/chain.ts';
 import {
@@ -285,6 +286,25 @@ describe('a chain', () => {
       assert.equal(await cached(), undefined);
     });
 
+    it('goes on without a result when the cache file is empty or torn, by the one that it is given, and drops it', async () => {
+      for (const content of ['', '{"kind":"cniCac', '\0\0\0\0']) {
+        for (const result of [undefined, RESULT]) {
+          await chain.add(attachment(both()), { signal });
+          await writeFile(join(dir, 'results', 'net-c1-eth0'), content);
+          invoke.requests.length = 0;
+          const { failures } = await chain.del(attachment(both()), {
+            signal,
+            ...(result === undefined ? {} : { result: { ...result, interfaces: [], routes: [], dns: {} } }),
+          });
+          assert.deepEqual(failures, []);
+          assert.deepEqual(invoke.calls, ['DEL portmap', 'DEL bridge']);
+          const given = invoke.requests.map(({ config }) => config['prevResult'] !== undefined);
+          assert.deepEqual(given, [result !== undefined, result !== undefined]);
+          assert.deepEqual(await readdir(join(dir, 'results')), []);
+        }
+      }
+    });
+
     it('goes past a failing plugin and says what is owed, with the cache file kept', async () => {
       await chain.add(attachment(both()), { signal });
       invoke.requests.length = 0;
@@ -474,15 +494,38 @@ describe('a chain', () => {
       assert.deepEqual(invoke.calls, ['GC bridge', 'GC portmap']);
     });
 
-    it('is not called on plugins when a cache file does not say whose it is', async () => {
-      await chain.add(attachment(both()), { signal });
-      await writeFile(join(dir, 'results', 'net-x-eth0'), '');
-      invoke.requests.length = 0;
-      await assert.rejects(
-        chain.gc(both(), nobody, { signal }),
-        /GC not called, unreadable cache files: net-x-eth0/,
+    it('counts a cache file that does not say whose it is as alive, however its name may be read', async () => {
+      await mkdir(join(dir, 'results'), { recursive: true });
+      for (const name of ['net-x-eth0', 'net-a-b-eth-1', 'net-', 'net-x', 'net--x', 'other-y-eth0'])
+        await writeFile(join(dir, 'results', name), name === 'net-x-eth0' ? '' : '{"kind":"cniCac');
+      await chain.gc(both(), nobody, { signal });
+      assert.deepEqual(invoke.calls, ['GC bridge', 'GC portmap']);
+      const listed = invoke.requests[0]?.config['cni.dev/valid-attachments'] as JsonObject[];
+      assert.deepEqual(
+        listed.map(({ containerID, ifname }) => [containerID, ifname]),
+        [
+          ['a', 'b-eth-1'],
+          ['a-b', 'eth-1'],
+          ['a-b-eth', '1'],
+          ['x', 'eth0'],
+        ],
       );
-      assert.deepEqual(invoke.calls, []);
+      assert.equal((await readdir(join(dir, 'results'))).length, 6);
+    });
+
+    it('deletes nothing in a dry run, and tells the plugins that it is one, with all else as it will be', async () => {
+      await chain.add(attachment(both()), { signal });
+      invoke.requests.length = 0;
+      const plan = { valid: [], isStale: () => true, dryRun: true };
+      await chain.gc(both(), plan, { signal, hints: { living: ['10.0.0.9'] } });
+      assert.deepEqual(invoke.calls, ['GC bridge', 'GC portmap']);
+      const [gc] = invoke.requests;
+      assert.deepEqual(gc?.hints, { living: ['10.0.0.9'], dryRun: true });
+      assert.deepEqual(gc.config['cni.dev/valid-attachments'], []);
+      assert.equal((await readdir(join(dir, 'results'))).length, 1);
+      await chain.gc(both(), { ...plan, dryRun: false }, { signal });
+      assert.deepEqual(invoke.calls.slice(2), ['DEL portmap', 'DEL bridge', 'GC bridge', 'GC portmap']);
+      assert.equal(invoke.requests.at(-1)?.hints?.dryRun, false);
     });
 
     it('goes past failing plugins and tells of all', async () => {

@@ -74,7 +74,7 @@ function withheldIn(range: Range, reserved: readonly Reservation[], { withheld }
 }
 
 function ownerOf({ owner }: Reservation): { containerId: string; ifName: string } {
-  const [containerId = '', ifName = ''] = owner.split(/\r?\n/);
+  const [containerId = '', ifName = ''] = owner.split('\r\n');
   return { containerId, ifName };
 }
 

@@ -84,7 +84,10 @@ function gc(args: PluginArgs, context: PluginContext): void {
   collectScratch(args, context);
 }
 
-/** Files of containers that the runtime does not list, of this network: what they were kept for the delegate has just freed. */
+/**
+ * Files of containers that the runtime does not list, of this network: what they were kept for the delegate has just freed. One that
+ * cannot be read may be another network's.
+ */
 function collectScratch(args: PluginArgs, context: PluginContext): void {
   const valid = validAttachments(args.config);
   if (valid === undefined) return;
@@ -92,9 +95,10 @@ function collectScratch(args: PluginArgs, context: PluginContext): void {
   const kept = new Set(valid.map(({ containerId }) => containerId));
   for (const containerId of scratchFiles(dataDir).filter((name) => !kept.has(name))) {
     const scratch = readScratch(dataDir, containerId);
-    if (scratch.state !== 'good' || scratch.conf['name'] !== args.config['name']) continue;
-    removeScratch(dataDir, containerId);
-    context.log(`removed the scratch file of ${containerId}: it is not among the valid attachments`);
+    const remain = { what: 'scratch file of flannel', containerId, ifName: '' };
+    if (scratch.state === 'unreadable') context.leave({ ...remain, what: `unreadable ${remain.what}` });
+    else if (scratch.state === 'good' && scratch.conf['name'] === args.config['name'])
+      context.collect([remain], () => removeScratch(dataDir, containerId));
   }
 }
 

@@ -17,6 +17,15 @@ export interface PortmapBackend {
   unforward(network: string, containerId: string): void;
   /** The mappings in force, of whatever network. */
   live(): LiveMapping[];
+  /** Rules of no valid container: those that are surely of this network, and those that tell no network. */
+  stale(network: string, valid: ReadonlySet<string>): StaleForwarding;
   /** Throws CniError when a rule is missing. */
   check(forwarding: Forwarding): void;
+}
+
+export interface StaleForwarding {
+  /** Ids of containers of this network. */
+  readonly containers: readonly string[];
+  /** What may be another network's. `containerId` is '' where nothing tells. */
+  readonly foreign: readonly { readonly what: string; readonly containerId: string }[];
 }

@@ -22,7 +22,7 @@ import {
   unknownKey,
 } from './conf.ts';
 import { portText, refuseWithheld } from './conflicts.ts';
-import { collectForwarding, iptablesBackend } from './iptables-backend.ts';
+import { iptablesBackend } from './iptables-backend.ts';
 import { enableLocalnetRouting } from './localnet.ts';
 import { withNamespaceLock } from '../../namespace-lock.ts';
 import { nftablesBackend } from './nftables-backend.ts';
@@ -117,9 +117,15 @@ function gc(args: PluginArgs, context: PluginContext): void {
   const valid = validAttachments(args.config);
   if (valid === undefined) return;
   const kept = new Set(valid.map(({ containerId }) => containerId));
+  const network = stringAt(args.config, 'name') ?? '';
   withNamespaceLock(() => {
-    for (const id of collectForwarding(stringAt(args.config, 'name') ?? '', kept)) {
-      context.log(`removed the host ports of ${id}: it is not among the valid attachments`);
+    for (const backend of Object.values(backends)) {
+      const { containers, foreign } = backend.stale(network, kept);
+      for (const containerId of containers) {
+        const remain = { what: 'host ports', containerId, ifName: '' };
+        context.collect([remain], () => backend.unforward(network, containerId));
+      }
+      for (const each of foreign) context.leave({ ...each, ifName: '' });
     }
   });
 }

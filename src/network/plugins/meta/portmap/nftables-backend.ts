@@ -7,7 +7,7 @@ import { type ChainFamily, ruleComments } from '../../../../kernel/nft-objects.t
 import { isJsonObject, type Json, type JsonObject } from '../../../../lib/json.ts';
 import { type Cidr, formatAddress, parseAddress } from '../../address.ts';
 import { failure } from '../../config.ts';
-import type { Forwarding, PortmapBackend } from './backend.ts';
+import type { Forwarding, PortmapBackend, StaleForwarding } from './backend.ts';
 import { endpoint, type Mapping, mappingsOf, type PortmapConf } from './conf.ts';
 import { collide, type LiveMapping, refuseConflicts, staleOwners } from './conflicts.ts';
 
@@ -20,7 +20,7 @@ const MASQUERADING = 'masquerading';
 const DNAT_PRIORITY = -100;
 const SNAT_PRIORITY = 100;
 
-export const nftablesBackend: PortmapBackend = { forward, unforward, check, live };
+export const nftablesBackend: PortmapBackend = { forward, unforward, check, live, stale };
 
 function familyOf({ address }: Cidr): 'ip' | 'ip6' {
   return address.family === 4 ? 'ip' : 'ip6';
@@ -161,6 +161,18 @@ function unforward(_network: string, containerId: string): void {
       .map((rule) => deletion(family, rule)),
   );
   if (lines.length > 0) nftTransaction(lines);
+}
+
+/** Rules name a container and no network. */
+function stale(_network: string, valid: ReadonlySet<string>): StaleForwarding {
+  const owners = (['ip', 'ip6'] as const).flatMap((family) =>
+    ruleComments(family, TABLE).map(({ comment }) => comment),
+  );
+  const foreign = [...new Set(owners)].filter((id) => id !== '' && !valid.has(id));
+  return {
+    containers: [],
+    foreign: foreign.map((containerId) => ({ what: 'host ports in nftables', containerId })),
+  };
 }
 
 function check({ conf, containerId, addresses }: Forwarding): void {
