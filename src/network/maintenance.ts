@@ -97,9 +97,11 @@ export class Maintenance {
     const found: NetworkGarbage[] = [];
     for (const network of this.#options.networks.every()) {
       const garbage = await this.#collectOne(network, dryRun);
-      const { orphans, error } = garbage;
-      if (orphans.length > 0 && !dryRun) {
-        this.#options.log.info('collected attachments that are gone', { network: network.name, orphans });
+      const { orphans, remains, error } = garbage;
+      const stale = remains.filter(({ verdict }) => verdict === 'stale').map(({ what }) => what);
+      if (orphans.length + stale.length > 0 && !dryRun) {
+        const collected = { network: network.name, orphans, remains: stale };
+        this.#options.log.info('collected attachments that are gone', collected);
       }
       if (error !== undefined) {
         this.#options.log.warn('failed to collect garbage', { network: network.name, error });
