@@ -8,7 +8,6 @@ import {
   findLink,
   Iff,
   type Link,
-  listLinks,
   newLink,
 } from '../../../../kernel/netlink/links.ts';
 import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
@@ -79,9 +78,9 @@ function unlessPresent(add: () => void): void {
 export interface Readdressing {
   /** It may, whoever uses it. */
   readonly force: boolean;
-  /** The port of the container in hand, which does not count as a user. */
-  readonly port: Link;
-  /** Where libcni's results tell whose the other ports are. */
+  /** Ports of other containers that use it. Asked only when there is another address. */
+  readonly users: () => readonly Link[];
+  /** Where libcni's results tell whose they are. */
   readonly cacheDir: string | undefined;
 }
 
@@ -110,7 +109,7 @@ function ensureAddress(host: NetlinkSocket, bridge: Link, address: string, how: 
     return;
   }
   for (const other of present.filter((each) => family === AF_INET || overlap(each.address, address))) {
-    if (!how.force) refuseUsed(host, bridge, address, how);
+    if (!how.force) refuseUsed(bridge, address, how);
     doing(`could not remove IP address from "${bridge.name}"`, () =>
       host.request(deleteAddress({ index: bridge.index, address: other.address })),
     );
@@ -122,27 +121,12 @@ function ensureAddress(host: NetlinkSocket, bridge: Link, address: string, how: 
   doing("could not set bridge's mac", () => fixMac(host, bridge));
 }
 
-/**
- * Another address may be replaced only while no other container is there: that one's gateway would be gone. The container in hand
- * is a port already; the message names the others' pods, which have to go first.
- */
-function refuseUsed(
-  host: NetlinkSocket,
-  bridge: Link,
-  address: string,
-  { port, cacheDir }: Readdressing,
-): void {
-  const others = listLinks(host, { master: bridge.index }).filter(({ index }) => index !== port.index);
-  if (others.length === 0) return;
+/** Another address may be replaced only while no other container is there: that one's gateway would be gone. Names their pods. */
+function refuseUsed(bridge: Link, address: string, { users, cacheDir }: Readdressing): void {
+  const ports = users().map(({ name }) => name);
+  if (ports.length === 0) return;
   const problem = `"${bridge.name}" already has an IP address different from ${address}`;
-  throw new CniError(
-    CniCode.Internal,
-    problem,
-    usersOf(
-      others.map(({ name }) => name),
-      cacheDir,
-    ),
-  );
+  throw new CniError(CniCode.Internal, problem, usersOf(ports, cacheDir));
 }
 
 /**
