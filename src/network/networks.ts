@@ -20,8 +20,6 @@ export interface NetworksOptions {
 /** An active network of a directory. */
 export interface NetworkInUse extends ActiveNetwork {
   readonly dir: string;
-  /** The interface that a pod gets of it. */
-  readonly ifName: string;
 }
 
 /** A configuration directory with what is known of its networks. */
@@ -69,17 +67,16 @@ export class Networks {
 
   /** The networks of all handlers, one of each name. */
   every(): NetworkList[] {
-    const all = [...this.#sources.values()].flatMap(({ watcher }) => watcher.snapshot.networks);
-    return [...new Map(all.map(({ network }) => [network.name, network])).values()];
+    return this.inUse().map(({ network }) => network);
   }
 
   /** As every(), with where each comes from. */
   inUse(): NetworkInUse[] {
     const all = [...this.#sources.values()].flatMap(({ watcher }) => {
       const { dir, networks } = watcher.snapshot;
-      return networks.map((active, i) => ({ ...active, dir, ifName: `eth${i}` }));
+      return networks.map((active) => ({ ...active, dir }));
     });
-    return [...new Map(all.toReversed().map((each) => [each.network.name, each])).values()].reverse();
+    return [...new Map(all.map((each) => [each.network.name, each])).values()];
   }
 
   /** The CRI's NetworkReady: of the default handler's networks, as with containerd. */

@@ -1,8 +1,7 @@
 /** What there is of each network on this node: its links, the pods on it, its addresses and host ports, and what is wrong. */
 import type { ThreadPool } from '../kernel/threads/pool.ts';
 import { messageOf } from '../lib/errors.ts';
-import type { JsonObject } from '../lib/json.ts';
-import { isJsonObject } from '../lib/json.ts';
+import { isJsonObject, type JsonObject } from '../lib/json.ts';
 import { type AttachmentRecord, addressesOf } from './attachment.ts';
 import { networkConfig } from './cni/plugin-config.ts';
 import type { NetworkList, Result } from './cni/types.ts';
@@ -74,9 +73,6 @@ export interface OverviewOptions {
   readonly living: () => readonly LivingAttachment[];
 }
 
-/** A network of the configuration, or one that is only in the records of pods. */
-type Subject = Omit<NetworkInUse, 'ifName'>;
-
 export class Overview {
   readonly #options: OverviewOptions;
 
@@ -88,7 +84,7 @@ export class Overview {
   async show(): Promise<ShownNetwork[]> {
     const { networks, maintenance, living } = this.#options;
     const attachments = living();
-    const active: Subject[] = networks.inUse();
+    const active = networks.inUse();
     const known = new Set(active.map(({ network }) => network.name));
     const left = attachments.map(({ record }) => record.network).filter(({ name }) => !known.has(name));
     const gone = [...new Map(left.map((network) => [network.name, network])).values()];
@@ -101,11 +97,10 @@ export class Overview {
   }
 
   async #showOne(
-    subject: Subject,
+    { network, file, dir, staleSince }: NetworkInUse,
     attachments: readonly LivingAttachment[],
     orphans: number,
   ): Promise<ShownNetwork> {
-    const { network, file, dir, staleSince } = subject;
     const own = attachments.filter(({ record }) => record.network.name === network.name);
     const debts = this.#options.debts.list().filter((debt) => debt.attachment.network.name === network.name);
     const links = own.flatMap(({ result }) => hostInterfacesOf(result));
