@@ -19,6 +19,7 @@ const programs = {
   // Its program has the name that the dynamic one has, too.
   'busybox-static': '/usr/share/doc/busybox-static',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
+  iperf3: 'iperf3',
   // Debian's kernel as a process.
   'user-mode-linux': '/usr/bin/linux.uml',
   bsdutils: 'script',
@@ -39,7 +40,7 @@ const purposes = {
   test: [...network, ...engine, 'busybox-static', 'containernetworking-plugins'],
   vm: [...network, 'busybox-static', 'containernetworking-plugins', 'user-mode-linux'],
   conformance: [...network, ...engine, 'bsdutils', 'busybox-static', 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
-  bench: [...network, ...engine, 'busybox-static', 'containernetworking-plugins'],
+  bench: [...network, ...engine, 'busybox-static', 'containernetworking-plugins', 'iperf3'],
 };
 
 function isPresent(program) {

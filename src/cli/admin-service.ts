@@ -25,6 +25,7 @@ export interface AdminClient {
   readonly ForgiveDebt: Unary<{ readonly id: string }>;
   readonly CollectGarbage: Unary<{ readonly dryRun: boolean }>;
   readonly TestNetworks: Unary<Record<string, never>>;
+  readonly ShowNetworks: Unary<Record<string, never>>;
   readonly ExplainSandbox: Unary<{ readonly pod: string }>;
   close(): void;
 }

@@ -184,6 +184,20 @@ export class Client implements Disposable {
     );
   }
 
+  /** undefined when the daemon is older than the call. */
+  async showNetworks(): Promise<unknown> {
+    const doing = 'show the networks';
+    try {
+      return parsed(
+        doing,
+        await this.#call(doing, SLOW_MS, (o, done) => this.#admin.ShowNetworks({}, o, done)),
+      );
+    } catch (error) {
+      if (error instanceof BerthError && error.code === 'UNIMPLEMENTED') return undefined;
+      throw error;
+    }
+  }
+
   async explain(pod: string): Promise<unknown> {
     const doing = `explain pod "${pod}"`;
     return parsed(

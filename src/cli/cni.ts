@@ -85,6 +85,7 @@ function placeOf(registry: Registry): Parameters<typeof createContext>[1] {
     hints: {},
     runExecutable,
     log: (line) => void writeSync(2, `${line}\n`),
+    onRemain: () => undefined,
     onStep: () => undefined,
   };
 }

@@ -4,6 +4,7 @@ import type { Logger } from '../lib/log.ts';
 import type { Debts } from '../network/debts.ts';
 import type { Maintenance } from '../network/maintenance.ts';
 import type { Networks } from '../network/networks.ts';
+import type { Overview } from '../network/overview.ts';
 import type { PodDeps } from '../pod/deps.ts';
 import type { Stats } from '../pod/stats/stats.ts';
 import type { StreamingServer } from '../streaming/server.ts';
@@ -15,6 +16,7 @@ export interface CriDeps {
   readonly networks: Networks;
   readonly debts: Debts;
   readonly maintenance: Maintenance;
+  readonly overview: Overview;
   readonly images: ImageService;
   readonly stats: Stats;
   readonly streaming: StreamingServer;

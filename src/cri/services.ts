@@ -1,7 +1,7 @@
 import type { GrpcObject, ServiceClientConstructor, ServiceDefinition } from '@grpc/grpc-js';
 import { loadService } from '../lib/proto.ts';
 import { explainSandbox, forgiveDebt, listDebts, retryDebt } from './admin/admin.ts';
-import { collectGarbage, testNetworks } from './admin/maintenance.ts';
+import { collectGarbage, showNetworks, testNetworks } from './admin/maintenance.ts';
 import type { ServerStream, Unary } from './call.ts';
 import { imageFsInfo } from './image/image-fs-info.ts';
 import { imageStatus } from './image/image-status.ts';
@@ -126,6 +126,7 @@ export function services(): Service[] {
         ExplainSandbox: explainSandbox,
         CollectGarbage: collectGarbage,
         TestNetworks: testNetworks,
+        ShowNetworks: showNetworks,
       },
       streams: {},
     },

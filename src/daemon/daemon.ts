@@ -22,9 +22,10 @@ import { Chain } from '../network/cni/chain.ts';
 import { ExecInvoke } from '../network/cni/invoke/exec-invoke.ts';
 import type { Step } from '../network/cni/types.ts';
 import { Debts } from '../network/debts.ts';
-import { livingAttachments } from './living.ts';
+import { livingAddresses, livingAttachments, shownAttachments } from './living.ts';
 import { Maintenance } from '../network/maintenance.ts';
 import { Networks } from '../network/networks.ts';
+import { Overview } from '../network/overview.ts';
 import { BuiltinInvoke, DelegatedExecutables, pluginJobsModule } from '../network/plugins/builtin-invoke.ts';
 import { createRegistry } from '../network/plugins/registry.ts';
 import { SelectingInvoke } from '../network/plugins/selecting-invoke.ts';
@@ -103,10 +104,26 @@ export class Daemon {
       netnsDir: config.cni.netnsDir,
       instance: instance.uuid.slice(0, 8),
       living: () => livingAttachments(store, debts),
+      livingAddresses: () => livingAddresses(store, debts),
       log: this.#log,
     });
+    const overview = new Overview({
+      pool,
+      networks,
+      debts,
+      maintenance,
+      living: () => shownAttachments(store),
+    });
     const onExhausted = (): Promise<void> => maintenance.onExhausted();
-    const network = new PodNetwork({ chain, debts, networks, settings: config.cni, count, onExhausted });
+    const network = new PodNetwork({
+      chain,
+      debts,
+      networks,
+      settings: config.cni,
+      count,
+      onExhausted,
+      livingAddresses: () => livingAddresses(store, debts),
+    });
     const spares = new SpareStock(pool, defaultSysctls(config.sandbox), SPARES);
     this.#stops.push(() => spares.close());
     const pods: PodDeps = {
@@ -162,6 +179,7 @@ export class Daemon {
       networks,
       debts,
       maintenance,
+      overview,
       images,
       stats,
       streaming,

@@ -1,5 +1,7 @@
+import { addressesOf } from '../network/attachment.ts';
 import type { AttachmentKey } from '../network/cni/cache.ts';
 import type { Debts } from '../network/debts.ts';
+import type { LivingAttachment } from '../network/overview.ts';
 import type { SandboxStore } from '../pod/sandbox/store.ts';
 
 /** The attachments that must not be collected: of sandboxes that are not stopped, and of DELs that are owed. */
@@ -18,4 +20,25 @@ export function livingAttachments(store: SandboxStore, debts: Debts): Attachment
       .list()
       .map(({ sandboxId, attachment }) => key(attachment.network.name, sandboxId, attachment.ifName)),
   ];
+}
+
+/** The attachments of sandboxes that are not stopped, with their results. */
+export function shownAttachments(store: SandboxStore): LivingAttachment[] {
+  return store
+    .all()
+    .filter(({ state }) => state.phase !== 'stopped')
+    .flatMap(({ id, pod, record, state }) =>
+      record.attachments.map((attachment, i) => ({
+        sandboxId: id,
+        pod,
+        record: attachment,
+        result: state.results[i],
+      })),
+    );
+}
+
+/** The addresses that pods have or that a debt holds. */
+export function livingAddresses(store: SandboxStore, debts: Debts): string[] {
+  const results = store.all().flatMap(({ state }) => (state.phase === 'stopped' ? [] : state.results));
+  return [...results.flatMap(addressesOf), ...debts.withheld().addresses];
 }

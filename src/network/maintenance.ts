@@ -10,6 +10,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { AttachmentKey, CachedAttachment, ResultCache } from './cni/cache.ts';
 import type { Chain } from './cni/chain.ts';
+import type { Remain } from './cni/invoke/invoke.ts';
 import type { Attachment, NetworkList, Result, Step } from './cni/types.ts';
 import { isAtLeast } from './cni/versions/versions.ts';
 import type { Networks } from './networks.ts';
@@ -30,6 +31,8 @@ export interface MaintenanceOptions {
   readonly instance: string;
   /** Attachments of sandboxes that Berth has, and of debts. */
   readonly living: () => readonly AttachmentKey[];
+  /** Addresses of sandboxes and of debts. */
+  readonly livingAddresses: () => readonly string[];
   readonly log: Logger;
 }
 
@@ -40,9 +43,15 @@ export interface NetworkGarbage {
   readonly orphans: readonly AttachmentKey[];
   /** Of somebody else, with no namespace: reported and left alone. */
   readonly foreign: readonly AttachmentKey[];
+  /** What else built-in plugins find: reservations, rules, links and files. Only a GC of CNI 1.1.0 asks them. */
+  readonly remains: readonly Remain[];
+  /** Cache files that do not say whose they are: counted as living, by their names. */
+  readonly unreadable: readonly string[];
   /** What failed. */
   readonly error?: string;
 }
+
+type Sorted = Pick<NetworkGarbage, 'orphans' | 'foreign' | 'unreadable'>;
 
 /** One network tried. */
 export interface NetworkTrial {
@@ -88,9 +97,11 @@ export class Maintenance {
     const found: NetworkGarbage[] = [];
     for (const network of this.#options.networks.every()) {
       const garbage = await this.#collectOne(network, dryRun);
-      const { orphans, error } = garbage;
-      if (orphans.length > 0 && !dryRun) {
-        this.#options.log.info('collected attachments that are gone', { network: network.name, orphans });
+      const { orphans, remains, error } = garbage;
+      const stale = remains.filter(({ verdict }) => verdict === 'stale').map(({ what }) => what);
+      if (orphans.length + stale.length > 0 && !dryRun) {
+        const collected = { network: network.name, orphans, remains: stale };
+        this.#options.log.info('collected attachments that are gone', collected);
       }
       if (error !== undefined) {
         this.#options.log.warn('failed to collect garbage', { network: network.name, error });
@@ -100,25 +111,48 @@ export class Maintenance {
     return found;
   }
 
+  /** How many attachments of a network a collection would take. Asks no plugin. */
+  async orphans(network: string): Promise<number> {
+    return (await this.#sort(network)).orphans.length;
+  }
+
   async #collectOne(network: NetworkList, dryRun: boolean): Promise<NetworkGarbage> {
-    const { cache, chain, living } = this.#options;
-    const valid = living();
-    const alive = new Set(valid.map(nameOf));
-    const isGone = (entry: CachedAttachment): boolean => !alive.has(nameOf(entry)) && this.#isGone(entry);
-    const sorted = { orphans: [] as AttachmentKey[], foreign: [] as AttachmentKey[] };
+    const { cache, chain, living, livingAddresses } = this.#options;
+    const remains: Remain[] = [];
+    let found: Sorted = { orphans: [], foreign: [], unreadable: [] };
     try {
-      const { entries } = await cache.list(network.name);
-      for (const entry of entries.filter(isGone)) {
-        sorted[this.#isOurs(entry) ? 'orphans' : 'foreign'].push(keyOf(entry));
-      }
-      if (dryRun) return { network: network.name, ...sorted };
+      found = await this.#sort(network.name);
+      const dead = new Set(found.orphans.map(nameOf));
       using deadline = deadlineSignal('garbage collection', COLLECT_MS, this.#stopping.signal);
-      const isStale = (entry: CachedAttachment): boolean => this.#isOurs(entry) && isGone(entry);
-      await chain.gc(network, { valid, isStale }, { signal: deadline.signal });
-      return { network: network.name, ...sorted };
+      await chain.gc(
+        network,
+        { valid: living(), isStale: (entry) => dead.has(nameOf(entry)), dryRun },
+        {
+          signal: deadline.signal,
+          hints: { living: livingAddresses() },
+          onRemain: (remain) => void remains.push(remain),
+        },
+      );
+      const elsewhere = await cache.containers();
+      for (const { containerId } of living()) elsewhere.add(containerId);
+      const isLeft = ({ verdict, containerId }: Remain): boolean =>
+        verdict === 'stale' || !elsewhere.has(containerId);
+      return { network: network.name, ...found, remains: remains.filter(isLeft) };
     } catch (error) {
-      return { network: network.name, ...sorted, error: messageOf(error) };
+      return { network: network.name, ...found, remains, error: messageOf(error) };
     }
+  }
+
+  /** The cache entries of a network whose namespace is gone, and files that tell nothing. */
+  async #sort(network: string): Promise<Sorted> {
+    const alive = new Set(this.#options.living().map(nameOf));
+    const { entries, unreadable } = await this.#options.cache.list(network);
+    const gone = entries.filter((entry) => !alive.has(nameOf(entry)) && this.#isGone(entry));
+    return {
+      orphans: gone.filter((entry) => this.#isOurs(entry)).map(keyOf),
+      foreign: gone.filter((entry) => !this.#isOurs(entry)).map(keyOf),
+      unreadable,
+    };
   }
 
   #isGone({ netns }: CachedAttachment): boolean {

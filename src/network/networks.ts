@@ -4,7 +4,7 @@ import type { Logger } from '../lib/log.ts';
 import type { Chain } from './cni/chain.ts';
 import { writeFromTemplate } from './cni/configuration/conf-template.ts';
 import type { Readiness } from './cni/configuration/readiness.ts';
-import type { Snapshot } from './cni/configuration/selection.ts';
+import type { ActiveNetwork, Snapshot } from './cni/configuration/selection.ts';
 import { StatusProber } from './cni/configuration/status-prober.ts';
 import { ConfigurationWatcher } from './cni/configuration/watcher.ts';
 import type { NetworkList } from './cni/types.ts';
@@ -15,6 +15,11 @@ export interface NetworksOptions {
   readonly defaultRuntime: string;
   readonly chain: Chain;
   readonly log: Logger;
+}
+
+/** An active network of a directory. */
+export interface NetworkInUse extends ActiveNetwork {
+  readonly dir: string;
 }
 
 /** A configuration directory with what is known of its networks. */
@@ -62,8 +67,16 @@ export class Networks {
 
   /** The networks of all handlers, one of each name. */
   every(): NetworkList[] {
-    const all = [...this.#sources.values()].flatMap(({ watcher }) => watcher.snapshot.networks);
-    return [...new Map(all.map(({ network }) => [network.name, network])).values()];
+    return this.inUse().map(({ network }) => network);
+  }
+
+  /** As every(), with where each comes from. */
+  inUse(): NetworkInUse[] {
+    const all = [...this.#sources.values()].flatMap(({ watcher }) => {
+      const { dir, networks } = watcher.snapshot;
+      return networks.map((active) => ({ ...active, dir }));
+    });
+    return [...new Map(all.map((each) => [each.network.name, each])).values()];
   }
 
   /** The CRI's NetworkReady: of the default handler's networks, as with containerd. */

@@ -47,6 +47,8 @@ export interface PodNetworkOptions {
   readonly count: (step: Step) => void;
   /** Asked to collect garbage when a plugin has no address left; the ADD is tried again then. */
   readonly onExhausted?: () => Promise<void>;
+  /** Addresses that pods and debts have: what that second try may take for nobody's is none of these. */
+  readonly livingAddresses?: () => readonly string[];
 }
 
 export class PodNetwork {
@@ -56,8 +58,11 @@ export class PodNetwork {
   readonly #settings: CniConfig;
   readonly #count: (step: Step) => void;
   readonly #onExhausted: () => Promise<void>;
+  readonly #livingAddresses: (() => readonly string[]) | undefined;
 
-  constructor({ chain, debts, networks, settings, count, onExhausted }: PodNetworkOptions) {
+  constructor(options: PodNetworkOptions) {
+    const { chain, debts, networks, settings, count, onExhausted, livingAddresses } = options;
+    this.#livingAddresses = livingAddresses;
     this.#onExhausted = onExhausted ?? (() => Promise.resolve());
     this.#chain = chain;
     this.#debts = debts;
@@ -101,7 +106,7 @@ export class PodNetwork {
             ...this.#counting(observer),
             signal: deadline.signal,
             ...(options.ready === undefined ? {} : { ready: options.ready }),
-            hints: { withheld: this.#debts.withheld() },
+            hints: { withheld: this.#debts.withheld(), cacheDir: this.#settings.cacheDir },
             onCacheWrite: (written) => {
               written.catch(() => undefined);
               writes.push(written);
@@ -172,7 +177,9 @@ export class PodNetwork {
       if (!EXHAUSTED.test(messageOf(error))) throw error;
       await this.#onExhausted();
       options.signal.throwIfAborted();
-      return await this.#chain.add(attachment, options);
+      const living = this.#livingAddresses?.();
+      const hints = { ...options.hints, ...(living === undefined ? {} : { living }) };
+      return await this.#chain.add(attachment, { ...options, hints });
     }
   }
 

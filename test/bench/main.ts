@@ -7,12 +7,14 @@ import { measureSandboxes } from './sandboxes.ts';
 import { say, type Scale, type Section } from './section.ts';
 import { measureStreaming } from './streaming/section.ts';
 import { budgetTable } from './tables.ts';
+import { measureThroughput } from './throughput/section.ts';
 
 const sections: Readonly<Record<string, Section>> = {
   sandboxes: measureSandboxes,
   containers: measureContainers,
   streaming: measureStreaming,
   plugins: measurePlugins,
+  throughput: measureThroughput,
 };
 
 const usage = `usage: npm run bench -- [--quick] [--pods N] [--only SECTION[,SECTION]]

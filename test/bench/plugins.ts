@@ -81,6 +81,7 @@ function inProcess(netns: string): Run {
         throw new Error(`asked for the executable of ${type}`);
       },
       log: () => undefined,
+      onRemain: () => undefined,
       onStep: () => undefined,
     });
     return runPlugin(plugin, environment(verb, netns), () => config, context);

@@ -78,6 +78,7 @@ function callInProcess(node: TestNode, call: PluginCall): PluginAnswer {
       throw new Error(`${call.type} called the executable of ${type}`);
     },
     log: (line) => void lines.push(line),
+    onRemain: () => undefined,
     onStep: () => undefined,
   });
   try {

@@ -3,7 +3,7 @@ import { defineCommand } from '../command.ts';
 import { clientOptions, connect } from '../connect.ts';
 import { Exit } from '../exit.ts';
 import { json, table } from '../table.ts';
-import { objectsOf, stringOf } from './fields.ts';
+import { objectsOf, stringOf, stringsOf } from './fields.ts';
 
 export const command = defineCommand({
   name: 'net gc',
@@ -14,7 +14,8 @@ export const command = defineCommand({
     'dry-run': { type: 'boolean', help: 'only show what would be collected' },
   },
   details: `Only attachments of this Berth are collected, by a full DEL and then GC of the plugins. What others left is listed as
-foreign. The same is done once an hour, and when a range of addresses is exhausted.`,
+foreign. The built-in plugins of networks of CNI 1.1.0 also look for reservations, rules, links and files of attachments that are gone. The
+same is done once an hour, and when a range of addresses is exhausted.`,
   async run(values, _positionals, context) {
     using client = await connect(values, context);
     const answer = await client.collectGarbage(values['dry-run']);
@@ -24,20 +25,28 @@ foreign. The same is done once an hour, and when a range of addresses is exhaust
   },
 });
 
-/** One row for each attachment, and one for each network that had none. */
+/** One row for each attachment, for each thing that was left of others, and for each network that had none. */
 export function garbageTable(networks: readonly JsonObject[], dryRun: boolean): string {
   const rows = networks.flatMap((network) => {
     const name = stringOf(network['network']);
-    const row = (verdict: string) => (key: JsonObject) => [
-      name,
-      stringOf(key['containerId']),
-      stringOf(key['ifName']),
-      verdict,
-    ];
+    const row =
+      (verdict: string) =>
+      (key: JsonObject): string[] => [name, stringOf(key['containerId']), stringOf(key['ifName']), verdict];
+    const collected = dryRun ? 'would be collected' : 'collected';
     const error = stringOf(network['error']);
     const found = [
-      ...objectsOf(network['orphans']).map(row(dryRun ? 'would be collected' : 'collected')),
+      ...objectsOf(network['orphans']).map(row(collected)),
       ...objectsOf(network['foreign']).map(row('foreign, left alone')),
+      ...objectsOf(network['remains']).map((remain) => {
+        const verdict = remain['verdict'] === 'stale' ? collected : 'foreign, left alone';
+        return row(`${verdict}: ${stringOf(remain['what'])}`)(remain);
+      }),
+      ...stringsOf(network['unreadable']).map((file) => [
+        name,
+        '',
+        '',
+        `cache file ${file} is unreadable, left alone`,
+      ]),
       ...(error === '' ? [] : [[name, '', '', `failed: ${error}`]]),
     ];
     return found.length === 0 ? [[name, '', '', 'clean']] : found;

@@ -6,23 +6,29 @@ import { clientOptions, connect } from '../connect.ts';
 import { Exit } from '../exit.ts';
 import { parsedInfo } from '../info.ts';
 import { facts, json, table } from '../table.ts';
+import { drawNetwork } from './drawing.ts';
 import { numberOf, objectOf, objectsOf, stringOf } from './fields.ts';
 
 export const command = defineCommand({
   name: 'net show',
-  summary: 'Show the networks, the configuration files and whether pods can get addresses',
+  summary: 'Show the networks, what is on them, and whether pods can get addresses',
   arity: [0, 0],
-  options: clientOptions,
-  details: `With --json: {"conditions": [...], "network": ..., "lastCNILoadStatus": ..., "debts": [...]}, from a verbose Status.`,
+  options: { ...clientOptions, all: { type: 'boolean', help: 'draw long lists to their end' } },
+  details: `Draws each network with its bridge, pods, host ports and addresses, and says what is wrong with it. With --json:
+{"conditions": [...], "network": ..., "lastCNILoadStatus": ..., "debts": [...]} from a verbose Status, and "networks": [...].`,
   async run(values, _positionals, context) {
     using client = await connect(values, context);
     const answer = await client.status();
     const info = parsedInfo(answer.info);
     const { network, lastCNILoadStatus, debts } = info;
+    const networks = await client.showNetworks();
     const conditions = conditionsOf(answer);
-    context.stdout(
-      values.json ? json({ conditions, network, lastCNILoadStatus, debts }) : overview(conditions, info),
-    );
+    if (values.json) {
+      context.stdout(json({ conditions, network, lastCNILoadStatus, debts, networks }));
+    } else {
+      const drawn = objectsOf(networks).map((each) => drawNetwork(each, values.all));
+      context.stdout([overview(conditions, info), ...drawn].join('\n'));
+    }
     return Exit.ok;
   },
 });

@@ -13,3 +13,8 @@ export const collectGarbage: Unary<{ dryRun: boolean }, Answer> = async ({ maint
 export const testNetworks: Unary<unknown, Answer> = async ({ maintenance }, _request, { signal }) => ({
   json: JSON.stringify(await maintenance.trial(signal)),
 });
+
+/** berth.v1.Admin ShowNetworks. */
+export const showNetworks: Unary<unknown, Answer> = async ({ overview }) => ({
+  json: JSON.stringify(await overview.show()),
+});

@@ -97,22 +97,35 @@ export class ResultCache {
 
   /** All attachments of a network, of whatever runtime, in the order of their file names. Throws when the directory cannot be read. */
   async list(network: string): Promise<CacheListing> {
-    const names = await readdir(this.#dir).catch((error: unknown) => {
-      if (isErrno(error, 'ENOENT')) return [];
-      throw wrap(`failed to list cache directory "${this.#dir}"`, error, 'INTERNAL');
-    });
     const entries: CachedAttachment[] = [];
     const unreadable: string[] = [];
-    for (const name of names.sort()) {
-      if (name.endsWith('.tmp')) continue;
+    for (const name of await this.#names()) {
       const text = await readText(join(this.#dir, name));
       if (text === undefined) continue;
-      const content = parse(text);
-      const entry = content?.['kind'] === KIND ? decode(content) : undefined;
+      const entry = decodeCached(text);
       if (entry?.network === network) entries.push(entry);
       if (entry === undefined && name.startsWith(`${network}-`)) unreadable.push(name);
     }
     return { entries, unreadable };
+  }
+
+  /** The containers of all attachments, of whatever network and runtime. */
+  async containers(): Promise<Set<string>> {
+    const names = await this.#names();
+    const ids: string[] = [];
+    for (const name of names) {
+      const entry = decodeCached((await readText(join(this.#dir, name))) ?? '');
+      if (entry !== undefined) ids.push(entry.containerId);
+    }
+    return new Set(ids);
+  }
+
+  async #names(): Promise<string[]> {
+    const names = await readdir(this.#dir).catch((error: unknown) => {
+      if (isErrno(error, 'ENOENT')) return [];
+      throw wrap(`failed to list cache directory "${this.#dir}"`, error, 'INTERNAL');
+    });
+    return names.filter((name) => !name.endsWith('.tmp')).sort();
   }
 
   /** Drops one attachment; success when there is none. */
@@ -150,6 +163,12 @@ async function readText(path: string): Promise<string | undefined> {
       cause: error,
     });
   }
+}
+
+/** What one cache file says; undefined when it does not say whose it is. */
+export function decodeCached(text: string): CachedAttachment | undefined {
+  const content = parse(text);
+  return content?.['kind'] === KIND ? decode(content) : undefined;
 }
 
 function parse(text: string): JsonObject | undefined {

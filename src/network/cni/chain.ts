@@ -159,18 +159,20 @@ export class Chain {
   /** Garbage collection; see collectGarbage. Waits for a moment without ADD and DEL, and holds new ones back. */
   async gc(network: NetworkList, plan: GarbagePlan, options: CallOptions): Promise<void> {
     if (network.disableGC) return;
-    await this.#gate.exclusive(
-      () =>
-        collectGarbage(network, plan, {
-          cache: this.#cache,
-          del: (attachment) => this.#del(attachment, options),
-          gc: async (plugin, attachments) => {
-            const config = networkConfig(network, plugin, attachments);
-            await this.#call(this.#networkRequest('GC', plugin.type, config), network, options, nothing);
-          },
-        }),
-      options.signal,
-    );
+    const { dryRun = false } = plan;
+    const hints = { ...options.hints, dryRun };
+    const collect = (): Promise<void> =>
+      collectGarbage(network, plan, {
+        cache: this.#cache,
+        del: (attachment) => this.#del(attachment, options),
+        gc: async (plugin, attachments) => {
+          const config = networkConfig(network, plugin, attachments);
+          const request = { ...this.#networkRequest('GC', plugin.type, config), hints };
+          await this.#call(request, network, options, nothing);
+        },
+      });
+    // To look changes nothing, and need not hold up pods.
+    await (dryRun ? collect() : this.#gate.exclusive(collect, options.signal));
   }
 
   /**

@@ -14,6 +14,8 @@ export interface GarbagePlan {
    * alive.
    */
   isStale(entry: CachedAttachment): boolean;
+  /** Plugins are asked what they would remove; nothing is deleted. */
+  readonly dryRun?: boolean;
 }
 
 interface GarbageWork {
@@ -24,7 +26,7 @@ interface GarbageWork {
 
 /**
  * First a full DEL of each stale cache entry, with what its ADD was given; then, for 1.1.0 and newer, GC to every plugin
- * with all that is alive. When some cache file does not say whose it is, GC is not called: it would take
+ * with all that is alive. A cache file that does not say whose it is counts as alive by its name: GC would take
  * a living pod's network away. Throws all failures in one error, after everything was tried.
  * Source: CNI specification 1.1.0, section 2, "GC".
  */
@@ -44,28 +46,40 @@ export async function collectGarbage(
       keep(entry);
       continue;
     }
+    if (plan.dryRun === true) continue;
     const { failures } = await work.del({ ...entry, network: await networkOf(entry, network) });
     const what = `failed to delete stale attachment ${entry.containerId} ${entry.ifName}`;
     problems.push(...failures.map((failure) => `${what}: ${failure.error}`));
   }
 
+  unreadable.flatMap((name) => readings(name, network.name)).forEach(keep);
+
   if (isAtLeast(network.cniVersion, '1.1.0')) {
-    if (unreadable.length > 0) {
-      problems.push(`GC not called, unreadable cache files: ${unreadable.slice(0, 10).join(', ')}`);
-    } else {
-      const attachments = [...alive.values()].map(({ containerId, ifName }) => ({
-        containerID: containerId,
-        ifname: ifName,
-      }));
-      const added = { 'cni.dev/valid-attachments': attachments, 'cni.dev/attachments': attachments };
-      for (const plugin of network.plugins) {
-        await work.gc(plugin, added).catch((error: unknown) => {
-          problems.push(`failed to GC plugin ${plugin.type}: ${messageOf(error)}`);
-        });
-      }
+    const attachments = [...alive.values()].map(({ containerId, ifName }) => ({
+      containerID: containerId,
+      ifname: ifName,
+    }));
+    const added = { 'cni.dev/valid-attachments': attachments, 'cni.dev/attachments': attachments };
+    for (const plugin of network.plugins) {
+      await work.gc(plugin, added).catch((error: unknown) => {
+        problems.push(`failed to GC plugin ${plugin.type}: ${messageOf(error)}`);
+      });
     }
   }
   if (problems.length > 0) throw new BerthError('UNKNOWN', problems.join('\n'));
+}
+
+/**
+ * The attachments that a cache file may be of, by its name `<network>-<container>-<interface>`: the two last may have hyphens
+ * themselves.
+ */
+function readings(name: string, network: string): AttachmentKey[] {
+  const rest = name.slice(network.length + 1);
+  return [...rest.matchAll(/(?<=.)-(?=.)/g)].map(({ index }) => ({
+    network,
+    containerId: rest.slice(0, index),
+    ifName: rest.slice(index + 1),
+  }));
 }
 
 /** The configuration of the attachment's ADD; the current one when that was not kept. */

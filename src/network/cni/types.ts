@@ -79,6 +79,11 @@ export class CniError extends Error {
   }
 }
 
+/** An error of the protocol as one text, in libcni's form: people see it where details have no place of their own. */
+export function withDetails(message: string, details: string): string {
+  return details === '' || message.endsWith(details) ? message : `${message}; ${details}`;
+}
+
 /** One plugin's object of a list, all keys kept. */
 export interface PluginConf extends JsonObject {
   type: string;

@@ -8,7 +8,7 @@ import {
   type PluginRequest,
 } from '../cni/invoke/invoke.ts';
 import { maskSecrets } from '../cni/mask.ts';
-import { CniCode, type Step } from '../cni/types.ts';
+import { CniCode, type Step, withDetails } from '../cni/types.ts';
 import { stringAt } from './config.ts';
 import type { ExecutableJob, ExecutableJobReply, Failure, PluginJob, PluginJobReply } from './jobs.ts';
 
@@ -125,13 +125,14 @@ export class BuiltinInvoke implements Invoke {
   }
 }
 
-function finish(reply: PluginJobReply, { onStep }: InvokeOptions): PluginReply {
-  const { outcome, stderr: all, steps, ran } = reply;
+function finish(reply: PluginJobReply, { onStep, onRemain }: InvokeOptions): PluginReply {
+  const { outcome, stderr: all, steps, remains, ran } = reply;
   for (const step of steps) onStep?.(masked(step));
+  for (const remain of remains) onRemain?.(remain);
   const stderr = all.slice(-STDERR_KEPT);
   if ('output' in outcome) return { output: outcome.output, provider: 'built-in', stderr, ran };
   const { code, message, details } = outcome.failure;
-  throw new PluginError(message, { code, details, provider: 'built-in', stderr, ran });
+  throw new PluginError(withDetails(message, details), { code, details, provider: 'built-in', stderr, ran });
 }
 
 function masked(step: Step): Step {

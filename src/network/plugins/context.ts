@@ -1,5 +1,5 @@
 /** How a plugin calls another one: built in when a built-in understands the configuration, else its executable. */
-import type { Hints, PluginRequest } from '../cni/invoke/invoke.ts';
+import type { Hints, PluginRequest, Remain } from '../cni/invoke/invoke.ts';
 import { CniError, type Result, type Step, type Verb } from '../cni/types.ts';
 import { toResult } from '../cni/versions/convert.ts';
 import { stringAt } from './config.ts';
@@ -26,6 +26,8 @@ export interface Place {
   log(line: string): void;
   /** Told of each delegated plugin once it has ended. */
   onStep(step: Step): void;
+  /** Told of what a GC finds. */
+  onRemain(remain: Remain): void;
 }
 
 /** The context of a call of the plugin of type `caller`. */
@@ -33,6 +35,18 @@ export function createContext(caller: string, place: Place): PluginContext {
   return {
     hints: place.hints,
     log: (line) => place.log(line),
+    collect: (remains, remove) => {
+      const isDry = place.hints.dryRun === true;
+      if (remains.length > 0 && !isDry) remove();
+      for (const remain of remains) {
+        if (!isDry) place.log(`removed ${remainText(remain)}: it is not among the valid attachments`);
+        place.onRemain({ ...remain, verdict: 'stale' });
+      }
+    },
+    leave: (remain) => {
+      place.log(`left ${remainText(remain)}: it may be another network's`);
+      place.onRemain({ ...remain, verdict: 'foreign' });
+    },
     delegate: (type, verb, args) => {
       const startedAt = new Date();
       const { provider, stderr, outcome } = callDelegate(place, type, verb, args);
@@ -51,6 +65,11 @@ export function createContext(caller: string, place: Place): PluginContext {
       return outcome.result;
     },
   };
+}
+
+function remainText({ what, containerId, ifName }: Omit<Remain, 'verdict'>): string {
+  const owner = [containerId, ifName].filter((text) => text !== '').join(' ');
+  return owner === '' ? what : `${what} of ${owner}`;
 }
 
 interface DelegateReply {

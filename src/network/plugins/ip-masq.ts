@@ -2,7 +2,7 @@
 import { validAttachments } from './attachments.ts';
 import { stringAt } from './config.ts';
 import { type IpMasq, ipMasqOf } from './main-conf.ts';
-import { collectMasquerade, type Masquerade, setupMasquerade, teardownMasquerade } from './masquerade.ts';
+import { type Masquerade, setupMasquerade, staleMasquerade, teardownMasquerade } from './masquerade.ts';
 import type { PluginArgs, PluginContext } from './plugin.ts';
 
 function specOf(args: PluginArgs, { backend }: IpMasq, ips: readonly string[]): Masquerade {
@@ -30,7 +30,8 @@ export function unmasquerade(args: PluginArgs, how: IpMasq, ips: readonly string
 export function collectUnmasqueraded(args: PluginArgs, context: PluginContext): void {
   const valid = validAttachments(args.config);
   if (valid === undefined || ipMasqOf(args.config) === undefined) return;
-  for (const id of collectMasquerade(stringAt(args.config, 'name') ?? '', valid)) {
-    context.log(`removed the masquerading of ${id}: it is not among the valid attachments`);
+  for (const { containers, remove } of staleMasquerade(stringAt(args.config, 'name') ?? '', valid)) {
+    const remains = containers.map((containerId) => ({ what: 'masquerading', containerId, ifName: '' }));
+    context.collect(remains, remove);
   }
 }

@@ -2,9 +2,10 @@
 import { statSync } from 'node:fs';
 import { type MainCaller, ThreadPoisonedError } from '../../kernel/threads/job.ts';
 import type { JsonObject } from '../../lib/json.ts';
-import type { PluginRequest, Ran } from '../cni/invoke/invoke.ts';
+import type { PluginRequest, Ran, Remain } from '../cni/invoke/invoke.ts';
 import { CniError, type Step } from '../cni/types.ts';
 import { createContext, type ExecutableReply } from './context.ts';
+import { type DescribeJob, describeNetwork, type NetworkFacts } from './describe.ts';
 import { requireNetns } from './netns.ts';
 import { createRegistry } from './registry.ts';
 import { runPlugin } from './skeleton.ts';
@@ -27,8 +28,12 @@ export interface PluginJobReply {
   readonly stderr: string;
   /** Delegated plugins, in order. */
   readonly steps: readonly Step[];
+  /** What a GC found: REMAINS_MOST at most. */
+  readonly remains: readonly Remain[];
   readonly ran: Ran;
 }
+
+const REMAINS_MOST = 1_000;
 
 /** What a worker asks the main thread: to run an executable within the operation. */
 export interface ExecutableJob {
@@ -61,6 +66,7 @@ export const jobs = {
       refuseToGoOnAway();
     }
   },
+  describe: (arg: unknown): NetworkFacts => describeNetwork(registry, arg as DescribeJob),
 };
 
 function networkNamespace(): number {
@@ -80,17 +86,22 @@ function callPlugin({ operation, request }: PluginJob, main: MainCaller): Plugin
   const start = performance.now();
   const steps: Step[] = [];
   const lines: string[] = [];
+  const remains: Remain[] = [];
   const context = createContext(plugin.type, {
     registry,
     hints: request.hints ?? {},
     runExecutable: (delegated) => runOnMain(main, { operation, request: delegated }),
     log: (line) => void lines.push(line),
     onStep: (step) => void steps.push(step),
+    onRemain: (remain) => {
+      if (remains.length < REMAINS_MOST) remains.push(remain);
+    },
   });
   const reply = (outcome: PluginJobReply['outcome']): PluginJobReply => ({
     outcome,
     stderr: lines.join('\n'),
     steps,
+    remains,
     ran: { startedAt, durationMs: performance.now() - start },
   });
   try {

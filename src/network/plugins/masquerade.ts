@@ -148,26 +148,39 @@ function teardownNftables(masquerade: Masquerade): void {
   if (lines.length > 0) nftTransaction(lines);
 }
 
-/** What of a network's masquerading no valid attachment has any more. Returns the ids whose rules were removed. */
-export function collectMasquerade(network: string, valid: readonly ValidAttachment[]): string[] {
-  const containers = new Set(valid.map(({ containerId }) => containerId));
-  const stale = ([4, 6] as const).flatMap((family) => collectIptables(family, network, containers));
-  return [...new Set([...stale, ...collectNftables(network, valid)])];
+/** Rules that are nobody's any more. */
+export interface StaleRules {
+  /** Ids of the containers that they were of. */
+  readonly containers: readonly string[];
+  readonly remove: () => void;
 }
 
-function collectIptables(family: 4 | 6, network: string, valid: ReadonlySet<string>): string[] {
-  if (!mayHaveIptablesChain(family, 'nat', 'POSTROUTING')) return [];
+/** What of a network's masquerading no valid attachment has any more, by backend and family. */
+export function staleMasquerade(network: string, valid: readonly ValidAttachment[]): StaleRules[] {
+  const containers = new Set(valid.map(({ containerId }) => containerId));
+  return [
+    ...([4, 6] as const).map((family) => staleIptables(family, network, containers)),
+    staleNftables(network, valid),
+  ];
+}
+
+function staleIptables(family: 4 | 6, network: string, valid: ReadonlySet<string>): StaleRules {
+  if (!mayHaveIptablesChain(family, 'nat', 'POSTROUTING')) return { containers: [], remove: () => undefined };
   const table = readTable(family, 'nat');
   const stale = table.rules.flatMap(({ chain, words }) => {
     const id = chain === 'POSTROUTING' ? ownerOf(words, network) : undefined;
     return id === undefined || valid.has(id) ? [] : [{ id, chain: words.at(-1) ?? '' }];
   });
-  const lines = stale
+  const chains = stale
     .filter(({ id, chain }) => chain === chainName('', network, id))
-    .filter(({ chain }, index, all) => all.findIndex((other) => other.chain === chain) === index)
-    .flatMap(({ chain }) => removalOf(table, chain));
-  if (lines.length > 0) restoreTable(family, 'nat', lines);
-  return stale.map(({ id }) => id);
+    .map(({ chain }) => chain);
+  const lines = [...new Set(chains)].flatMap((chain) => removalOf(table, chain));
+  return {
+    containers: [...new Set(stale.map(({ id }) => id))],
+    remove: () => {
+      if (lines.length > 0) restoreTable(family, 'nat', lines);
+    },
+  };
 }
 
 /** The container that a rule's comment names, when it is one of this network. */
@@ -177,7 +190,7 @@ export function ownerOf(words: readonly string[], network: string, before = ''):
   return comment.startsWith(start) && comment.endsWith('"') ? comment.slice(start.length, -1) : undefined;
 }
 
-function collectNftables(network: string, valid: readonly ValidAttachment[]): string[] {
+function staleNftables(network: string, valid: readonly ValidAttachment[]): StaleRules {
   const ours = `${hashWithPrefix(16, '', network)}-`;
   const kept = valid.map((each) => instanceHash({ network, ...each }));
   const stale = ruleComments('inet', TABLE).filter(
@@ -185,6 +198,10 @@ function collectNftables(network: string, valid: readonly ValidAttachment[]): st
       chain === CHECKS && comment.startsWith(ours) && !kept.some((hash) => comment.startsWith(hash)),
   );
   const lines = stale.map(({ handle }) => `delete rule inet ${TABLE} ${CHECKS} handle ${handle}`);
-  if (lines.length > 0) nftTransaction(lines);
-  return stale.map(({ comment }) => / id: (.*)$/.exec(comment)?.[1] ?? comment);
+  return {
+    containers: [...new Set(stale.map(({ comment }) => / id: (.*)$/.exec(comment)?.[1] ?? comment))],
+    remove: () => {
+      if (lines.length > 0) nftTransaction(lines);
+    },
+  };
 }

@@ -5,7 +5,10 @@ import { changeLink, findLink, type Link, type LinkSpec, newLink } from '../../k
 import { listRoutes } from '../../kernel/netlink/routes.ts';
 import { NetlinkSocket } from '../../kernel/netlink/socket.ts';
 import { Descriptors } from '../../kernel/thread-namespaces.ts';
+import type { JsonObject } from '../../lib/json.ts';
 import { badValue, booleanAt, failure, integerAt, type KnownKeys, stringAt } from './config.ts';
+import { deviceFacts } from './device-facts.ts';
+import type { PluginFacts } from './facts.ts';
 import { doing, openIn } from './netns.ts';
 import type { PluginArgs } from './plugin.ts';
 import { madeLink } from './single-link.ts';
@@ -29,6 +32,14 @@ export function parentOf(args: PluginArgs, named: string | undefined, orDefault:
   const master = findLink(socket, name);
   if (master === undefined) throw failure(`failed to lookup master ${JSON.stringify(name)}: Link not found`);
   return { master, inContainer, mtu: mtuOf(args, master) };
+}
+
+/** For `berth net show`: the master, unless it is in the container. */
+export function describeParent(config: JsonObject, orDefault: boolean): PluginFacts {
+  if (booleanAt(config, 'linkInContainer') === true) return {};
+  using host = NetlinkSocket.open();
+  const name = stringAt(config, 'master') || (orDefault ? defaultLink(host) : '');
+  return name === '' ? {} : { devices: [deviceFacts(host, name, 'parent')] };
 }
 
 function defaultLink(socket: NetlinkSocket): string {

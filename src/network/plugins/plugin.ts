@@ -3,9 +3,10 @@
  * It is plain synchronous code: it runs on a worker thread inside the daemon, or as `berth cni TYPE`.
  */
 import type { JsonObject } from '../../lib/json.ts';
-import type { Hints } from '../cni/invoke/invoke.ts';
+import type { Hints, Remain } from '../cni/invoke/invoke.ts';
 import type { Result, Verb } from '../cni/types.ts';
 import type { KnownKeys } from './config.ts';
+import type { Describing, PluginFacts } from './facts.ts';
 
 /** What the protocol gives a plugin (environment and stdin), already checked by the skeleton. */
 export interface PluginArgs {
@@ -30,6 +31,10 @@ export interface PluginContext {
   delegate(type: string, verb: Verb, args: PluginArgs): Result | undefined;
   /** A line for stderr. */
   log(line: string): void;
+  /** GC: has things removed, at once, whose attachments are gone. In a dry run they are only told. None is fine. */
+  collect(remains: readonly Omit<Remain, 'verdict'>[], remove: () => void): void;
+  /** GC: tells of something that no valid attachment has and that may yet be another network's. It stays. */
+  leave(remain: Omit<Remain, 'verdict'>): void;
 }
 
 export interface Plugin {
@@ -55,4 +60,9 @@ export interface Plugin {
   /** Absent means success, as in the reference skeleton. */
   gc?(args: PluginArgs, context: PluginContext): void;
   status?(args: PluginArgs, context: PluginContext): void;
+  /**
+   * What there is of the network on this node, for `berth net show`. Reads only. A plugin that delegates its addresses is told of
+   * their pools, and adds none. May throw: then the network is shown without it.
+   */
+  describe?(config: JsonObject, describing: Describing): PluginFacts;
 }

@@ -38,6 +38,7 @@ export interface SingleLink<Conf> {
   look(link: Link, conf: Conf, args: PluginArgs): void;
   /** DEL: by default the interface is deleted. */
   remove?(args: PluginArgs, context: PluginContext): void;
+  readonly describe?: NonNullable<Plugin['describe']>;
   /** Addresses that it may be given without IPAM: those of the previous result, in a chain. */
   inherited?(args: PluginArgs): Result | undefined;
 }
@@ -58,6 +59,7 @@ export function singleLinkPlugin<Conf>(kind: SingleLink<Conf>): Plugin {
     check: (args, context) => check(kind, args, context),
     gc: (args, context) => askIpam('GC', args, context),
     status: (args, context) => askIpam('STATUS', args, context),
+    ...(kind.describe === undefined ? {} : { describe: kind.describe }),
   };
 }
 

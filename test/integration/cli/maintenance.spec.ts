@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Cleanup } from '../../helpers/cleanup.ts';
 import { Scratch } from '../../helpers/fixture.ts';
@@ -16,10 +16,10 @@ describe('berth net gc and berth net test with a real daemon', () => {
   });
   afterEach(() => cleanup[Symbol.asyncDispose]());
 
-  async function setUp(ipam: object) {
+  async function setUp(ipam: object, ...chained: object[]) {
     const node = cleanup.use(await TestNode.create());
     const bridge = { type: 'bridge', bridge: 'brt0', isGateway: true, ipMasq: true, ipam };
-    const network = { cniVersion: '1.1.0', name: 'trialnet', plugins: [bridge] };
+    const network = { cniVersion: '1.1.0', name: 'trialnet', plugins: [bridge, ...chained] };
     const daemon = cleanup.use(await TestDaemon.start({ node, networks: { '10-trial.conflist': network } }));
     return { node, daemon, run: (...args: string[]) => berth([...args, '--address', daemon.socket]) };
   }
@@ -82,6 +82,76 @@ describe('berth net gc and berth net test with a real daemon', () => {
     assert.deepEqual(left.sort(), ['10.90.0.2', '10.90.0.51']);
     assert.equal((await run('net', 'gc')).stdout.includes('orphan'), false);
     assert.equal((await run('pod', 'rm', '-f', 'shop/web')).code, 0);
+  });
+
+  it("collect what no cached result names, tell what may be another network's, and show it all before", async () => {
+    const ipam = { type: 'host-local', ranges: [[{ subnet: '10.90.0.0/24' }]], dataDir: scratch };
+    const backups = join(scratch, 'tuning');
+    const portmap = { type: 'portmap', backend: 'nftables', capabilities: { portMappings: true } };
+    const { node, daemon, run } = await setUp(ipam, portmap, { type: 'tuning', dataDir: backups, mtu: 1400 });
+    const started = await run('pod', 'run', '--name', 'web', '-n', 'shop', '--port', '8080:80');
+    assert.equal(started.code, 0, started.stderr);
+    await writeFile(join(scratch, 'trialnet', '10.90.0.60'), 'lost\r\neth0');
+    await writeFile(join(backups, 'lost_eth0.json'), '{}');
+    await node.run(
+      ...['nft', 'add', 'rule', 'ip', 'cni_hostport', 'hostports', 'tcp', 'dport', '9090'],
+      ...['dnat', 'to', '10.90.0.60:90', 'comment', '"lost"'],
+    );
+    await writeFile(join(daemon.directory, 'cni', 'results', 'trialnet-torn-eth0'), '{"kind"');
+    await writeFile(join(scratch, 'trialnet', '10.90.0.61'), 'torn\r\neth0');
+
+    const verdicts = (text: string): string[] =>
+      text
+        .split('\n')
+        .filter((line) => line.startsWith('trialnet'))
+        .map((line) => line.replace(/ +/g, ' '));
+    const foreign = [
+      'trialnet lost foreign, left alone: host ports in nftables',
+      'trialnet lost eth0 foreign, left alone: backup of tuning',
+      'trialnet cache file trialnet-torn-eth0 is unreadable, left alone',
+    ];
+    const looked = await run('net', 'gc', '--dry-run');
+    assert.deepEqual(verdicts(looked.stdout), [
+      'trialnet lost eth0 would be collected: address 10.90.0.60',
+      ...foreign,
+    ]);
+    assert.equal((await readdir(join(scratch, 'trialnet'))).includes('10.90.0.60'), true);
+
+    const collected = await run('net', 'gc');
+    assert.equal(collected.code, 0, collected.stdout);
+    assert.deepEqual(verdicts(collected.stdout), [
+      'trialnet lost eth0 collected: address 10.90.0.60',
+      ...foreign,
+    ]);
+    assert.deepEqual(verdicts((await run('net', 'gc', '--dry-run')).stdout), foreign);
+    const left = (await readdir(join(scratch, 'trialnet'))).filter((name) => name.startsWith('10.'));
+    assert.deepEqual(left.sort(), ['10.90.0.2', '10.90.0.61']);
+    assert.match(await node.run('nft', 'list', 'table', 'ip', 'cni_hostport'), /dport 9090/);
+    assert.equal((await run('pod', 'rm', '-f', 'shop/web')).code, 0);
+  });
+
+  it("free an address whose file is empty when no other is left, also before CNI 1.1.0, but no pod's", async () => {
+    const ipam = {
+      type: 'host-local',
+      ranges: [[{ subnet: '10.90.0.0/29', rangeEnd: '10.90.0.3' }]],
+      dataDir: scratch,
+    };
+    const node = cleanup.use(await TestNode.create());
+    const network = { cniVersion: '0.4.0', name: 'old', plugins: [{ type: 'bridge', bridge: 'brt0', ipam }] };
+    const daemon = cleanup.use(await TestDaemon.start({ node, networks: { '10-old.conflist': network } }));
+    const start = (name: string) =>
+      berth(['pod', 'run', '--name', name, '-n', 'shop', '--address', daemon.socket]);
+    assert.equal((await start('first')).code, 0);
+    const long = new Date(Date.now() - 120_000);
+    for (const address of ['10.90.0.2', '10.90.0.3']) {
+      await writeFile(join(scratch, 'old', address), '');
+      await utimes(join(scratch, 'old', address), long, long);
+    }
+    const second = await start('second');
+    assert.equal(second.code, 0, second.stderr);
+    assert.match(await readFile(join(scratch, 'old', '10.90.0.3'), 'utf8'), /^[0-9a-f]{64}\r\neth0$/);
+    assert.equal(await readFile(join(scratch, 'old', '10.90.0.2'), 'utf8'), '', 'the first pod has it');
+    assert.match((await start('third')).stderr, /no IP addresses available in range set/);
   });
 
   it('collect what is in the way when no address is left, and the pod gets it', async () => {

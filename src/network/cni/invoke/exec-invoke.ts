@@ -4,6 +4,7 @@ import { SyscallError } from '../../../kernel/errno.ts';
 import { messageOf } from '../../../lib/errors.ts';
 import { isJsonObject } from '../../../lib/json.ts';
 import { field } from '../fields.ts';
+import { withDetails } from '../types.ts';
 import { findExecutable } from './find.ts';
 import {
   type Invoke,
@@ -34,6 +35,8 @@ export class ExecInvoke implements Invoke {
 
   /** VERSION is asked once of each executable, and again after the file has changed. */
   async invoke(request: PluginRequest, options: InvokeOptions): Promise<PluginReply> {
+    // It is given no hints, and would do it.
+    if (request.hints?.dryRun === true) return { output: undefined, provider: '', stderr: '' };
     await options.ready;
     const file = await findExecutable(request.type, request.path);
     if (request.verb !== 'VERSION') return this.#run(file, request, options);
@@ -149,7 +152,7 @@ function errorObject(value: unknown): { code: number; message: string; details: 
   const text = typeof message === 'string' ? message : '';
   return {
     code: typeof code === 'number' ? code : 0,
-    message: told === '' ? text : `${text}; ${told}`,
+    message: withDetails(text, told),
     details: told,
   };
 }

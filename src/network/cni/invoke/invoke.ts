@@ -8,12 +8,32 @@ import type { Step, Verb } from '../types.ts';
 export interface Hints {
   /** DEL only: the namespace is destroyed right after, so a link inside may be left to it. */
   readonly namespaceEnds?: boolean;
+  /**
+   * Addresses that pods have, in an ADD after an exhausted range and in GC: all others whose file lost its owner are nobody's.
+   */
+  readonly living?: readonly string[];
+  /** GC only: tell what would be removed, and remove nothing. An executable, which cannot know, is not run. */
+  readonly dryRun?: boolean;
+  /** Where the runtime keeps libcni's result cache; `/var/lib/cni` when absent. */
+  readonly cacheDir?: string;
   /** Addresses and host ports of unpaid debts: not to be handed out. */
   readonly withheld?: {
     readonly addresses: readonly string[];
     /** `tcp/8080`, or `tcp/127.0.0.1/8080` when bound to one host address. */
     readonly hostPorts: readonly string[];
   };
+}
+
+/** What a GC finds that an attachment left. */
+export interface Remain {
+  /** `address 10.88.0.7`, `host ports in nftables`. */
+  readonly what: string;
+  /** '' where nothing names it. */
+  readonly containerId: string;
+  /** '' where nothing names it. */
+  readonly ifName: string;
+  /** Stale: its attachment is gone, so GC removes it. Foreign: it may be another network's or another runtime's, and stays. */
+  readonly verdict: 'stale' | 'foreign';
 }
 
 /** One call of one plugin, before it is known whether a built-in or an executable serves it. */
@@ -59,6 +79,8 @@ export interface InvokeOptions {
   readonly signal: AbortSignal;
   /** Told of steps that happen inside the call: delegated plugins. The call itself is reported by the chain. */
   readonly onStep?: (step: Step) => void;
+  /** Told of what a GC found: by built-in plugins. */
+  readonly onRemain?: (remain: Remain) => void;
   /** Told when an executable starts, with its pid and its start time in clock ticks; undefined when it ended. */
   readonly onProcess?: (process: { pid: number; startTime: string } | undefined) => void;
 }

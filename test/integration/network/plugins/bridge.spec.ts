@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { JsonObject } from '../../../../src/lib/json.ts';
 import type { Hints } from '../../../../src/network/cni/invoke/invoke.ts';
 import { CniError, type Result, type Verb } from '../../../../src/network/cni/types.ts';
@@ -34,6 +36,8 @@ describe('bridge plugin on the real kernel', () => {
   const context = (): PluginContext => ({
     hints,
     log: () => undefined,
+    collect: (_, remove) => remove(),
+    leave: () => undefined,
     delegate: (type, verb) => {
       assert.equal(type, 'fake-ipam');
       calls.push(verb);
@@ -202,19 +206,69 @@ describe('bridge plugin on the real kernel', () => {
     assert.deepEqual(host.addresses('br-test'), ['10.99.0.1/24']);
   });
 
-  it('refuses a bridge with another address that is in use, naming the ports, or replaces it by force', () => {
-    host.run('ip', 'link', 'add', 'br-test', 'type', 'bridge');
-    host.run('ip', 'link', 'add', 'taken', 'master', 'br-test', 'type', 'ifb');
-    host.run('ip', 'addr', 'add', '10.50.0.1/24', 'dev', 'br-test');
-    assert.throws(() => add({ isGateway: true }), { details: /in use by the ports taken, veth/ });
-    calls = [];
-    assert.throws(() => add({ isGateway: true }), {
-      message: 'failed to set bridge addr: "br-test" already has an IP address different from 10.99.0.1/24',
-      code: 999,
+  describe('that has another address', () => {
+    let cacheDir: string;
+    beforeEach(() => {
+      cacheDir = mkdtempSync(join(tmpdir(), 'berth-cache-'));
+      host.run('ip', 'link', 'add', 'br-test', 'type', 'bridge');
+      host.run('ip', 'link', 'add', 'taken', 'master', 'br-test', 'type', 'ifb');
+      host.run('ip', 'addr', 'add', '10.50.0.1/24', 'dev', 'br-test');
     });
-    assert.deepEqual([veths(), calls, pod.link('eth0')], [[], ['ADD', 'DEL'], undefined]);
-    add({ isGateway: true, forceAddress: true });
-    assert.deepEqual(host.addresses('br-test'), ['10.99.0.1/24']);
+    afterEach(() => rmSync(cacheDir, { recursive: true }));
+
+    const cached = (
+      containerId: string,
+      port: string,
+      cniArgs: readonly (readonly string[])[] = [],
+    ): void => {
+      const interfaces = [{ name: 'br-test' }, { name: port }, { name: 'eth0', sandbox: '/n' }];
+      const content = {
+        kind: 'cniCacheV1',
+        containerId,
+        ifName: 'eth0',
+        networkName: 'net',
+        cniArgs,
+        result: { cniVersion: '1.0.0', interfaces },
+      };
+      mkdirSync(join(cacheDir, 'results'), { recursive: true });
+      writeFileSync(join(cacheDir, 'results', `net-${containerId}-eth0`), JSON.stringify(content));
+    };
+
+    it('is refused when it is in use, with what was made undone, or replaced by force', () => {
+      assert.throws(() => add({ isGateway: true }), {
+        message: 'failed to set bridge addr: "br-test" already has an IP address different from 10.99.0.1/24',
+        code: 999,
+        details: 'in use by port taken, which have to go first',
+      });
+      assert.deepEqual([veths(), calls, pod.link('eth0')], [[], ['ADD', 'DEL'], undefined]);
+      add({ isGateway: true, forceAddress: true });
+      assert.deepEqual(host.addresses('br-test'), ['10.99.0.1/24']);
+    });
+
+    it('is refused with the pods that use it, which cached results name, whoever made them', () => {
+      hints = { cacheDir };
+      host.run('ip', 'link', 'add', 'other', 'master', 'br-test', 'type', 'ifb');
+      host.run('ip', 'link', 'add', 'third', 'master', 'br-test', 'type', 'ifb');
+      cached('c8', 'taken', [
+        ['IgnoreUnknown', '1'],
+        ['K8S_POD_NAMESPACE', 'shop'],
+        ['K8S_POD_NAME', 'web'],
+      ]);
+      cached('c9', 'other');
+      writeFileSync(join(cacheDir, 'results', 'net-torn-eth0'), '{"kind":"cniCac');
+      writeFileSync(join(cacheDir, 'results', 'net-empty-eth0'), '');
+      assert.throws(() => add({ isGateway: true }), {
+        details: 'in use by pod shop/web (taken), container c9 (other), port third, which have to go first',
+      });
+    });
+
+    it('is refused with ten users by name, and how many more there are', () => {
+      for (let i = 0; i < 12; i += 1)
+        host.run('ip', 'link', 'add', `user${i}`, 'master', 'br-test', 'type', 'ifb');
+      assert.throws(() => add({ isGateway: true }), {
+        details: /^in use by (port \w+, ){9}port \w+ and 3 more, which have to go first$/,
+      });
+    });
   });
 
   it('refuses a link of the name that is no bridge', () => {

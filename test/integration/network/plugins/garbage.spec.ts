@@ -43,11 +43,13 @@ describe('GC and STATUS of built-in plugins', () => {
       }
     },
     gc: async () => {
+      const said: string[] = [];
       const listed = [{ containerID: 'c1', ifname: 'eth0' }];
       for (const plugin of plugins) {
         const config = { ...plugin, 'cni.dev/valid-attachments': listed, 'cni.dev/attachments': listed };
-        await callWell(host, 'in-process', call('GC', config));
+        said.push(...(await callPlugin(host, 'in-process', call('GC', config))).stderr.split('\n'));
       }
+      return said.filter((line) => line !== '');
     },
   });
 
@@ -74,6 +76,33 @@ describe('GC and STATUS of built-in plugins', () => {
     assert.doesNotMatch(await host.run('ip', '-br', 'link'), /bwp/);
     assert.equal(existsSync(join(dir, 'ipam', 'net', '10.77.0.2')), false);
     assert.equal(existsSync(join(dir, 'ipam', 'other', '10.78.0.2')), true);
+  });
+
+  it('tells of host ports and chains that name no network, and leaves them', async () => {
+    const portMappings = [{ hostPort: 8080, containerPort: 80 }];
+    const bridge = { type: 'bridge', bridge: 'br77', isGateway: true, ipam: ipam('10.77.0.0/24') };
+    const tables = { type: 'portmap', backend: 'iptables', runtimeConfig: { portMappings } };
+    const nft = {
+      ...tables,
+      backend: 'nftables',
+      runtimeConfig: { portMappings: [{ hostPort: 81, containerPort: 8 }] },
+    };
+    const network = chain(bridge, tables, nft);
+    await network.add(0);
+    // What is left of a reference ADD that ends between its chain and the way into it.
+    await host.run('iptables', '-t', 'nat', '-N', 'CNI-DN-0123456789abcdef0123');
+    const said = await network.gc();
+    assert.deepEqual(said.filter((line) => !line.includes('address')).sort(), [
+      "left host ports in nftables of c0: it may be another network's",
+      "left host ports in nftables of c0: it may be another network's",
+      "left iptables chain CNI-DN-0123456789abcdef0123: it may be another network's",
+      "left iptables chain CNI-DN-0123456789abcdef0123: it may be another network's",
+      'removed host ports of c0: it is not among the valid attachments',
+    ]);
+    assert.match(await host.run('nft', 'list', 'table', 'ip', 'cni_hostport'), /dport 81 .*comment "c0"/);
+    const nat = await host.run('iptables-save', '-t', 'nat');
+    assert.match(nat, /:CNI-DN-0123456789abcdef0123 /);
+    assert.doesNotMatch(nat, /8080/);
   });
 
   it('leaves what the runtime lists', async () => {

@@ -7,7 +7,8 @@ import type { Plugin } from '../../../../src/network/plugins/plugin.ts';
 import { Cleanup } from '../../../helpers/cleanup.ts';
 import { Scratch } from '../../../helpers/fixture.ts';
 import { TestNode } from '../../../helpers/node.ts';
-import { callPlugin, callWell, otherOf, type Provider, providers } from '../../../helpers/plugin-process.ts';
+import { fakeContext } from '../../../unit/network/plugins/fake-plugin.ts';
+import { callPlugin, callWell, otherOf, providers } from '../../../helpers/plugin-process.ts';
 
 describe('host-local beside the reference plugin', () => {
   let cleanup: Cleanup;
@@ -119,31 +120,6 @@ describe('host-local beside the reference plugin', () => {
     });
   }
 
-  it('gives no address twice to 50 callers at once, built-in and executables mixed', async function () {
-    this.timeout(60_000);
-    const ipam = { ranges: [[{ subnet: '10.7.0.0/24' }]] };
-    const plugin = createHostLocal();
-    const inProcess = async (index: number): Promise<unknown> => {
-      await new Promise((resolve) => setTimeout(resolve, index * 5));
-      return addDirectly(plugin, `p${index}`, ipam);
-    };
-    const answers = await Promise.all(
-      Array.from({ length: 50 }, (_, index): Promise<unknown> => {
-        const provider: Provider | undefined = ([undefined, 'reference', 'berth'] as const)[index % 3];
-        if (provider === undefined) return inProcess(index);
-        return callWell(node, provider, call('net', 'ADD', `p${index}`, ipam)).then((output) =>
-          addressOf(output),
-        );
-      }),
-    );
-    assert.equal(new Set(answers).size, 50);
-    assert.equal(Object.keys(files('net')).length, 52);
-    for (let index = 0; index < 50; index += 1) {
-      plugin.del(args(`p${index}`, ipam), { hints: {}, delegate: () => undefined, log: () => undefined });
-    }
-    assert.deepEqual(Object.keys(files('net')).sort(), ['last_reserved_ip.0', 'lock']);
-  });
-
   it('is as fast in a /16 with 60,000 reservations as in an empty one', function () {
     this.timeout(60_000);
     const ipam = { ranges: [[{ subnet: '10.8.0.0/16' }]] };
@@ -189,7 +165,7 @@ describe('host-local beside the reference plugin', () => {
     };
   }
 
-  const context = { hints: {}, delegate: () => undefined, log: () => undefined };
+  const context = fakeContext([], () => undefined);
 
   function addDirectly(plugin: Plugin, containerId: string, ipam: JsonObject): string | undefined {
     return plugin.add(args(containerId, ipam), context).ips[0]?.address;
@@ -199,11 +175,6 @@ describe('host-local beside the reference plugin', () => {
     plugin.del(args(containerId, ipam), context);
   }
 });
-
-function addressOf(output: JsonObject | undefined): string {
-  const [first] = (output?.['ips'] ?? []) as JsonObject[];
-  return first?.['address'] as string;
-}
 
 function timed(...steps: (() => unknown)[]): number {
   const start = performance.now();

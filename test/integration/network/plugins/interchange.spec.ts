@@ -5,6 +5,7 @@ import type { Json, JsonObject } from '../../../../src/lib/json.ts';
 import { isJsonObject } from '../../../../src/lib/json.ts';
 import { Cleanup } from '../../../helpers/cleanup.ts';
 import { Scratch } from '../../../helpers/fixture.ts';
+import { comparable, networkState } from '../../../helpers/network-state.ts';
 import { TestNode } from '../../../helpers/node.ts';
 import {
   callPlugin,
@@ -14,61 +15,8 @@ import {
   providers,
 } from '../../../helpers/plugin-process.ts';
 
-/**
- * Keys of `ip -j` and results that differ from run to run: indexes, hardware addresses, timers. And txqlen, which the release in
- * Debian 12 sets to 0 on veths by an oversight that later ones do not have.
- */
-const VOLATILE =
-  /^(txqlen|ifindex|link|link_index|link_netnsid|mac|bridge_id|root_id|.*_timer|.*_life_time)$/;
-
-/** Without what is random or comes with time: link-local addresses and their routes appear once the link has settled. */
-function comparable(value: Json): Json {
-  if (Array.isArray(value))
-    return value
-      .filter((item) => !isLinkLocal(item))
-      .map(comparable)
-      .sort(byText);
-  if (typeof value === 'string') return value.replace(/veth[0-9a-f]{8}/g, 'veth');
-  if (!isJsonObject(value)) return value;
-  const stable = Object.entries(value).filter(
-    ([name, each]) => !VOLATILE.test(name) && !isHardwareAddress(each),
-  );
-  return Object.fromEntries(stable.map(([name, each]) => [name, comparable(each)]));
-}
-
-function isHardwareAddress(value: Json): boolean {
-  return typeof value === 'string' && /^([0-9a-f]{1,2}:){5}[0-9a-f]{1,2}$/.test(value);
-}
-
-function isLinkLocal(item: Json): boolean {
-  if (!isJsonObject(item)) return false;
-  return [item['dst'], item['local']].some((each) => typeof each === 'string' && /^(fe80|ff00):/.test(each));
-}
-
-function byText(a: Json, b: Json): number {
-  return JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
-}
-
-async function linkState(on: TestNode): Promise<JsonObject> {
-  const ask = async (file: string, ...args: string[]): Promise<Json> => {
-    const text = await on.run(file, '-j', '-d', ...args);
-    return comparable(text.trim() === '' ? [] : (JSON.parse(text) as Json));
-  };
-  return {
-    addresses: await ask('ip', 'address'),
-    routes: await ask('ip', '-4', 'route', 'show', 'table', 'all'),
-    routes6: await ask('ip', '-6', 'route', 'show', 'table', 'all'),
-    ports: await ask('bridge', 'link'),
-  };
-}
-
-async function natState(on: TestNode): Promise<string[]> {
-  const text = await on.run('iptables-save', '-t', 'nat');
-  return text.split('\n').filter((line) => !line.startsWith('#'));
-}
-
-async function forwarding(on: TestNode): Promise<string> {
-  return on.run('cat', '/proc/sys/net/ipv4/ip_forward', '/proc/sys/net/ipv6/conf/all/forwarding');
+async function natState(on: TestNode): Promise<readonly string[]> {
+  return (await networkState(on))['nat'] as string[];
 }
 
 /** A machine with one container's namespace. */
@@ -107,16 +55,9 @@ describe('plugins beside the reference plugins', () => {
   }
 
   async function stateOf(on: Machine): Promise<Json> {
-    const [host, pod, nat, forward] = await Promise.all([
-      linkState(on.host),
-      linkState(on.pod),
-      natState(on.host),
-      forwarding(on.host),
-    ]);
+    const [host, pod] = await Promise.all([networkState(on.host), networkState(on.pod)]);
     const files = readdirSync(on.dataDir, { recursive: true, encoding: 'utf8' }).sort();
-    return JSON.parse(
-      JSON.stringify({ host, pod, nat, forward, files }).replaceAll(on.pod.name, 'POD'),
-    ) as Json;
+    return JSON.parse(JSON.stringify({ host, pod, files }).replaceAll(on.pod.name, 'POD')) as Json;
   }
 
   /** Compares once both have settled: carriers, addresses and port states change a while after the plugins have ended. */

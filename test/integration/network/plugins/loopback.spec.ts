@@ -14,6 +14,8 @@ describe('loopback plugin on the real kernel', () => {
   const context = (hints: Hints = {}): PluginContext => ({
     hints,
     log: () => undefined,
+    collect: (_, remove) => remove(),
+    leave: () => undefined,
     delegate: () => assert.fail('loopback delegates nothing'),
   });
   const args = (more: Partial<PluginArgs> = {}): PluginArgs => ({

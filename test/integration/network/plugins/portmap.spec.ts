@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execa } from 'execa';
 import type { JsonObject } from '../../../../src/lib/json.ts';
 import { Cleanup } from '../../../helpers/cleanup.ts';
 import { TestNode } from '../../../helpers/node.ts';
@@ -98,6 +99,42 @@ describe('portmap', () => {
       assert.deepEqual(await iptablesState(node), await iptablesState(other));
     });
   }
+
+  it('mends and removes what is left of an ADD of the reference plugin that was broken off at any rule', async () => {
+    const clean = cleanup.use(await TestNode.create());
+    await callWell(clean, 'berth', call('ADD', 'c1', config('5')));
+    const whole = await iptablesState(clean);
+    const chain = /^:(CNI-DN-\w+)/m.exec(whole.join('\n'))?.[1] ?? '';
+    const own = (await clean.run('iptables-save', '-t', 'nat'))
+      .split('\n')
+      .filter((line) => line.startsWith('-A CNI-') && line.includes(chain));
+    assert.ok(own.length > 5);
+    const setMark = ':CNI-HOSTPORT-SETMARK - [0:0]';
+    for (const kept of [0, 1, own.length - 2]) {
+      const torn = cleanup.use(await TestNode.create());
+      // The reference plugin makes its chain, fills it, and then lets packets in.
+      const filled = own.toSorted(
+        (a, b) => Number(a.includes('HOSTPORT-DNAT')) - Number(b.includes('HOSTPORT-DNAT')),
+      );
+      const lines = [
+        '*nat',
+        setMark,
+        ':CNI-HOSTPORT-DNAT - [0:0]',
+        `:${chain} - [0:0]`,
+        ...filled.slice(0, kept),
+        'COMMIT',
+        '',
+      ];
+      const [file, args] = torn.command('iptables-restore', '--noflush');
+      await execa(file, args, { input: lines.join('\n') });
+      await callWell(torn, 'berth', call('DEL', 'c1', config('5')));
+      assert.doesNotMatch((await iptablesState(torn)).join('\n'), /CNI-DN-/, `${kept} rules`);
+      await execa(file, args, { input: lines.join('\n') });
+      await callWell(torn, 'berth', call('ADD', 'c1', config('5')));
+      assert.deepEqual((await iptablesState(torn)).sort(), whole.toSorted(), `${kept} rules`);
+      await callWell(torn, 'berth', call('CHECK', 'c1', config('5')));
+    }
+  });
 
   it('marks whatever comes through a host port with masqAll, which the release of Debian 12 does not know', async () => {
     await callWell(node, 'berth', call('ADD', 'c1', config('5', { masqAll: true })));

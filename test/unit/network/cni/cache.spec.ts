@@ -95,6 +95,7 @@ describe('the result cache', () => {
       ['ab-cd', 'zz'],
     );
     assert.deepEqual(unreadable, ['net-half-eth0']);
+    assert.deepEqual(await cache.containers(), new Set(['ab-cd', 'zz']));
   });
 
   it('lists nothing when there is no directory', async () => {

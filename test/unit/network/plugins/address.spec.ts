@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
+import { BlockList } from 'node:net';
 import fc from 'fast-check';
 import { canonicalIp } from '../../../../src/network/cni/versions/addresses.ts';
 import {
+  type Address,
+  bits,
   type Cidr,
   formatAddress,
   formatCidr,
   inNetwork,
   lastOf,
   networkOf,
+  offset,
   parseAddress,
   parseCidr,
 } from '../../../../src/network/plugins/address.ts';
+import { anyAddress, anyCidr } from '../../../helpers/network-arbitraries.ts';
 
 function cidr(text: string): Cidr {
   const parsed = parseCidr(text);
@@ -89,5 +94,45 @@ describe('addresses', () => {
     assert.equal(inNetwork(inside, cidr('10.1.0.0/22')), true);
     assert.equal(inNetwork(inside, cidr('10.1.4.0/22')), false);
     assert.equal(inNetwork(inside, cidr('::/0')), false);
+  });
+
+  it('are what they were when they are printed and parsed, with and without a prefix', () => {
+    fc.assert(
+      fc.property(anyCidr, (cidr) => {
+        assert.deepEqual(parseAddress(formatAddress(cidr.address)), cidr.address);
+        assert.deepEqual(parseCidr(formatCidr(cidr)), cidr);
+      }),
+    );
+  });
+
+  it('have a network that holds 2^(bits - prefix) addresses in a row, and no other', () => {
+    fc.assert(
+      fc.property(anyCidr, anyAddress, (cidr, other) => {
+        const [first, last] = [networkOf(cidr), lastOf(cidr)];
+        const size = 1n << BigInt(bits(cidr.address.family) - cidr.prefix);
+        assert.equal(last.value - first.value + 1n, size);
+        assert.equal(first.value % size, 0n);
+        assert.deepEqual(networkOf({ address: last, prefix: cidr.prefix }), first);
+        for (const inside of [first, last, cidr.address]) assert.equal(inNetwork(inside, cidr), true);
+        for (const outside of [offset(first, -1n), offset(last, 1n)])
+          assert.equal(outside.value >= 0n && inNetwork(outside, cidr), false);
+        const between = other.value >= first.value && other.value <= last.value;
+        assert.equal(inNetwork(other, cidr), other.family === first.family && between);
+      }),
+    );
+  });
+
+  it('lie in the networks that the runtime says they lie in', () => {
+    fc.assert(
+      fc.property(anyCidr, anyAddress, fc.nat(), (cidr, far, by) => {
+        const size = 1n << BigInt(bits(cidr.address.family) - cidr.prefix);
+        const near = offset(networkOf(cidr), BigInt(by) % size);
+        const list = new BlockList();
+        const type = (address: Address) => (address.family === 4 ? 'ipv4' : 'ipv6');
+        list.addSubnet(formatAddress(networkOf(cidr)), cidr.prefix, type(cidr.address));
+        for (const address of [near, far].filter(({ family }) => family === cidr.address.family))
+          assert.equal(inNetwork(address, cidr), list.check(formatAddress(address), type(address)));
+      }),
+    );
   });
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { PluginRequest } from '../../../../src/network/cni/invoke/invoke.ts';
+import type { Hints, PluginRequest, Remain } from '../../../../src/network/cni/invoke/invoke.ts';
 import { CniError, type Step } from '../../../../src/network/cni/types.ts';
 import { createContext, type ExecutableReply, type Place } from '../../../../src/network/plugins/context.ts';
 import type { Plugin } from '../../../../src/network/plugins/plugin.ts';
@@ -21,6 +21,7 @@ function place(
       return executable;
     },
     log: () => undefined,
+    onRemain: () => undefined,
     onStep: (step) => void steps.push(step),
   };
 }
@@ -91,5 +92,43 @@ describe('delegation', () => {
     });
     assert.throws(() => createContext('bridge', where).delegate('ipam', 'ADD', pluginArgs({})), CniError);
     assert.equal(where.steps[0]?.provider, '/opt/ipam');
+  });
+});
+
+describe('what a GC finds', () => {
+  const remain = { what: 'address 10.0.0.2', containerId: 'c1', ifName: 'eth0' };
+
+  function found(hints: Hints) {
+    const lines: string[] = [];
+    const remains: Remain[] = [];
+    const where = {
+      ...place([], notFound),
+      hints,
+      log: (line: string) => void lines.push(line),
+      onRemain: (each: Remain) => void remains.push(each),
+    };
+    let removals = 0;
+    const context = createContext('host-local', where);
+    context.collect([], () => assert.fail('there is nothing to remove'));
+    context.collect([remain, { what: 'link bwp0', containerId: '', ifName: '' }], () => (removals += 1));
+    context.leave(remain);
+    return { lines, removals, verdicts: remains.map(({ what, verdict }) => `${verdict} ${what}`) };
+  }
+
+  it('is removed at once when it is stale, and told to the runtime and on stderr', () => {
+    assert.deepEqual(found({}), {
+      lines: [
+        'removed address 10.0.0.2 of c1 eth0: it is not among the valid attachments',
+        'removed link bwp0: it is not among the valid attachments',
+        "left address 10.0.0.2 of c1 eth0: it may be another network's",
+      ],
+      removals: 1,
+      verdicts: ['stale address 10.0.0.2', 'stale link bwp0', 'foreign address 10.0.0.2'],
+    });
+  });
+
+  it('is told and stays in a dry run', () => {
+    const { lines, removals, verdicts } = found({ dryRun: true });
+    assert.deepEqual([lines.length, removals, verdicts.length], [1, 0, 3]);
   });
 });

@@ -50,6 +50,11 @@ export function fakeContext(
     lines,
     hints: {},
     log: (line) => void lines.push(line),
+    collect: (remains, remove) => {
+      if (remains.length > 0) remove();
+      for (const { what, containerId } of remains) lines.push(`removed ${what} of ${containerId}`);
+    },
+    leave: ({ what, containerId }) => void lines.push(`left ${what} of ${containerId}`),
     delegate: (type, verb, args) => {
       const call = { verb, type, args };
       calls.push(call);

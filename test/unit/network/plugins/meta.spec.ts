@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseSaved } from '../../../../src/kernel/iptables.ts';
@@ -15,6 +15,7 @@ import { refuseForbidden } from '../../../../src/network/plugins/meta/tuning/all
 import { readBackup, writeBackup } from '../../../../src/network/plugins/meta/tuning/backup.ts';
 import { parseConf as tuningConf } from '../../../../src/network/plugins/meta/tuning/conf.ts';
 import { sysctlName } from '../../../../src/network/plugins/meta/tuning/sysctls.ts';
+import { tuning } from '../../../../src/network/plugins/meta/tuning/index.ts';
 import { vrf } from '../../../../src/network/plugins/meta/vrf/index.ts';
 import { fakeContext, pluginArgs } from './fake-plugin.ts';
 
@@ -209,6 +210,34 @@ describe('tuning', () => {
       assert.equal(readBackup(`${path}.absent`), undefined);
     } finally {
       rmSync(directory, { recursive: true });
+    }
+  });
+});
+
+describe('GC of tuning', () => {
+  it('tells of backups that are of no listed attachment, and removes none: they name no network', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'tuning-'));
+    try {
+      const names = ['alive_eth0.json', 'alive_eth1.json', 'gone_eth0.json', 'torn_a_b.json'];
+      for (const name of [...names, '.half_eth0.json.tmp', 'README'])
+        writeFileSync(join(directory, name), name.startsWith('torn') ? '' : '{}');
+      const context = fakeContext([]);
+      const listed = [{ containerID: 'alive', ifname: 'eth0' }];
+      const config = { type: 'tuning', dataDir: directory };
+      tuning.gc?.(pluginArgs(config), context);
+      assert.deepEqual(context.lines, [], 'without a list nothing is known');
+      tuning.gc?.(pluginArgs({ ...config, 'cni.dev/valid-attachments': listed }), context);
+      assert.deepEqual(context.lines, [
+        'left backup of tuning of alive',
+        'left backup of tuning of gone',
+        'left backup of tuning of torn',
+      ]);
+      assert.equal(readdirSync(directory).length, 6);
+      rmSync(directory, { recursive: true });
+      tuning.gc?.(pluginArgs({ ...config, 'cni.dev/valid-attachments': [] }), context);
+      assert.equal(context.lines.length, 3);
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
     }
   });
 });

@@ -10,6 +10,8 @@ export interface Claim {
   readonly ifName: string;
   /** Addresses in canonical text that are free on disk but still wired to a container that is gone. */
   readonly withheld: ReadonlySet<string>;
+  /** Addresses that pods have; undefined when nobody knows them all. */
+  readonly living: ReadonlySet<string> | undefined;
 }
 
 /** Part of a range, both ends included. */
@@ -87,10 +89,21 @@ function takeNext(reservations: Reservations, set: RangeSet, index: number, clai
   const along = stretches(set, reservations.lastReserved(index));
   for (;;) {
     const free = firstFree(along, reservations.index.taken, withheld);
+    if (free === undefined && reclaim(reservations, set, claim)) continue;
     if (free === undefined) throw failure(`no IP addresses available in range set: ${setText(set)}`);
     if (reservations.reserve(free.address, containerId, ifName, index)) return free;
     reservations.index.taken.add(free.address);
   }
+}
+
+/** As a last resort frees addresses that are nobody's, if the runtime tells which ones are somebody's. */
+function reclaim(reservations: Reservations, set: RangeSet, { living }: Claim): boolean {
+  if (living === undefined) return false;
+  const lost = reservations
+    .ownerless(living)
+    .filter(({ address }) => address !== undefined && rangeOf(set, address) !== undefined);
+  for (const reservation of lost) reservations.release(reservation);
+  return lost.length > 0;
 }
 
 function takeRequested(

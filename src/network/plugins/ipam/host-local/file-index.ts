@@ -8,7 +8,7 @@ export interface Reservation {
   readonly name: string;
   /** Undefined when the name is no canonical address. */
   readonly address: Address | undefined;
-  /** Trimmed content: id and interface, or an id alone as old releases wrote it; '' in a file whose writer died. */
+  /** Id and interface, or an id alone as old releases wrote it; '' when the content is neither: its writer died, or its disk. */
   readonly owner: string;
   /** Together they tell whether the file is still the one that was read. */
   readonly ino: number;
@@ -20,6 +20,8 @@ export const UNNAMED = '.reserving';
 
 export const LAST_RESERVED = 'last_reserved_ip.';
 const OWNER_BYTES = 4096;
+/** A container id as the specification has it, and an interface. */
+const OWNER = /^[A-Za-z0-9][\w.-]*(\r\n[^\s/:]+)?$/;
 
 /** What is in a directory of reservations, in memory. Valid as long as nobody else changes the directory. */
 export class FileIndex {
@@ -96,7 +98,7 @@ function readOwner(path: string): string | undefined {
   try {
     const fd = openSync(path, 'r');
     try {
-      return buffer.toString('utf8', 0, readSync(fd, buffer)).trim();
+      return ownerIn(buffer.toString('utf8', 0, readSync(fd, buffer)));
     } finally {
       closeSync(fd);
     }
@@ -104,4 +106,10 @@ function readOwner(path: string): string | undefined {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw error;
   }
+}
+
+/** Line ends of whatever kind are as good as the reference plugin's; garbage is as good as nothing. */
+function ownerIn(text: string): string {
+  const owner = text.trim().replace(/\r?\n/, '\r\n');
+  return OWNER.test(owner) ? owner : '';
 }

@@ -9,8 +9,9 @@ import { failure } from '../../config.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { allocate, type Claim, firstFree, stretches } from './allocate.ts';
 import { ipamKeys, networkDirectory, parseConf, unknownKey } from './conf.ts';
-import { rangeContains, type RangeSet, setText } from './ranges.ts';
-import { Directories, type Reservations } from './reservations.ts';
+import { rangeContains, rangeOf, type RangeSet, setText } from './ranges.ts';
+import { describe } from './describe.ts';
+import { Directories, ownerText, type Reservations } from './reservations.ts';
 import { readResolvConf } from './resolv-conf.ts';
 
 /** The plugin, with a memory of the directories that it has worked on. */
@@ -24,6 +25,7 @@ export function createHostLocal(directories: Directories = new Directories()): P
     check: (args) => check(directories, args),
     gc: (args, context) => gc(directories, args, context),
     status: (args, context) => status(directories, args, context),
+    describe: (config, { holders }) => describe(directories, config, holders),
   };
 }
 
@@ -31,12 +33,21 @@ function withheldOf(hints: Hints): Set<string> {
   return new Set(hints.withheld?.addresses);
 }
 
+function livingOf({ living }: Hints): Set<string> | undefined {
+  return living === undefined ? undefined : new Set(living);
+}
+
 function add(directories: Directories, args: PluginArgs, context: PluginContext): Result {
   const conf = parseConf(args);
   const dns = readResolvConf(conf.resolvConf);
   using reservations = directories.open(networkDirectory(args.config), true);
   if (reservations === undefined) throw failure('failed to create the directory of reservations');
-  const claim = { containerId: args.containerId, ifName: args.ifName, withheld: withheldOf(context.hints) };
+  const claim = {
+    containerId: args.containerId,
+    ifName: args.ifName,
+    withheld: withheldOf(context.hints),
+    living: livingOf(context.hints),
+  };
   const ips = allocateAll(reservations, conf.rangeSets, conf.requested, claim);
   return { cniVersion: CURRENT_VERSION, interfaces: [], ips, routes: [...conf.routes], dns };
 }
@@ -93,16 +104,18 @@ function nameOf(cidr: string): string {
 }
 
 /**
- * Frees what the attachment holds. Nothing there is success. The previous result names addresses too: a file of one that is
- * empty lost its owner to a crash, and is freed as well.
+ * Frees what the attachment holds. Nothing there is success. The previous result names addresses too: a file of one of them that a
+ * crash emptied or cut off is freed as well.
  */
 function del(directories: Directories, args: PluginArgs): void {
   using reservations = directories.open(networkDirectory(args.config), false);
   if (reservations === undefined) return;
-  const ownerless = (args.prevResult?.ips ?? [])
+  const { containerId, ifName } = args;
+  const own = ownerText(containerId, ifName);
+  const torn = (args.prevResult?.ips ?? [])
     .flatMap(({ address }) => reservations.index.get(nameOf(address)) ?? [])
-    .filter(({ owner }) => owner === '');
-  for (const reservation of [...reservations.of(args.containerId, args.ifName), ...ownerless]) {
+    .filter(({ owner }) => own.startsWith(owner));
+  for (const reservation of new Set([...reservations.of(containerId, ifName), ...torn])) {
     reservations.release(reservation);
   }
 }
@@ -115,38 +128,42 @@ function check(directories: Directories, args: PluginArgs): void {
   }
 }
 
-/** A file without content this old is nobody's: its writer held the lock that we hold now. */
-const OWNERLESS_AFTER_MS = 60_000;
-
 /**
  * Frees the reservations of attachments that the runtime does not list, and files that lost their owner to a crash. Files
- * that name only a container, as old releases wrote them, stay while any attachment of that container is listed.
+ * that name only a container, as old releases wrote them, stay while any attachment of that container is listed; so do files that
+ * hold the beginning of a listed owner.
  */
 function gc(directories: Directories, args: PluginArgs, context: PluginContext): void {
   const valid = validAttachments(args.config);
   if (valid === undefined) return;
   using reservations = directories.open(networkDirectory(args.config), false);
   if (reservations === undefined) return;
-  const owners = new Set(
-    valid.flatMap(({ containerId, ifName }) => [`${containerId}\r\n${ifName}`, containerId]),
-  );
-  for (const reservation of [...reservations.index.all()]) {
-    const { name, address, owner, mtimeMs } = reservation;
-    const isStale = owner === '' ? Date.now() - mtimeMs > OWNERLESS_AFTER_MS : !owners.has(owner);
-    if (address === undefined || !isStale) continue;
-    reservations.release(reservation);
-    context.log(`released ${name}: its owner ${JSON.stringify(owner)} is not among the valid attachments`);
+  const owners = valid.map(({ containerId, ifName }) => ownerText(containerId, ifName));
+  const whole = new Set(owners);
+  const isListed = (owner: string): boolean =>
+    whole.has(owner) || owners.some((each) => each.startsWith(owner));
+  const stale = [...reservations.index.all()].filter(({ owner }) => owner !== '' && !isListed(owner));
+  for (const reservation of [...stale, ...reservations.ownerless(livingOf(context.hints) ?? new Set())]) {
+    if (reservation.address === undefined) continue;
+    const [containerId = '', ifName = ''] = reservation.owner.split('\r\n');
+    const what = `address ${reservation.name}`;
+    context.collect([{ what, containerId, ifName }], () => reservations.release(reservation));
   }
 }
 
-/** NotAvailable (50) when a set has no address left, since an ADD needs one of each. */
+/**
+ * NotAvailable (50) when a set has no address left, since an ADD needs one of each. One that nobody has counts as left: pods have to come
+ * for it to be freed.
+ */
 function status(directories: Directories, args: PluginArgs, context: PluginContext): void {
   const conf = parseConf(args);
   using reservations = directories.open(networkDirectory(args.config), false);
   if (reservations === undefined) return;
   const withheld = withheldOf(context.hints);
   for (const [index, set] of conf.rangeSets.entries()) {
-    if (firstFree(stretches(set, undefined), reservations.index.taken, withheld) === undefined) {
+    if (firstFree(stretches(set, undefined), reservations.index.taken, withheld) !== undefined) continue;
+    const lost = reservations.ownerless(new Set());
+    if (!lost.some(({ address }) => address !== undefined && rangeOf(set, address) !== undefined)) {
       const message = `no IP addresses available in range set ${index}: ${setText(set)}`;
       throw new CniError(CniCode.NotAvailable, message);
     }

@@ -32,6 +32,8 @@ const LOCK_MODE = 0o750;
 /** The kernel's file times lag behind the clock by up to a tick (10 ms); a time further back is never given again. */
 const BEHIND_MS = 20;
 
+const OWNERLESS_AFTER_MS = 60_000;
+
 interface Known {
   readonly index: FileIndex;
   /** Identity and modification time of the directory for which the index holds. */
@@ -91,6 +93,17 @@ export class Reservations implements Disposable {
     return exact.length > 0 ? exact : this.index.ownedBy(containerId.trim());
   }
 
+  /**
+   * Addresses whose file has been telling no owner for a minute: its writer held the lock that we hold now, so none is coming. Those
+   * that somebody has anyway are left out.
+   */
+  ownerless(living: ReadonlySet<string>): Reservation[] {
+    const before = Date.now() - OWNERLESS_AFTER_MS;
+    return this.index
+      .ownedBy('')
+      .filter(({ name, address, mtimeMs }) => address !== undefined && mtimeMs < before && !living.has(name));
+  }
+
   /** The address that was handed out last from the set with this number. */
   lastReserved(set: number): Address | undefined {
     try {
@@ -144,7 +157,8 @@ export class Reservations implements Disposable {
   }
 }
 
-function ownerText(containerId: string, ifName: string): string {
+/** What a reservation's file says. */
+export function ownerText(containerId: string, ifName: string): string {
   return `${containerId.trim()}\r\n${ifName}`;
 }
 

@@ -13,7 +13,7 @@ import { createVeth, ownRoutes, type VethPair } from '../../veth.ts';
 import { ensureBridge, ensureGateways, findBridge } from './bridge-link.ts';
 import { type BridgeConf, decode } from './conf.ts';
 import { type GatewayPlan, planGateways } from './gateways.ts';
-import { configurePort, waitForPort } from './port.ts';
+import { configurePort, otherPorts, waitForPort } from './port.ts';
 import { setUpSpoofCheck, tearDownSpoofCheck } from './spoof-check.ts';
 import { ensureVlanInterface } from './vlans.ts';
 
@@ -52,7 +52,11 @@ function connect(
   const plan = planGateways(ipam, conf);
   configureContainer(args, context, conf, veth, plan);
   const holder = gatewayHolder(host, bridge, conf, plan);
-  ensureGateways(host, holder, plan.onBridge, conf.forceAddress);
+  ensureGateways(host, holder, plan.onBridge, {
+    force: conf.forceAddress,
+    users: () => otherPorts(host, { bridge, holder, port: veth.host }, conf),
+    cacheDir: context.hints.cacheDir,
+  });
   const { ipMasq: how } = conf;
   if (how !== undefined) {
     const ips = plan.ips.map(({ address }) => address);

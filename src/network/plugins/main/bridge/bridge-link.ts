@@ -8,7 +8,6 @@ import {
   findLink,
   Iff,
   type Link,
-  listLinks,
   newLink,
 } from '../../../../kernel/netlink/links.ts';
 import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
@@ -20,6 +19,7 @@ import { broadcastOf } from '../../container-interface.ts';
 import { doing } from '../../netns.ts';
 import { ownRoutes, randomMac } from '../../veth.ts';
 import type { BridgeConf } from './conf.ts';
+import { usersOf } from './users.ts';
 
 /** The bridge of this name; undefined when there is none. Throws when something else has the name. */
 export function findBridge(host: NetlinkSocket, name: string): Link | undefined {
@@ -74,15 +74,25 @@ function unlessPresent(add: () => void): void {
   }
 }
 
+/** What decides whether a bridge may lose an address that it has. */
+export interface Readdressing {
+  /** It may, whoever uses it. */
+  readonly force: boolean;
+  /** Ports of other containers that use it. Asked only when there is another address. */
+  readonly users: () => readonly Link[];
+  /** Where libcni's results tell whose they are. */
+  readonly cacheDir: string | undefined;
+}
+
 /** Gives the bridge the gateways' addresses and lets the host forward for their families. */
 export function ensureGateways(
   host: NetlinkSocket,
   bridge: Link,
   addresses: readonly string[],
-  force: boolean,
+  how: Readdressing,
 ): void {
   for (const address of addresses) {
-    doing('failed to set bridge addr', () => ensureAddress(host, bridge, address, force));
+    doing('failed to set bridge addr', () => ensureAddress(host, bridge, address, how));
   }
   enableForwarding(addresses);
 }
@@ -90,7 +100,7 @@ export function ensureGateways(
 /**
  * IPv4: the bridge has one address, unless `force` replaces it. IPv6: it may have several that do not overlap.
  */
-function ensureAddress(host: NetlinkSocket, bridge: Link, address: string, force: boolean): void {
+function ensureAddress(host: NetlinkSocket, bridge: Link, address: string, how: Readdressing): void {
   const family = address.includes(':') ? AF_INET6 : AF_INET;
   const present = doing('could not get list of IP addresses', () =>
     listAddresses(host, { index: bridge.index, family }),
@@ -99,7 +109,7 @@ function ensureAddress(host: NetlinkSocket, bridge: Link, address: string, force
     return;
   }
   for (const other of present.filter((each) => family === AF_INET || overlap(each.address, address))) {
-    if (!force) refuseUsed(host, bridge, address);
+    if (!how.force) refuseUsed(bridge, address, how);
     doing(`could not remove IP address from "${bridge.name}"`, () =>
       host.request(deleteAddress({ index: bridge.index, address: other.address })),
     );
@@ -111,15 +121,12 @@ function ensureAddress(host: NetlinkSocket, bridge: Link, address: string, force
   doing("could not set bridge's mac", () => fixMac(host, bridge));
 }
 
-/**
- * Another address may be replaced only while no other container is there: that one's gateway would be gone. The container in hand
- * is a port already; the message names the others' links.
- */
-function refuseUsed(host: NetlinkSocket, bridge: Link, address: string): void {
-  const ports = listLinks(host, { master: bridge.index }).map(({ name }) => name);
-  if (ports.length <= 1) return;
+/** Another address may be replaced only while no other container is there: that one's gateway would be gone. Names their pods. */
+function refuseUsed(bridge: Link, address: string, { users, cacheDir }: Readdressing): void {
+  const ports = users().map(({ name }) => name);
+  if (ports.length === 0) return;
   const problem = `"${bridge.name}" already has an IP address different from ${address}`;
-  throw new CniError(CniCode.Internal, problem, `in use by the ports ${ports.join(', ')}`);
+  throw new CniError(CniCode.Internal, problem, usersOf(ports, cacheDir));
 }
 
 /**

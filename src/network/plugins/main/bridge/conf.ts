@@ -75,7 +75,7 @@ export function unknownKey(config: JsonObject): string | undefined {
 }
 
 /** Reads and checks the configuration. Throws a CniError, with the reference plugin's text where it has one. */
-export function decode({ config, args }: PluginArgs): BridgeConf {
+export function decode({ config, args }: Pick<PluginArgs, 'config' | 'args'>): BridgeConf {
   const flag = (name: string): boolean => booleanAt(config, name) ?? false;
   const isDefaultGateway = flag('isDefaultGateway');
   const conf: BridgeConf = {

@@ -6,6 +6,7 @@ import { add } from './add.ts';
 import { check } from './check.ts';
 import { keys, unknownKey } from './conf.ts';
 import { del } from './del.ts';
+import { describe } from './describe.ts';
 
 /** Connects a container to a Linux bridge by a veth pair. */
 export const bridge: Plugin = {
@@ -21,4 +22,5 @@ export const bridge: Plugin = {
       () => collectUnmasqueraded(args, context),
     ),
   status: (args, context) => askIpam('STATUS', args, context),
+  describe,
 };

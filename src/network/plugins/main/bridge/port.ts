@@ -1,5 +1,6 @@
 /** The host's end of the veth pair as a port of the bridge. */
-import { changeBridgePort, findLink, type Link } from '../../../../kernel/netlink/links.ts';
+import { listPortVlans } from '../../../../kernel/netlink/bridge-vlans.ts';
+import { changeBridgePort, findLink, type Link, listLinks } from '../../../../kernel/netlink/links.ts';
 import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
 import { sleepSync } from '../../../../kernel/sleep.ts';
 import { failure } from '../../config.ts';
@@ -36,4 +37,17 @@ export function waitForPort(host: NetlinkSocket, index: number): Link {
     }
     sleepSync(PORT_PAUSES[Math.min(attempt, PORT_PAUSES.length - 1)] ?? 50);
   }
+}
+
+/** The ports of other containers, in a VLAN those of that VLAN, by the bridge or by what holds the gateway's address there. */
+export function otherPorts(
+  host: NetlinkSocket,
+  { bridge, holder, port }: { readonly bridge: Link; readonly holder: Link; readonly port: Link },
+  { vlan }: BridgeConf,
+): Link[] {
+  const others = listLinks(host, { master: bridge.index }).filter(({ index }) => index !== port.index);
+  if (holder === bridge) return others;
+  return others.filter(
+    ({ index }) => index !== holder.peer && listPortVlans(host, index).some(({ id }) => id === vlan.id),
+  );
 }

@@ -3,7 +3,8 @@ import { ipvlanData, ipvlanMode, type IpvlanMode } from '../../../../kernel/netl
 import type { Link } from '../../../../kernel/netlink/links.ts';
 import type { Result } from '../../../cni/types.ts';
 import { failure, stringAt } from '../../config.ts';
-import { createAbove, parentKeys, parentOf, type ParentConf } from '../../parent-link.ts';
+import { ipamType } from '../../main-conf.ts';
+import { createAbove, describeParent, parentKeys, parentOf, type ParentConf } from '../../parent-link.ts';
 import type { PluginArgs } from '../../plugin.ts';
 import { requireKind, singleLinkPlugin } from '../../single-link.ts';
 import type { UndoList } from '../../undo.ts';
@@ -24,6 +25,7 @@ export const ipvlan = singleLinkPlugin<IpvlanConf>({
   create,
   look,
   inherited,
+  describe: (config) => (ipamType(config) === '' ? {} : describeParent(config, true)),
 });
 
 const modes: readonly IpvlanMode[] = ['l2', 'l3', 'l3s'];

@@ -3,7 +3,7 @@ import { macvlanData, macvlanMode, type MacvlanMode } from '../../../../kernel/n
 import type { Link } from '../../../../kernel/netlink/links.ts';
 import { badValue, failure, integerAt, stringAt } from '../../config.ts';
 import { canonicalMac, macOfArgs, macOfRuntime } from '../../main-conf.ts';
-import { createAbove, parentKeys, parentOf, type ParentConf } from '../../parent-link.ts';
+import { createAbove, describeParent, parentKeys, parentOf, type ParentConf } from '../../parent-link.ts';
 import type { PluginArgs } from '../../plugin.ts';
 import { requireKind, singleLinkPlugin } from '../../single-link.ts';
 import type { UndoList } from '../../undo.ts';
@@ -25,6 +25,7 @@ export const macvlan = singleLinkPlugin<MacvlanConf>({
   decode,
   create,
   look,
+  describe: (config) => describeParent(config, true),
 });
 
 const modes: readonly MacvlanMode[] = ['bridge', 'private', 'vepa', 'passthru'];

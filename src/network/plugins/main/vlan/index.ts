@@ -2,7 +2,7 @@
 import { vlanData, vlanId } from '../../../../kernel/netlink/link-kinds.ts';
 import type { Link } from '../../../../kernel/netlink/links.ts';
 import { failure, integerAt, stringAt } from '../../config.ts';
-import { createAbove, parentKeys, parentOf, type ParentConf } from '../../parent-link.ts';
+import { createAbove, describeParent, parentKeys, parentOf, type ParentConf } from '../../parent-link.ts';
 import type { PluginArgs } from '../../plugin.ts';
 import { requireKind, singleLinkPlugin } from '../../single-link.ts';
 import type { UndoList } from '../../undo.ts';
@@ -21,6 +21,7 @@ export const vlan = singleLinkPlugin<VlanConf>({
   decode,
   create,
   look,
+  describe: (config) => describeParent(config, false),
 });
 
 const MAX_ID = 4094;

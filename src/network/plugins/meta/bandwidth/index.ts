@@ -168,8 +168,8 @@ function gc(args: PluginArgs, context: PluginContext): void {
   const used = redirectedTo(host);
   for (const { index, name, kind } of listLinks(host)) {
     if (kind !== 'ifb' || !IFB_NAME.test(name) || kept.has(name) || used.has(index)) continue;
-    host.request(deleteLink(index));
-    context.log(`deleted ${name}: no link leads to it`);
+    const remain = { what: `link ${name}, which no link leads to`, containerId: '', ifName: '' };
+    context.collect([remain], () => host.request(deleteLink(index)));
   }
 }
 

@@ -4,12 +4,13 @@ import type { JsonObject } from '../../../../lib/json.ts';
 import { CniCode, CniError, type PluginConf, type Result } from '../../../cni/types.ts';
 import { validAttachments } from '../../attachments.ts';
 import { failure, key } from '../../config.ts';
+import type { Describing, PluginFacts } from '../../facts.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { dataDirOf, type FlannelConf, keys, parseConf, renderDelegate, unknownKey } from './conf.ts';
 import { quarantineScratch, readScratch, removeScratch, scratchFiles, writeScratch } from './scratch.ts';
 import { loadSubnetEnv } from './subnet-env.ts';
 
-export const flannel: Plugin = { type: 'flannel', keys, unknownKey, add, del, check, gc, status };
+export const flannel: Plugin = { type: 'flannel', keys, unknownKey, add, del, check, gc, status, describe };
 
 function render(config: JsonObject, conf: FlannelConf): PluginConf {
   return renderDelegate(config, conf, loadSubnetEnv(conf.subnetFile));
@@ -83,7 +84,10 @@ function gc(args: PluginArgs, context: PluginContext): void {
   collectScratch(args, context);
 }
 
-/** Files of containers that the runtime does not list, of this network: what they were kept for the delegate has just freed. */
+/**
+ * Files of containers that the runtime does not list, of this network: what they were kept for the delegate has just freed. One that
+ * cannot be read may be another network's.
+ */
 function collectScratch(args: PluginArgs, context: PluginContext): void {
   const valid = validAttachments(args.config);
   if (valid === undefined) return;
@@ -91,9 +95,10 @@ function collectScratch(args: PluginArgs, context: PluginContext): void {
   const kept = new Set(valid.map(({ containerId }) => containerId));
   for (const containerId of scratchFiles(dataDir).filter((name) => !kept.has(name))) {
     const scratch = readScratch(dataDir, containerId);
-    if (scratch.state !== 'good' || scratch.conf['name'] !== args.config['name']) continue;
-    removeScratch(dataDir, containerId);
-    context.log(`removed the scratch file of ${containerId}: it is not among the valid attachments`);
+    const remain = { what: 'scratch file of flannel', containerId, ifName: '' };
+    if (scratch.state === 'unreadable') context.leave({ ...remain, what: `unreadable ${remain.what}` });
+    else if (scratch.state === 'good' && scratch.conf['name'] === args.config['name'])
+      context.collect([remain], () => removeScratch(dataDir, containerId));
   }
 }
 
@@ -107,4 +112,9 @@ function status(args: PluginArgs, context: PluginContext): void {
     throw new CniError(CniCode.NotAvailable, messageOf(error));
   }
   context.delegate(delegate.type, 'STATUS', { ...args, config: delegate });
+}
+
+/** The delegate's, of the subnet that this node has now. */
+function describe(config: JsonObject, describing: Describing): PluginFacts {
+  return describing.describe(render(config, parseConf(config)));
 }

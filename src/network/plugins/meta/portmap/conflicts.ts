@@ -16,7 +16,7 @@ export interface LiveMapping {
 type HostPort = Pick<Mapping, 'protocol' | 'hostIp' | 'hostPort'>;
 
 /** `tcp/8080`, `tcp/127.0.0.1/8080`. */
-function portText({ protocol, hostIp, hostPort }: HostPort): string {
+export function portText({ protocol, hostIp, hostPort }: HostPort): string {
   return hostIp === undefined
     ? `${protocol}/${hostPort}`
     : `${protocol}/${formatAddress(hostIp)}/${hostPort}`;

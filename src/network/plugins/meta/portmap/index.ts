@@ -8,6 +8,7 @@ import type { Result } from '../../../cni/types.ts';
 import { formatAddress } from '../../address.ts';
 import { validAttachments } from '../../attachments.ts';
 import { failure, key, stringAt } from '../../config.ts';
+import type { Describing, PluginFacts } from '../../facts.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import type { Forwarding, PortmapBackend } from './backend.ts';
 import {
@@ -20,13 +21,13 @@ import {
   parseMappings,
   unknownKey,
 } from './conf.ts';
-import { refuseWithheld } from './conflicts.ts';
-import { collectForwarding, iptablesBackend } from './iptables-backend.ts';
+import { portText, refuseWithheld } from './conflicts.ts';
+import { iptablesBackend } from './iptables-backend.ts';
 import { enableLocalnetRouting } from './localnet.ts';
 import { withNamespaceLock } from '../../namespace-lock.ts';
 import { nftablesBackend } from './nftables-backend.ts';
 
-export const portmap: Plugin = { type: 'portmap', keys, unknownKey, passesOn, add, del, check, gc };
+export const portmap: Plugin = { type: 'portmap', keys, unknownKey, passesOn, add, del, check, gc, describe };
 
 /** Without mappings there is nothing to do: most pods have none. A configuration that ADD would refuse is not passed on. */
 function passesOn(config: JsonObject): boolean {
@@ -116,9 +117,28 @@ function gc(args: PluginArgs, context: PluginContext): void {
   const valid = validAttachments(args.config);
   if (valid === undefined) return;
   const kept = new Set(valid.map(({ containerId }) => containerId));
+  const network = stringAt(args.config, 'name') ?? '';
   withNamespaceLock(() => {
-    for (const id of collectForwarding(stringAt(args.config, 'name') ?? '', kept)) {
-      context.log(`removed the host ports of ${id}: it is not among the valid attachments`);
+    for (const backend of Object.values(backends)) {
+      const { containers, foreign } = backend.stale(network, kept);
+      for (const containerId of containers) {
+        const remain = { what: 'host ports', containerId, ifName: '' };
+        context.collect([remain], () => backend.unforward(network, containerId));
+      }
+      for (const each of foreign) context.leave({ ...each, ifName: '' });
     }
   });
+}
+
+/** The host ports in force, of both backends: which of the two is configured may have changed. */
+function describe(_config: JsonObject, { holders }: Describing): PluginFacts {
+  const live = Object.values(backends).flatMap((backend) => backend.live());
+  return {
+    hostPorts: live.map((mapping) => ({
+      port: portText(mapping),
+      containerId: mapping.containerId,
+      target: formatAddress(mapping.target),
+      holder: holders.kindOf(mapping.containerId),
+    })),
+  };
 }

@@ -13,7 +13,7 @@ import { bits, type Cidr, formatAddress, formatCidr, networkOf, parseAddress } f
 import { chainName, iptablesComment } from '../../chain-names.ts';
 import { failure } from '../../config.ts';
 import { ownerOf, removalOf } from '../../masquerade.ts';
-import type { Forwarding, PortmapBackend } from './backend.ts';
+import type { Forwarding, PortmapBackend, StaleForwarding } from './backend.ts';
 import { endpoint, type Mapping, mappingsOf, type PortmapConf } from './conf.ts';
 import { type LiveMapping, refuseConflicts, staleOwners } from './conflicts.ts';
 
@@ -25,7 +25,7 @@ const PORTS_PER_RULE = 15;
 
 type Rule = readonly [chain: string, words: readonly string[]];
 
-export const iptablesBackend: PortmapBackend = { forward, unforward, check };
+export const iptablesBackend: PortmapBackend = { forward, unforward, check, live, stale };
 
 function forward({ conf, containerId, addresses }: Forwarding): void {
   for (const cidr of addresses) {
@@ -138,6 +138,12 @@ function mappingRules(
   ];
 }
 
+function live(): LiveMapping[] {
+  return ([4, 6] as const).flatMap((family) =>
+    mayHaveIptablesChain(family, 'nat', DNAT) ? liveMappings(readTable(family, 'nat')) : [],
+  );
+}
+
 /** The mappings of all containers of all networks. */
 function liveMappings(table: SavedTable): LiveMapping[] {
   const owners = chainOwners(table);
@@ -193,18 +199,23 @@ function unforward(network: string, containerId: string): void {
   }
 }
 
-/** Removes the rules of this network's containers that are not listed; their ids. */
-export function collectForwarding(network: string, valid: ReadonlySet<string>): string[] {
-  const stale = ([4, 6] as const).flatMap((family) => {
-    if (!mayHaveIptablesChain(family, 'nat', DNAT)) return [];
-    return readTable(family, 'nat').rules.flatMap(({ chain, words }) => {
-      const id = chain === DNAT ? ownerOf(words, network, 'dnat ') : undefined;
-      return id === undefined || valid.has(id) ? [] : [id];
-    });
-  });
-  const ids = [...new Set(stale)];
-  for (const id of ids) unforward(network, id);
-  return ids;
+/** Rules name network and container. A chain that nothing leads to any more names neither: an ADD was broken off, or is under way. */
+function stale(network: string, valid: ReadonlySet<string>): StaleForwarding {
+  const tables = ([4, 6] as const)
+    .filter((family) => mayHaveIptablesChain(family, 'nat', DNAT))
+    .map((family) => readTable(family, 'nat'));
+  const owners = tables.flatMap(({ rules }) =>
+    rules.flatMap(({ chain, words }) => (chain === DNAT ? (ownerOf(words, network, 'dnat ') ?? []) : [])),
+  );
+  const loose = tables.flatMap((table) => [...table.chains].filter((chain) => isLoose(table, chain)));
+  return {
+    containers: [...new Set(owners)].filter((id) => !valid.has(id)),
+    foreign: [...new Set(loose)].map((chain) => ({ what: `iptables chain ${chain}`, containerId: '' })),
+  };
+}
+
+function isLoose({ rules }: SavedTable, chain: string): boolean {
+  return /^CNI-[DS]N-/.test(chain) && !rules.some(({ words }) => valueOf(words, '-j') === chain);
 }
 
 function check({ conf, containerId, addresses }: Forwarding): void {

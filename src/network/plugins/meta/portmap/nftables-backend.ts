@@ -7,7 +7,7 @@ import { type ChainFamily, ruleComments } from '../../../../kernel/nft-objects.t
 import { isJsonObject, type Json, type JsonObject } from '../../../../lib/json.ts';
 import { type Cidr, formatAddress, parseAddress } from '../../address.ts';
 import { failure } from '../../config.ts';
-import type { Forwarding, PortmapBackend } from './backend.ts';
+import type { Forwarding, PortmapBackend, StaleForwarding } from './backend.ts';
 import { endpoint, type Mapping, mappingsOf, type PortmapConf } from './conf.ts';
 import { collide, type LiveMapping, refuseConflicts, staleOwners } from './conflicts.ts';
 
@@ -20,7 +20,7 @@ const MASQUERADING = 'masquerading';
 const DNAT_PRIORITY = -100;
 const SNAT_PRIORITY = 100;
 
-export const nftablesBackend: PortmapBackend = { forward, unforward, check };
+export const nftablesBackend: PortmapBackend = { forward, unforward, check, live, stale };
 
 function familyOf({ address }: Cidr): 'ip' | 'ip6' {
   return address.family === 4 ? 'ip' : 'ip6';
@@ -111,6 +111,15 @@ function masquerades(conf: PortmapConf, cidr: Cidr): string[] {
   return [`${ip} saddr ${own} ${ip} daddr ${own}`, ...fromLocalhost];
 }
 
+/** Starts no process when no container has host ports. */
+function live(): LiveMapping[] {
+  return (['ip', 'ip6'] as const).flatMap((family) =>
+    ruleComments(family, TABLE).some(({ comment }) => comment !== '')
+      ? (nftRules(family, TABLE) ?? []).flatMap(liveMapping)
+      : [],
+  );
+}
+
 /** A mapping out of a rule, whichever release wrote it; none when the rule is no mapping. */
 function liveMapping({ comment, expr }: NftRule): LiveMapping[] {
   const matches = expr.flatMap((item) =>
@@ -152,6 +161,18 @@ function unforward(_network: string, containerId: string): void {
       .map((rule) => deletion(family, rule)),
   );
   if (lines.length > 0) nftTransaction(lines);
+}
+
+/** Rules name a container and no network. */
+function stale(_network: string, valid: ReadonlySet<string>): StaleForwarding {
+  const owners = (['ip', 'ip6'] as const).flatMap((family) =>
+    ruleComments(family, TABLE).map(({ comment }) => comment),
+  );
+  const foreign = [...new Set(owners)].filter((id) => id !== '' && !valid.has(id));
+  return {
+    containers: [],
+    foreign: foreign.map((containerId) => ({ what: 'host ports in nftables', containerId })),
+  };
 }
 
 function check({ conf, containerId, addresses }: Forwarding): void {

@@ -1,5 +1,5 @@
 /** What an interface was before, in the reference plugin's files: `<dataDir>/<container id>_<interface>.json`. */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isErrno } from '../../../../lib/errors.ts';
 import { isJsonObject, type JsonObject } from '../../../../lib/json.ts';
 import { booleanAt, integerAt, stringAt } from '../../config.ts';
@@ -48,4 +48,21 @@ function parse(value: JsonObject): Attributes {
 
 export function removeBackup(path: string): void {
   rmSync(path, { force: true });
+}
+
+/** Every backup there is, with the attachment that its name tells: the id is taken to end at the first underscore. */
+export function backups(dataDir: string): { path: string; containerId: string; ifName: string }[] {
+  return namesIn(dataDir).flatMap((name) => {
+    const [, containerId = '', ifName = ''] = /^([^_.][^_]*)_(.+)\.json$/.exec(name) ?? [];
+    return containerId === '' ? [] : [{ path: `${dataDir}/${name}`, containerId, ifName }];
+  });
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory).sort();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
 }

@@ -5,12 +5,13 @@ import { readSysctl, writeSysctl } from '../../../../kernel/sysctl.ts';
 import { withNetns, isNamespace } from '../../../../kernel/thread-namespaces.ts';
 import { messageOf } from '../../../../lib/errors.ts';
 import type { Result } from '../../../cni/types.ts';
+import { validAttachments } from '../../attachments.ts';
 import { failure, firstUnknownKey } from '../../config.ts';
 import { requirePrevious } from '../../container-link.ts';
 import { doing, openIn, requireNetns } from '../../netns.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { withUndo } from '../../undo.ts';
-import { backupPath, isEmpty, readBackup, removeBackup, writeBackup } from './backup.ts';
+import { backupPath, backups, isEmpty, readBackup, removeBackup, writeBackup } from './backup.ts';
 import { dataDirOf, keys, parseConf, type TuningConf } from './conf.ts';
 import { type Attributes, attributesOf, changesTo, mismatch } from './attributes.ts';
 import { refuseForbidden } from './allowlist.ts';
@@ -23,6 +24,7 @@ export const tuning: Plugin = {
   add,
   del,
   check,
+  gc,
 };
 
 function add(args: PluginArgs, context: PluginContext): Result {
@@ -104,4 +106,15 @@ function check(args: PluginArgs): void {
   if (link === undefined) throw failure(`Cannot find container link ${args.ifName}`);
   const problem = mismatch(link, conf.attributes);
   if (problem !== undefined) throw failure(problem);
+}
+
+/** Backups name an attachment and no network: those of attachments that are not listed are told, and stay. */
+function gc(args: PluginArgs, context: PluginContext): void {
+  const valid = validAttachments(args.config);
+  if (valid === undefined) return;
+  const dataDir = dataDirOf(args.config);
+  const kept = new Set(valid.map((each) => backupPath(dataDir, each)));
+  for (const { path, containerId, ifName } of backups(dataDir)) {
+    if (!kept.has(path)) context.leave({ what: 'backup of tuning', containerId, ifName });
+  }
 }

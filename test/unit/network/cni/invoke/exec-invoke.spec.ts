@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, open, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
@@ -81,6 +81,15 @@ describe('plugins as executables', () => {
     const config = { name: 'net', type: 'p', big: 'x'.repeat(1_000_000) };
     await plugin('p', 'exec <&-; exit 0');
     assert.equal((await invoke.invoke(request('p', { config }), { signal: never })).output, undefined);
+  });
+
+  it('are not run by a dry run, which they cannot know of', async () => {
+    await plugin('p', `touch ${dir}/ran`);
+    const gc = request('p', { verb: 'GC', hints: { dryRun: true } });
+    assert.equal((await invoke.invoke(gc, { signal: never })).output, undefined);
+    assert.equal((await readdir(dir)).includes('ran'), false);
+    await invoke.invoke({ ...gc, hints: { dryRun: false } }, { signal: never });
+    assert.equal((await readdir(dir)).includes('ran'), true);
   });
 
   for (const code of [3, 11, 100]) {

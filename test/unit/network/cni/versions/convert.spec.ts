@@ -1,68 +1,15 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import type { JsonObject } from '../../../../../src/lib/json.ts';
 import { CniError, type Result } from '../../../../../src/network/cni/types.ts';
 import { fromResult, toResult } from '../../../../../src/network/cni/versions/convert.ts';
 import { familyOf } from '../../../../../src/network/cni/versions/addresses.ts';
-
-const octet = fc.nat(255);
-const ip4 = fc.tuple(octet, octet, octet, octet).map((parts) => parts.join('.'));
-const ip6 = fc.nat(0xfffe).map((tail) => `fd00:1::${(tail + 1).toString(16)}`);
-const cidr4 = fc.tuple(ip4, fc.nat(32)).map(([ip, length]) => `${ip}/${length}`);
-const cidr6 = fc.tuple(ip6, fc.nat(128)).map(([ip, length]) => `${ip}/${length}`);
-const cidr = fc.oneof(cidr4, cidr6);
-const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
-
-function defined<T extends object>(object: T): T {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
-}
-
-const resultInterface = fc
-  .record({
-    name: fc.stringMatching(/^[a-z]{1,8}$/),
-    mac: optional(fc.constant('02:00:00:00:00:01')),
-    mtu: optional(fc.integer({ min: 68, max: 9000 })),
-    sandbox: optional(fc.constant('/run/netns/a')),
-  })
-  .map(defined);
-
-const result: fc.Arbitrary<Result> = fc.array(resultInterface, { maxLength: 4 }).chain((interfaces) =>
-  fc
-    .record({
-      cniVersion: fc.constant('1.1.0'),
-      interfaces: fc.constant(interfaces as Result['interfaces']),
-      ips: fc.array(
-        fc
-          .record({
-            interface:
-              interfaces.length === 0 ? fc.constant(undefined) : optional(fc.nat(interfaces.length - 1)),
-            address: cidr,
-            gateway: optional(fc.oneof(ip4, ip6)),
-          })
-          .map(defined) as fc.Arbitrary<Result['ips'][number]>,
-        { maxLength: 4 },
-      ),
-      routes: fc.array(
-        fc
-          .record({
-            dst: cidr,
-            gw: optional(fc.oneof(ip4, ip6)),
-            mtu: optional(fc.integer({ min: 1, max: 9000 })),
-            priority: optional(fc.integer({ min: 1, max: 99 })),
-            table: optional(fc.nat(99)),
-            scope: optional(fc.nat(255)),
-          })
-          .map(defined) as fc.Arbitrary<Result['routes'][number]>,
-        { maxLength: 4 },
-      ),
-      dns: fc
-        .record({
-          nameservers: optional(fc.array(ip4, { minLength: 1, maxLength: 2 })),
-          domain: optional(fc.constant('cluster.local')),
-        })
-        .map(defined) as fc.Arbitrary<Result['dns']>,
-    })
-    .map(defined),
-);
+import { SUPPORTED_VERSIONS } from '../../../../../src/network/cni/versions/versions.ts';
+import {
+  anyCidrText as cidr,
+  anyResult as result,
+  defined,
+} from '../../../../helpers/network-arbitraries.ts';
 
 function thrownBy(work: () => unknown): CniError {
   try {
@@ -72,6 +19,32 @@ function thrownBy(work: () => unknown): CniError {
     return error;
   }
   throw new assert.AssertionError({ message: 'nothing was thrown' });
+}
+
+/** Versions of one generation write the same form. */
+function generation(version: string): number {
+  if (version < '0.3.0') return 0;
+  return version < '1.0.0' ? 1 : 2;
+}
+
+function isOf(family: 4 | 6): (address: string) => boolean {
+  return (address) => familyOf(address) === family;
+}
+
+/** Each of `some` is one of `all`, in that order; of the keys it has no other value, but may lack it. */
+function assertSubsequence<T extends object>(
+  some: readonly T[],
+  all: readonly T[],
+  ...keys: readonly (keyof T)[]
+): void {
+  let at = 0;
+  for (const item of some) {
+    const isSource = (other: T): boolean =>
+      keys.every((key) => item[key] === undefined || item[key] === other[key]);
+    while (at < all.length && !isSource(all[at] as T)) at += 1;
+    assert.ok(at < all.length, `${JSON.stringify(item)} is not, in this order, of ${JSON.stringify(all)}`);
+    at += 1;
+  }
 }
 
 describe('CNI result conversion', () => {
@@ -113,6 +86,67 @@ describe('CNI result conversion', () => {
         assert.deepEqual(back.dns, given.dns);
       }),
     );
+  });
+
+  describe('from any version to any other', () => {
+    const version = fc.constantFrom(...SUPPORTED_VERSIONS);
+    /** A result that a plugin of that version could have printed. */
+    const printed = fc
+      .tuple(result, version)
+      .filter(([{ ips }, form]) => ips.length > 0 || form >= '0.3.0')
+      .map(([given, form]) => ({ form, json: fromResult(given, form) }));
+    const through = (json: unknown, form: string): JsonObject => fromResult(toResult(json, ''), form);
+
+    it('changes nothing when it is the same', () => {
+      fc.assert(
+        fc.property(printed, ({ form, json }) => {
+          assert.deepEqual(through(JSON.parse(JSON.stringify(json)), form), json);
+        }),
+      );
+    });
+
+    it('comes back whole by way of any newer one, and of its equals', () => {
+      fc.assert(
+        fc.property(printed, version, ({ form, json }, other) => {
+          fc.pre(other >= form || generation(other) === generation(form));
+          assert.deepEqual(through(through(json, other), form), json);
+        }),
+      );
+    });
+
+    it('keeps the order of what it keeps, and invents nothing', () => {
+      fc.assert(
+        fc.property(printed, version, ({ json }, other) => {
+          const before = toResult(json, '');
+          fc.pre(before.ips.length > 0 || other >= '0.3.0');
+          const after = toResult(through(json, other), '');
+          assertSubsequence(after.interfaces, before.interfaces, 'name', 'mac', 'mtu', 'sandbox');
+          // The oldest forms hold each family apart: the order between them has no place there.
+          const parts = other < '0.3.0' ? [isOf(4), isOf(6)] : [() => true];
+          for (const part of parts) {
+            const ips = ({ ips: all }: Result) => all.filter(({ address }) => part(address));
+            const routes = ({ routes: all }: Result) => all.filter(({ dst }) => part(dst));
+            assertSubsequence(ips(after), ips(before), 'address', 'gateway');
+            assertSubsequence(routes(after), routes(before), 'dst', 'gw', 'priority', 'table', 'mtu');
+          }
+          for (const [key, value] of Object.entries(after.dns))
+            assert.deepEqual(value, (before.dns as Record<string, unknown>)[key]);
+        }),
+      );
+    });
+
+    it('leaves every address on the interface that it was on', () => {
+      fc.assert(
+        fc.property(printed, version, ({ json }, other) => {
+          fc.pre(other >= '0.3.0');
+          const before = toResult(json, '');
+          const after = toResult(through(json, other), '');
+          const names = ({ ips, interfaces }: Result) =>
+            ips.map((ip) => (ip.interface === undefined ? '' : interfaces[ip.interface]?.name));
+          assert.deepEqual(names(after), names(before));
+        }),
+      );
+    });
   });
 
   it('either parses or throws a CniError, whatever a plugin prints', () => {

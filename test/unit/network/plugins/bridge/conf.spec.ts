@@ -2,16 +2,7 @@ import assert from 'node:assert/strict';
 import type { JsonObject } from '../../../../../src/lib/json.ts';
 import { type BridgeConf, decode, unknownKey } from '../../../../../src/network/plugins/main/bridge/conf.ts';
 
-const conf = (keys: JsonObject, args = ''): BridgeConf =>
-  decode({
-    containerId: 'c',
-    netns: '/n',
-    ifName: 'eth0',
-    args,
-    path: [],
-    config: { name: 'net', ...keys },
-    prevResult: undefined,
-  });
+const conf = (keys: JsonObject, args = ''): BridgeConf => decode({ args, config: { name: 'net', ...keys } });
 
 describe('configuration of the bridge plugin', () => {
   it('has the reference defaults', () => {

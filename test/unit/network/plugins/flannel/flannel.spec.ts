@@ -193,4 +193,21 @@ describe('flannel', () => {
     flannel.gc?.(args({ 'cni.dev/valid-attachments': attachments }), fakeContext(calls));
     assert.deepEqual(calls[0]?.args.config, { ...rendered, 'cni.dev/valid-attachments': attachments });
   });
+
+  it('GC removes files of containers that are gone, and leaves those that may be of another network', () => {
+    writeEnv();
+    for (const containerId of ['alive', 'gone', 'torn', 'empty'])
+      flannel.add(args({}, { containerId }), fakeContext([]));
+    writeFileSync(scratch('torn'), '{"type":');
+    writeFileSync(scratch('empty'), '');
+    writeFileSync(scratch('other'), JSON.stringify({ type: 'bridge', name: 'other' }));
+    const context = fakeContext(calls);
+    flannel.gc?.(args({ 'cni.dev/valid-attachments': [{ containerID: 'alive', ifname: 'eth0' }] }), context);
+    assert.deepEqual(readdirSync(join(directory, 'data')).sort(), ['alive', 'empty', 'other', 'torn']);
+    assert.deepEqual(context.lines.sort(), [
+      'left unreadable scratch file of flannel of empty',
+      'left unreadable scratch file of flannel of torn',
+      'removed scratch file of flannel of gone',
+    ]);
+  });
 });

@@ -169,6 +169,106 @@ describe('host-local', () => {
     assert.equal(existsSync(file('10.0.0.4')), true);
   });
 
+  describe('finds files that a crash or a full disk left torn, and', () => {
+    /** Content of 10.0.0.3, which was of c3. */
+    const lost = ['', ' \r\n', '\0'.repeat(12), '\x7fELF\x02\x01', 'c3 \r\n/eth0', '{"id":"c3"}'];
+    const cut = ['c', 'c3', 'c3\r\n', 'c3\r\net'];
+    const whole = ['c3\r\neth0', 'c3\r\neth0\r\n', 'c3\neth0', 'c3\neth0\n'];
+    const prevResult = { ...someResult, ips: [{ address: '10.0.0.3/29' }] };
+    const write = (content: string, ageMs = 0): void => {
+      mkdirSync(join(dataDir, 'net'), { recursive: true });
+      // Not in place, which nobody does and the index would not notice.
+      rmSync(file('10.0.0.3'), { force: true });
+      writeFileSync(file('10.0.0.3'), content);
+      const time = new Date(Date.now() - ageMs);
+      utimesSync(file('10.0.0.3'), time, time);
+    };
+    const isThere = (): boolean => existsSync(file('10.0.0.3'));
+    const gc = (owners: readonly string[], living?: readonly string[]): void => {
+      if (living !== undefined) context = { ...context, hints: { living } };
+      const listed = owners.map((containerID) => ({ containerID, ifname: 'eth0' }));
+      plugin.gc?.(pluginArgs({ ipam: { dataDir }, 'cni.dev/valid-attachments': listed }), context);
+    };
+
+    for (const content of [...lost, ...cut, ...whole]) {
+      const name = JSON.stringify(content);
+      it(`hands out no address twice beside ${name}, and frees it by the DEL whose result has it`, () => {
+        write(content);
+        assert.deepEqual([add('a'), add('b')], [['10.0.0.2/29'], ['10.0.0.4/29']]);
+        del('c3', { prevResult });
+        assert.equal(isThere(), false);
+        assert.deepEqual(names().length, 4);
+      });
+    }
+
+    for (const content of whole) {
+      it(`knows the owner in ${JSON.stringify(content)} by any line end`, () => {
+        write(content);
+        plugin.check(args('c3'), context);
+        gc(['c3']);
+        assert.equal(isThere(), true);
+        del('c3');
+        assert.equal(isThere(), false);
+      });
+    }
+
+    it("leaves another one's address alone, torn or not, whatever a previous result says", () => {
+      for (const content of ['c4', 'c4\r\neth0', 'c3\r\neth1']) {
+        write(content);
+        del('c3', { prevResult });
+        assert.equal(isThere(), true, content);
+      }
+    });
+
+    it('collects what tells no owner after a minute, unless a pod has the address', () => {
+      for (const content of lost) {
+        write(content);
+        gc([]);
+        assert.equal(isThere(), true, 'too young');
+        write(content, 61_000);
+        gc([], ['10.0.0.3']);
+        assert.equal(isThere(), true, 'a pod has it');
+        gc([], []);
+        assert.equal(isThere(), false, content);
+      }
+    });
+
+    it('collects half an owner only when it cannot be of one that is listed', () => {
+      for (const content of cut) {
+        write(content, 61_000);
+        gc(['c3']);
+        assert.equal(isThere(), true, content);
+        gc(['d3']);
+        assert.equal(isThere(), false, content);
+      }
+    });
+
+    it('frees them for an ADD that finds no other address, once the runtime tells which ones pods have', () => {
+      const ipam = { subnet: '10.0.0.0/29', rangeEnd: '10.0.0.3' };
+      assert.deepEqual(add('a', ipam), ['10.0.0.2/29']);
+      write('', 61_000);
+      plugin.status?.(args('', ipam), context);
+      assert.throws(() => add('b', ipam), /no IP addresses available/);
+      context = { ...context, hints: { living: ['10.0.0.2', '10.0.0.3'] } };
+      assert.throws(() => add('b', ipam), /no IP addresses available/);
+      context = { ...context, hints: { living: ['10.0.0.2'] } };
+      assert.deepEqual(add('b', ipam), ['10.0.0.3/29']);
+      write('', 0);
+      assert.throws(() => add('c', ipam), /no IP addresses available/, 'its writer may be at work');
+      assert.throws(() => plugin.status?.(args('', ipam), context), { code: 50 });
+    });
+
+    for (const content of ['', 'x', '\0\0\0\0', '10.0.0.3\n', '10.9.9.9', 'fd00::1']) {
+      it(`begins at the first address when last_reserved_ip.0 is ${JSON.stringify(content)}, and mends it`, () => {
+        add('a');
+        add('b');
+        writeFileSync(file('last_reserved_ip.0'), content);
+        assert.deepEqual(add('c'), ['10.0.0.4/29']);
+        assert.equal(readFileSync(file('last_reserved_ip.0'), 'latin1'), '10.0.0.4');
+      });
+    }
+  });
+
   it('makes nothing on DEL, CHECK and STATUS of an unknown network', () => {
     del('c1');
     plugin.status?.(args('c1'), context);
@@ -206,6 +306,10 @@ describe('host-local', () => {
       names().filter((name) => name.startsWith('10.')),
       ['10.0.0.3', '10.0.0.5'],
     );
-    assert.match(context.lines.join('\n'), /released 10\.0\.0\.2/);
+    assert.deepEqual(context.lines, [
+      'removed address 10.0.0.2 of c1',
+      'removed address 10.0.0.4 of c3',
+      'removed address 10.0.0.6 of ',
+    ]);
   });
 });
