@@ -47,7 +47,7 @@ describe('berth pod exec, attach, logs and port-forward', () => {
     assert.equal((await run(['pod', 'exec', 'default/none', '--', 'true'])).code, 4);
     const other = await run(['pod', 'exec', '-C', 'none', 'default/cli', '--', 'true']);
     assert.deepEqual([other.code, other.stderr], [4, 'berth: pod "default/cli" has no container "none"\n']);
-    const terminal = await run(['pod', 'exec', '-i', '-T', 'default/cli', '--', 'sh']);
+    const terminal = await run(['pod', 'exec', '-it', 'default/cli', '--', 'sh']);
     assert.equal(terminal.code, 2);
   });
 
