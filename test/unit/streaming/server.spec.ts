@@ -7,7 +7,7 @@ import type { CommandStreams, ExecRequest, StreamingRuntime } from '../../../src
 import { type StreamingLimits, StreamingServer } from '../../../src/streaming/server.ts';
 import { SpdySession } from '../../../src/streaming/spdy/session.ts';
 import { eventually } from '../../helpers/fixture.ts';
-import { type Command, type CommandOptions, RefusedError, textOf } from '../../helpers/streaming/client.ts';
+import { bytesOf, type Command, type CommandOptions, RefusedError, textOf } from '../../helpers/streaming/client.ts';
 import { SpdyPorts, spdyCommand, upgradeToSpdy } from '../../helpers/streaming/spdy.ts';
 import { Channels, webSocketCommand, webSocketPorts } from '../../helpers/streaming/websocket.ts';
 
@@ -127,6 +127,30 @@ describe('the streaming server', () => {
         await textOf(error),
         protocol.startsWith('v4') ? '{"metadata":{},"status":"Success"}' : '',
       );
+    });
+  }
+
+  for (const [name, open] of [
+    ['SPDY', spdyCommand],
+    ['WebSocket', webSocketCommand],
+  ] as const) {
+    it(`brings chunks of any size over ${name}, between the answers to a client's pings`, async () => {
+      const sizes = [1, 124, 125, 126, 65_533, 65_534, 65_535, 65_536, 65_537, 1 << 20];
+      const chunks = sizes.map((size, index) => Buffer.alloc(size, index + 1));
+      const exec: StreamingRuntime['exec'] = async (_request, { stdout }) => {
+        for (const chunk of chunks) {
+          await stdout?.(Buffer.from(chunk));
+          await sleep(1);
+        }
+        return 0;
+      };
+      const server = await serve({ exec });
+      const command = await open(server.urlFor(EXEC), { stdin: true, stderr: true });
+      const pinging = setInterval(() => command.ping(), 1);
+      const all = await bytesOf(command.stdout);
+      clearInterval(pinging);
+      assert.ok(all.equals(Buffer.concat(chunks)));
+      assert.match(await command.status, /Success/);
     });
   }
 
