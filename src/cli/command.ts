@@ -18,9 +18,9 @@ export interface CommandContext {
   readonly streams: ProcessStreams;
 }
 
-/** The process's own; a terminal knows its size and can be made to pass every key on. */
+/** The process's own; a terminal knows its descriptor and its size. */
 export interface ProcessStreams {
-  readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
+  readonly stdin: Readable & { readonly isTTY?: boolean; readonly fd?: number };
   readonly stdout: Writable & { readonly columns?: number; readonly rows?: number };
   readonly stderr: Writable;
 }

@@ -231,12 +231,12 @@ export class Daemon {
     return { pool, cache, files, chain: new Chain({ invoke, cache, binDirs: cni.binDirs }) };
   }
 
-  /** Lets creations undo themselves; what does not end in time is undone by the next start, from its record. */
+  /** Lets creations undo themselves, and commands end; what does not end in time the next start ends, from its record. */
   async #settle(pods: PodDeps): Promise<void> {
     using deadline = deadlineSignal('stopping', STOP_MS);
-    await raceSignal(Promise.all([pods.creations.idle(), pods.locks.idle()]), deadline.signal).catch(
-      () => undefined,
-    );
+    const { creations, locks, containers } = pods;
+    const idle = Promise.all([creations.idle(), locks.idle(), containers.executions.settled()]);
+    await raceSignal(idle, deadline.signal).catch(() => undefined);
   }
 
   #announce(instance: Instance, kept: number, ms: number): void {

@@ -15,7 +15,9 @@ import { loadSeccompTemplate } from '../oci/seccomp-template.ts';
 import { containerFiles } from '../pod/container/record.ts';
 import type { ContainerDeps } from '../pod/container/deps.ts';
 import { sameRequest } from '../pod/container/create.ts';
+import { Executions } from '../pod/container/executions.ts';
 import type { ContainerPlan } from '../pod/container/plan.ts';
+import { ioDirectory } from '../pod/container/start.ts';
 import { ContainerStore } from '../pod/container/store.ts';
 import { Creations } from '../pod/creations.ts';
 import { ContainerdEngine } from '../pod/engine/containerd-engine.ts';
@@ -67,6 +69,7 @@ export async function startEngine(config: Config, instance: string, log: Logger)
     creations: new Creations<ContainerPlan>((a, b) => sameRequest(a, b)),
     engine,
     pumps,
+    executions: new Executions({ engine, pumps, directory: ioDirectory({ settings: config }), log }),
     host,
     features: await runtimeFeatures(config, log),
     seccomp: await loadSeccompTemplate(),

@@ -62,6 +62,10 @@ const SPAWN_ACTIONS_BYTES = 256;
 const SPAWN_ATTRIBUTES_BYTES = 1024;
 const SIGSET_BYTES = 128;
 
+/** termios.h: not less than glibc's and musl's on any architecture. */
+const TERMIOS_BYTES = 128;
+const TCSADRAIN = 1;
+
 type Value = number | bigint | string | Uint8Array | null;
 type Int = (...args: readonly (Value | readonly (string | null)[] | number[])[]) => number;
 
@@ -87,6 +91,9 @@ interface Libc {
   readonly lsetxattr: Int;
   readonly ioctl: Int;
   readonly ioctlNumber: Int;
+  readonly tcgetattr: Int;
+  readonly tcsetattr: Int;
+  readonly cfmakeraw: (settings: Uint8Array) => void;
   readonly mkfifo: Int;
   readonly pipe2: Int;
   readonly waitpid: Int;
@@ -137,6 +144,9 @@ function load(): Libc {
     lsetxattr: bind(
       'int lsetxattr(const char *path, const char *name, const uint8_t *value, size_t size, int flags)',
     ),
+    tcgetattr: bind('int tcgetattr(int fd, uint8_t *settings)'),
+    tcsetattr: bind('int tcsetattr(int fd, int when, const uint8_t *settings)'),
+    cfmakeraw: library.func('void cfmakeraw(uint8_t *settings)') as (settings: Uint8Array) => void,
     mkfifo: bind('int mkfifo(const char *path, uint32_t mode)'),
     pipe2: bind('int pipe2(_Out_ int *fds, int flags)'),
     waitpid: bind('int waitpid(int pid, _Out_ int *status, int options)'),
@@ -301,6 +311,25 @@ export function lsetxattr(path: string, name: string, value: Uint8Array): void {
   check('lsetxattr', `${name} ${JSON.stringify(path)}`, (c) =>
     c.lsetxattr(path, name, value, value.length, 0),
   );
+}
+
+/** The settings of a terminal, a struct termios. */
+export function terminalSettings(fd: number): Uint8Array {
+  const settings = new Uint8Array(TERMIOS_BYTES);
+  check('tcgetattr', '', (c) => c.tcgetattr(fd, settings));
+  return settings;
+}
+
+/** Sets them, once what was written before is shown. */
+export function setTerminal(fd: number, settings: Uint8Array): void {
+  check('tcsetattr', '', (c) => c.tcsetattr(fd, TCSADRAIN, settings));
+}
+
+/** The same settings, with every byte passed on as it is in both directions. */
+export function rawSettings(settings: Uint8Array): Uint8Array {
+  const raw = Uint8Array.from(settings);
+  libc().cfmakeraw(raw);
+  return raw;
 }
 
 /** Makes a FIFO; the umask is taken off the mode. */

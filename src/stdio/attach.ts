@@ -3,6 +3,9 @@ import { factsToError } from '../kernel/threads/errors.ts';
 import { BerthError } from '../lib/errors.ts';
 import type { FromClient, SlowClient, ToClient } from './protocol.ts';
 
+/** So much is taken before the container's side is told: a message costs as much as a chunk. Far below where it would wait. */
+const TELL_BYTES = 128 * 1024;
+
 /** Takes a chunk; the promise says when it has room for more. */
 export type TakeOutput = (chunk: Uint8Array) => Promise<void> | void;
 
@@ -50,6 +53,8 @@ export class AttachSession implements Attachment {
   /** One chunk after the other, in the order of their arrival. */
   #taking: Promise<void> = Promise.resolve();
   #stdinTaken: ((error?: Error) => void) | undefined;
+  /** And not yet told. */
+  #taken = 0;
   #hadLast = false;
   #isOver = false;
   #settle: (error?: Error) => void = () => undefined;
@@ -90,7 +95,7 @@ export class AttachSession implements Attachment {
         const { stream, bytes } = message;
         this.#enqueue(async () => {
           await this.#streams[stream]?.(bytes);
-          this.#post({ kind: 'taken', bytes: bytes.length });
+          this.#tellTaken(bytes.length);
         });
         return;
       }
@@ -105,6 +110,13 @@ export class AttachSession implements Attachment {
         this.#stdinTaken?.(message.error === undefined ? undefined : factsToError(message.error));
         return;
     }
+  }
+
+  #tellTaken(bytes: number): void {
+    this.#taken += bytes;
+    if (this.#taken < TELL_BYTES) return;
+    this.#post({ kind: 'taken', bytes: this.#taken });
+    this.#taken = 0;
   }
 
   #enqueue(step: () => Promise<void> | void): void {

@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream';
 import { BerthError, messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { serveCommand } from './command.ts';
-import { forwardPort, type PortPair } from './port-forward.ts';
+import { forwardPort } from './port-forward.ts';
 import { COMMAND_PROTOCOLS, listOf, negotiate, PORT_FORWARD_PROTOCOLS } from './protocols.ts';
 import { refuse, refuseProtocol } from './refuse.ts';
 import type { StreamingRequest, StreamingRuntime } from './runtime.ts';
@@ -16,10 +16,18 @@ import { spdyCommand, spdyPorts } from './spdy/upgrade.ts';
 import { Tokens } from './tokens.ts';
 import { WebSocketUpgrade } from './websocket/upgrade.ts';
 
-/** A connection on which nothing happens for so long is ended, as containerd does. */
-const IDLE_MS = 4 * 60 * 60 * 1_000;
+/** containerd's and kubelet's own, too. */
+const LIMITS: StreamingLimits = { idleMs: 4 * 60 * 60 * 1_000, creationMs: 30_000 };
 /** How long clients may take to go when Berth stops. */
 const STOP_MS = 2_000;
+
+/** In milliseconds. */
+export interface StreamingLimits {
+  /** A connection on which nothing happens for so long is ended. */
+  readonly idleMs: number;
+  /** How long a SPDY client may take to open the streams that belong together. */
+  readonly creationMs: number;
+}
 
 export interface StreamingServerOptions {
   readonly address: string;
@@ -27,11 +35,12 @@ export interface StreamingServerOptions {
   readonly port: number;
   readonly runtime: StreamingRuntime;
   readonly log: Logger;
-  readonly idleMs?: number;
+  readonly limits?: Partial<StreamingLimits>;
 }
 
 export class StreamingServer {
   readonly #options: StreamingServerOptions;
+  readonly #limits: StreamingLimits;
   readonly #tokens = new Tokens<StreamingRequest>();
   readonly #server: Server;
   readonly #webSockets = new WebSocketUpgrade();
@@ -41,6 +50,7 @@ export class StreamingServer {
 
   constructor(options: StreamingServerOptions) {
     this.#options = options;
+    this.#limits = { ...LIMITS, ...options.limits };
     this.#server = createServer((request, response) => {
       const found = this.#take(request) !== undefined;
       response.writeHead(found ? 400 : 404, { 'content-type': 'text/plain; charset=utf-8' });
@@ -124,7 +134,7 @@ export class StreamingServer {
       .finally(() => this.#serving.delete(socket));
     this.#serving.set(socket, serving);
     // Not before: taking a WebSocket over sets it to none.
-    socket.setTimeout(this.#options.idleMs ?? IDLE_MS, () => socket.destroy());
+    socket.setTimeout(this.#limits.idleMs, () => socket.destroy());
   }
 
   async #serveSpdy(
@@ -138,10 +148,11 @@ export class StreamingServer {
     if (protocol === undefined) return;
     if (head.length > 0) socket.unshift(head);
     if (wanted.kind === 'portforward') {
-      await this.#forwardAll(wanted.podSandboxId, (onPair) => spdyPorts(socket, onPair).signal);
+      await this.#forwardAll(wanted.podSandboxId, socket);
       return;
     }
-    const connection = await spdyCommand(socket, wanted, protocol);
+    const { creationMs } = this.#limits;
+    const connection = await spdyCommand(socket, wanted, { protocol, creationMs });
     if (connection !== undefined) await serveCommand(runtime, wanted, connection, log);
   }
 
@@ -159,7 +170,7 @@ export class StreamingServer {
     }
     const tunnel = this.#webSockets.tunnel(request, socket, head);
     if (tunnel !== undefined) {
-      await this.#forwardAll(wanted.podSandboxId, (onPair) => spdyPorts(tunnel, onPair).signal);
+      await this.#forwardAll(wanted.podSandboxId, tunnel);
       return;
     }
     const ports = await this.#webSockets.ports(wanted, request, socket, head);
@@ -169,13 +180,10 @@ export class StreamingServer {
   }
 
   /** Forwards each pair that the client brings, until it is gone. */
-  async #forwardAll(
-    podSandboxId: string,
-    open: (onPair: (pair: PortPair) => Promise<void>) => AbortSignal,
-  ): Promise<void> {
+  async #forwardAll(podSandboxId: string, transport: Duplex): Promise<void> {
     const { runtime, log } = this.#options;
     const forwarding = new Set<Promise<void>>();
-    const signal = open(async (pair) => {
+    const { signal } = spdyPorts(transport, this.#limits.creationMs, async (pair) => {
       const one = forwardPort(runtime, podSandboxId, pair, log);
       forwarding.add(one);
       await one;

@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.ts';
-import { connect, connectionOptions } from '../connect.ts';
+import { connect } from '../connect.ts';
 import { containerOption, findContainer } from './container.ts';
 import { runSession, sessionOptions, sessionStreams } from './session.ts';
 
@@ -8,7 +8,7 @@ export const command = defineCommand({
   summary: "Connect to a container's own streams",
   positionals: 'POD',
   arity: [1, 1],
-  options: { ...connectionOptions, ...containerOption, ...sessionOptions },
+  options: { ...sessionOptions, ...containerOption },
   details: `POD is an id, the beginning of one, or NAMESPACE/NAME. Output is shown from now on; berth pod logs has what came before. It ends
 with the container's output, or with our stdin.`,
   async run(values, [pod = ''], context) {

@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.ts';
-import { connect, connectionOptions } from '../connect.ts';
+import { connect } from '../connect.ts';
 import { containerOption, findContainer } from './container.ts';
 import { runSession, sessionOptions, sessionStreams } from './session.ts';
 
@@ -8,7 +8,7 @@ export const command = defineCommand({
   summary: 'Run a command in a container and return its exit code',
   positionals: 'POD -- COMMAND...',
   arity: [2, Number.POSITIVE_INFINITY],
-  options: { ...connectionOptions, ...containerOption, ...sessionOptions },
+  options: { ...sessionOptions, ...containerOption },
   details: `POD is an id, the beginning of one, or NAMESPACE/NAME. What follows -- is the command with its arguments; no shell
 reads it. The exit code is the command's own (128 and more: ended by a signal); what else fails has the codes of berth help.`,
   async run(values, [pod = '', ...cmd], context) {

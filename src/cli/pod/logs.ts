@@ -1,16 +1,14 @@
 import { Buffer } from 'node:buffer';
-import { type FileHandle, open, stat } from 'node:fs/promises';
-import { sleep } from '../../lib/deadline.ts';
-import { BerthError, isErrno } from '../../lib/errors.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BerthError, codeOf } from '../../lib/errors.ts';
 import type { Client } from '../client.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
 import { connect, connectionOptions } from '../connect.ts';
 import { Exit, UsageError } from '../exit.ts';
 import { containerOption, findContainer } from './container.ts';
+import { LogReader } from './log-reader.ts';
 
-const READ_BYTES = 64 * 1024;
 const POLL_MS = 100;
-const LF = 0x0a;
 
 export const command = defineCommand({
   name: 'pod logs',
@@ -33,15 +31,13 @@ stderr is written to stderr.`,
     const path = await logPath(client, id);
     const print = printer(context, values.timestamps);
     await using log = await LogReader.open(path);
-    const lines = await log.rest();
-    for (const line of lines.slice(tail === undefined ? 0 : Math.max(0, lines.length - tail))) print(line);
+    for await (const line of tail === undefined ? log.rest() : lastOf(log.rest(), tail)) print(line);
     while (values.follow && !context.signal.aborted) {
-      const { status } = await client.containerStatus(id);
       // What was written before it ended is read after that is known.
-      const hasEnded = status?.state !== 'CONTAINER_RUNNING' && status?.state !== 'CONTAINER_CREATED';
-      for (const line of await log.rest()) print(line);
-      if (hasEnded) break;
-      await sleep(POLL_MS, context.signal);
+      const over = await hasEnded(client, id);
+      for await (const line of log.rest()) print(line);
+      if (over) break;
+      await sleep(POLL_MS, undefined, { signal: context.signal }).catch(() => undefined);
     }
     return Exit.ok;
   },
@@ -57,6 +53,27 @@ async function logPath(client: Client, containerId: string): Promise<string> {
   const path = status?.logPath ?? '';
   if (path === '') throw new BerthError('NOT_FOUND', `container "${containerId}" keeps no log`);
   return path;
+}
+
+async function* lastOf(lines: AsyncIterable<Buffer>, count: number): AsyncGenerator<Buffer, void, undefined> {
+  const last: Buffer[] = [];
+  for await (const line of lines) {
+    // A copy: the line is a part of all that was read with it.
+    last.push(Buffer.from(line));
+    if (last.length > count) last.shift();
+  }
+  yield* last;
+}
+
+/** Also when it is removed: its log ends with it. */
+async function hasEnded(client: Client, containerId: string): Promise<boolean> {
+  try {
+    const { status } = await client.containerStatus(containerId);
+    return status?.state !== 'CONTAINER_RUNNING' && status?.state !== 'CONTAINER_CREATED';
+  } catch (error) {
+    if (codeOf(error) === 'NOT_FOUND') return true;
+    throw error;
+  }
 }
 
 /** Writes one line of the CRI's format (`<time> <stdout|stderr> <P|F> <content>`) where its stream goes; a piece without its end. */
@@ -75,71 +92,4 @@ export function printer(
     output.write(Buffer.concat([Buffer.from(head), content, Buffer.from(isPart ? '' : '\n')]));
     atStart = !isPart;
   };
-}
-
-/** A log as it grows. After a rotation the file at the path is another one, which is read from its start once the old one is read. */
-class LogReader implements AsyncDisposable {
-  readonly #path: string;
-  #file: FileHandle;
-  #unfinished = Buffer.alloc(0);
-
-  private constructor(path: string, file: FileHandle) {
-    this.#path = path;
-    this.#file = file;
-  }
-
-  static async open(path: string): Promise<LogReader> {
-    return new LogReader(path, await openLog(path));
-  }
-
-  /** The whole lines that have come since the last call. */
-  async rest(): Promise<Buffer[]> {
-    const lines = await this.#readOn();
-    if (!(await this.#isRotated())) return lines;
-    // What was written between the last read and the rotation.
-    lines.push(...(await this.#readOn()));
-    await this.#file.close();
-    this.#file = await openLog(this.#path);
-    this.#unfinished = Buffer.alloc(0);
-    return [...lines, ...(await this.#readOn())];
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#file.close();
-  }
-
-  async #readOn(): Promise<Buffer[]> {
-    const lines: Buffer[] = [];
-    for (;;) {
-      const { bytesRead, buffer } = await this.#file.read(Buffer.allocUnsafe(READ_BYTES));
-      if (bytesRead === 0) return lines;
-      let text = Buffer.concat([this.#unfinished, buffer.subarray(0, bytesRead)]);
-      for (let end = text.indexOf(LF); end !== -1; end = text.indexOf(LF)) {
-        lines.push(text.subarray(0, end));
-        text = text.subarray(end + 1);
-      }
-      this.#unfinished = Buffer.from(text);
-    }
-  }
-
-  async #isRotated(): Promise<boolean> {
-    try {
-      const [ours, theirs] = [await this.#file.stat(), await stat(this.#path)];
-      return ours.ino !== theirs.ino || ours.dev !== theirs.dev;
-    } catch (error) {
-      // Renamed, and the new one is not there yet.
-      if (isErrno(error, 'ENOENT')) return false;
-      throw error;
-    }
-  }
-}
-
-async function openLog(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT'))
-      throw new BerthError('NOT_FOUND', `there is no log at ${path}`, { cause: error });
-    throw error;
-  }
 }

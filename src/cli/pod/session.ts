@@ -3,18 +3,22 @@ import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import type { WebSocket } from 'ws';
+import { makeRaw } from '../../kernel/terminal.ts';
 import { BerthError } from '../../lib/errors.ts';
 import type { Status } from '../../streaming/status.ts';
 import { openWebSocket } from '../../streaming/websocket/client.ts';
 import type { CommandContext, OptionSpecs, ProcessStreams } from '../command.ts';
+import { connectionOptions } from '../connect.ts';
 import { Exit, UsageError } from '../exit.ts';
 
-/** The flags of both. */
+/** The flags of both: -t is a terminal, as with kubectl and crictl, and leaves the timeout its long name. */
 export const sessionOptions = {
+  ...connectionOptions,
+  timeout: { type: 'string', value: 'SECONDS', help: connectionOptions.timeout.help },
   stdin: { type: 'boolean', short: 'i', help: 'pass our stdin on' },
   tty: {
     type: 'boolean',
-    short: 'T',
+    short: 't',
     help: 'a terminal: keys are passed on as they are pressed, and its size',
   },
 } as const satisfies OptionSpecs;
@@ -62,14 +66,14 @@ export async function runSession(
   signal.addEventListener('abort', cut, { once: true });
   const closed = once(socket, 'close');
   socket.on('error', () => undefined);
-  const raw = tty && stdin && streams.stdin.isTTY === true;
+  const terminal = tty && stdin ? streams.stdin.fd : undefined;
+  const restore = terminal === undefined ? undefined : makeRaw(terminal);
   try {
-    if (raw) streams.stdin.setRawMode?.(true);
     if (tty) followSize(socket, streams);
     if (stdin) void sendStdin(socket, streams).catch(cut);
     await closed;
   } finally {
-    if (raw) streams.stdin.setRawMode?.(false);
+    restore?.();
     signal.removeEventListener('abort', cut);
     streams.stdin.destroy();
   }

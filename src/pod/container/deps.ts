@@ -4,6 +4,7 @@ import type { SeccompTemplate } from '../../oci/seccomp-template.ts';
 import type { Pumps } from '../../stdio/pumps.ts';
 import type { Creations } from '../creations.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { Executions } from './executions.ts';
 import type { ContainerPlan } from './plan.ts';
 import type { ContainerFiles } from './record.ts';
 import type { ContainerStore } from './store.ts';
@@ -15,6 +16,7 @@ export interface ContainerDeps {
   readonly creations: Creations<ContainerPlan>;
   readonly engine: Engine;
   readonly pumps: Pumps;
+  readonly executions: Executions;
   readonly host: HostFacts;
   /** By runtime handler; '' for the default. */
   readonly features: (runtimeHandler: string) => RuntimeFeatures;

@@ -1,15 +1,12 @@
-import { constants } from 'node:os';
 import { raceSignal } from '../../lib/deadline.ts';
-import { messageOf, wrap } from '../../lib/errors.ts';
-import { newId } from '../../lib/id.ts';
-import { Rollback } from '../../lib/rollback.ts';
-import { createFifos, removeFifos } from '../../stdio/fifos.ts';
+import { wrap } from '../../lib/errors.ts';
+import type { Attachment } from '../../stdio/attach.ts';
+import type { FifoPaths } from '../../stdio/fifos.ts';
 import type { CommandStreams, TerminalSize } from '../../streaming/runtime.ts';
 import type { PodDeps } from '../deps.ts';
-import type { EngineExec } from '../engine/engine.ts';
+import type { EngineExec, EngineExit } from '../engine/engine.ts';
 import type { Container } from './container.ts';
 import { requireRunning } from './require-running.ts';
-import { engineIo, ioDirectory } from './start.ts';
 
 /** After the end of the process, how long a child of it that holds its output may keep the client. */
 const DRAIN = { quietMs: 2_000 };
@@ -25,50 +22,43 @@ export async function exec(
   streams: CommandStreams,
   signal: AbortSignal,
 ): Promise<number> {
-  const { engine, pumps } = deps.containers;
+  const { engine, pumps, executions } = deps.containers;
   const { cmd, tty } = command;
   requireRunning(container);
-  const execId = newId();
-  const cleanup = new Rollback();
+  const { stdin, stdout = discard, stderr = discard } = streams;
+  const start = new Start();
   try {
-    const options = { stdin: streams.stdin !== undefined, terminal: tty };
-    const fifos = createFifos(ioDirectory(deps), execId, options);
-    cleanup.add('fifos', () => removeFifos(ioDirectory(deps), execId));
-    await pumps.start({ ...fifos, id: execId, terminal: tty, stdinOnce: true });
-    cleanup.add('pump', () => pumps.stop(execId));
-    const start = new Start();
-    cleanup.add('start', () => start.over());
-    // Before it starts, so that the client misses nothing. Its stdin waits: a FIFO keeps only what somebody has open.
-    const { stdin, stdout = discard, stderr = discard } = streams;
-    const attachment = await pumps.attach(
-      execId,
-      {
-        stdout,
-        ...(tty ? {} : { stderr }),
-        ...(stdin === undefined ? {} : { stdin: start.thenAll(stdin) }),
-      },
-      { signal, slow: 'wait', outlivesStdin: true, closeStdin: () => start.process?.closeStdin() },
-    );
     const spec = processSpec(await engine.process(container.id, { signal }), cmd, tty);
-    // Without the signal: of a call that was given up nobody knows whether it has started something.
-    const process = await engine.exec(container.id, execId, { spec, io: engineIo(fifos, tty) });
-    cleanup.add('exec', () => process.forget());
-    start.done(process);
-    follow(streams.sizes, (size) => process.resize(size));
-    const exitCode = await endOf(process, attachment.ended, signal);
-    await raceSignal(pumps.drain(execId, DRAIN), signal);
-    await attachment.ended;
-    return exitCode;
+    const execution = {
+      spec,
+      stdin: stdin !== undefined,
+      // Before it starts, so that the client misses nothing. Its stdin waits: a FIFO keeps only what somebody has open.
+      listen: async (id: string, fifos: FifoPaths): Promise<Attachment> => {
+        const started = pumps.start({ ...fifos, id, terminal: tty, stdinOnce: true });
+        const attached = pumps.attach(
+          id,
+          {
+            stdout,
+            ...(tty ? {} : { stderr }),
+            ...(stdin === undefined ? {} : { stdin: start.thenAll(stdin) }),
+          },
+          { signal, slow: 'wait', outlivesStdin: true, closeStdin: () => start.process?.closeStdin() },
+        );
+        return (await Promise.all([attached, started]))[0];
+      },
+    };
+    return await executions.run(container.id, execution, async (process, { ended }, id) => {
+      start.done(process);
+      follow(streams.sizes, (size) => process.resize(size));
+      const { exitCode } = await endOf(process, ended, signal);
+      await raceSignal(pumps.drain(id, DRAIN), signal);
+      await ended;
+      return exitCode;
+    });
   } catch (error) {
     throw wrap('failed to exec in container', error);
   } finally {
-    for (const failure of await cleanup.run()) {
-      deps.log.warn('exec left something behind', {
-        container: container.id,
-        exec: execId,
-        error: messageOf(failure),
-      });
-    }
+    start.over();
   }
 }
 
@@ -103,18 +93,11 @@ function processSpec(own: ProcessSpec, cmd: readonly string[], terminal: boolean
   return { ...own, args: [...cmd], terminal, env };
 }
 
-/** Waits for the end of the process, and kills it when the client is gone or can take no more. */
-async function endOf(process: EngineExec, client: Promise<void>, signal: AbortSignal): Promise<number> {
+/** Waits for the end of the process, or for a client that is gone or can take no more. */
+function endOf(process: EngineExec, client: Promise<void>, signal: AbortSignal): Promise<EngineExit> {
   // The client's session ends by itself only with the output, which is not over before the process.
   const failed = client.then(() => new Promise<never>(() => undefined));
-  try {
-    const { exitCode } = await raceSignal(Promise.race([process.ended, failed]), signal);
-    return exitCode;
-  } catch (error) {
-    await process.kill(constants.signals.SIGKILL).catch(() => undefined);
-    await process.ended.catch(() => undefined);
-    throw error;
-  }
+  return raceSignal(Promise.race([process.ended, failed]), signal);
 }
 
 /** Applies each size of the client's terminal. One that cannot be set is no reason to end anything. */

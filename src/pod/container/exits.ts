@@ -70,6 +70,7 @@ export class ExitMonitor {
       try {
         if (event.kind === 'subscribed') {
           await this.reconcile();
+          containers.executions.endAbandoned();
           this.#removeOwnerless();
           continue;
         }

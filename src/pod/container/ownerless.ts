@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { codeOf, messageOf } from '../../lib/errors.ts';
 import { removeFifos } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
+import { isExecution } from './executions.ts';
 import { withShim } from './shim-lock.ts';
 import { ioDirectory } from './start.ts';
 
@@ -32,13 +33,13 @@ export async function removeOwnerless(deps: PodDeps): Promise<void> {
 }
 
 /**
- * Removes the FIFOs of what no record names, and of commands that were executed: nobody reads them any more. To be called while nothing
- * is started.
+ * Removes the FIFOs of what no record names: nobody reads them any more. Those of commands that were executed stay until these are ended.
+ * To be called while nothing is started.
  */
 export async function removeOwnerlessFifos(deps: PodDeps): Promise<void> {
   const root = ioDirectory(deps);
   const ids = await readdir(root).catch(() => []);
-  for (const id of ids.filter((one) => !hasOwner(deps, one))) {
+  for (const id of ids.filter((one) => !isExecution(one) && !hasOwner(deps, one))) {
     await removeFifos(root, id).catch((error: unknown) => {
       deps.log.warn('failed to remove FIFOs', { id, error: messageOf(error) });
     });

@@ -26,6 +26,7 @@ export async function recoverContainers(deps: PodDeps): Promise<Container[]> {
     else store.add(container);
   }
   await removeOwnerlessFifos(deps);
+  await deps.containers.executions.recover();
   return halfMade;
 }
 

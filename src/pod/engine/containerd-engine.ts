@@ -172,35 +172,38 @@ export class ContainerdEngine implements Engine {
     await ofTask(() => this.#containerd.tasks.kill({ containerId: id }, signal, options));
   }
 
-  async exec(
-    id: string,
-    execId: string,
-    process: EngineProcess,
-    options: EngineOptions = {},
-  ): Promise<EngineExec> {
+  async exec(id: string, execId: string, { spec, io, ready }: EngineProcess): Promise<EngineExec> {
     const { tasks } = this.#containerd;
-    const { spec, io } = process;
     const ref = { containerId: id, execId };
-    await tasks.exec(ref, { spec, io }, options);
-    const forget = async (): Promise<void> => {
-      await gone(tasks.delete(ref));
+    // Without a signal: of a call that was given up nobody knows what it has made or started.
+    await tasks.exec(ref, { spec, io });
+    await ready;
+    const ended = tasks.wait(ref);
+    ended.catch(() => undefined);
+    await tasks.start(ref);
+    return {
+      ended: ended.then(({ exitStatus, exitedAt }) => ({ exitCode: exitStatus, at: exitedAt })),
+      resize: (size) => gone(tasks.resize(ref, size)).then(() => undefined),
+      closeStdin: () => gone(tasks.closeStdin(ref)).then(() => undefined),
     };
+  }
+
+  async endExec(id: string, execId: string): Promise<void> {
+    const { tasks } = this.#containerd;
+    const ref = { containerId: id, execId };
+    const forget = (): Promise<unknown> => ofTask(() => tasks.delete(ref));
     try {
-      // Before start: an exit must not be missed.
-      const ended = tasks.wait(ref);
-      ended.catch(() => undefined);
-      await tasks.start(ref, options);
-      return {
-        ended: ended.then(({ exitStatus, exitedAt }) => ({ exitCode: exitStatus, at: exitedAt })),
-        kill: (signal) => gone(tasks.kill(ref, signal)).then(() => undefined),
-        resize: (size) => gone(tasks.resize(ref, size)).then(() => undefined),
-        closeStdin: () => gone(tasks.closeStdin(ref)).then(() => undefined),
-        forget,
-      };
-    } catch (error) {
       await forget();
-      throw error;
+      return;
+    } catch (error) {
+      // A shim forgets what has ended or has not started, and refuses what runs, with a code of its choice.
+      if (codeOf(error) === 'UNAVAILABLE') throw error;
     }
+    const ended = ofTask(() => tasks.wait(ref));
+    ended.catch(() => undefined);
+    await ofTask(() => tasks.kill(ref, SIGKILL));
+    await ended;
+    await forget();
   }
 
   async resize(id: string, size: EngineTerminalSize): Promise<void> {

@@ -59,6 +59,8 @@ export interface EngineIo {
 export interface EngineProcess {
   readonly spec: RuntimeSpec['process'];
   readonly io: EngineIo;
+  /** It is made at once, and starts when this has resolved. */
+  readonly ready: Promise<unknown>;
 }
 
 export interface EngineTerminalSize {
@@ -69,13 +71,10 @@ export interface EngineTerminalSize {
 /** One that runs. */
 export interface EngineExec {
   readonly ended: Promise<EngineExit>;
-  kill(signal: number): Promise<void>;
   /** Of its terminal, in characters. */
   resize(size: EngineTerminalSize): Promise<void>;
   /** Closes the engine's own write end of its stdin, so that it can have an end. */
   closeStdin(): Promise<void>;
-  /** To be called once it has ended. */
-  forget(): Promise<void>;
 }
 
 /** Where the parts of a checkpoint go; the directories exist. */
@@ -138,8 +137,10 @@ export interface Engine {
   /** Runs its first process. On failure no task is left. */
   start(id: string, io: EngineIo, options?: EngineOptions): Promise<EngineStart>;
   kill(id: string, signal: number, options?: EngineOptions & { readonly all?: boolean }): Promise<void>;
-  /** Starts another process in a running container. */
-  exec(id: string, execId: string, process: EngineProcess, options?: EngineOptions): Promise<EngineExec>;
+  /** Starts another process in a running container. Also when this fails it may run, and endExec() has to be called. */
+  exec(id: string, execId: string, process: EngineProcess): Promise<EngineExec>;
+  /** Kills such a process if it runs, waits for its end, and forgets it. */
+  endExec(id: string, execId: string): Promise<void>;
   /** As an EngineExec's, of the container's own first process. */
   resize(id: string, size: EngineTerminalSize): Promise<void>;
   closeStdin(id: string): Promise<void>;

@@ -88,10 +88,11 @@ export class SpdySession implements StreamSession {
     transport.on('end', () => transport.destroy());
     transport.on('error', () => undefined);
     transport.on('close', () => this.#lost());
-    this.#send({
-      kind: 'settings',
-      values: new Map([[SETTING_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES]]),
-    });
+    if (options.windowed !== false)
+      this.#send({
+        kind: 'settings',
+        values: new Map([[SETTING_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES]]),
+      });
     // The session's own window never holds anybody up: its streams' do.
     this.sendWindowUpdate(0, MAX_WINDOW_BYTES - DEFAULT_WINDOW_BYTES);
     if (transport.destroyed) this.#lost();

@@ -4,8 +4,8 @@ import { type Headers, ResetStatus } from './frames.ts';
 
 /** What a peer may send of one stream before somebody has read it. */
 export const STREAM_WINDOW_BYTES = 256 * 1024;
-/** A stream's DATA frames are no longer, so that others get their turn. */
-const MAX_FRAME_BYTES = 32 * 1024;
+/** A stream's DATA frames are no longer, so that others get their turn; what one read brings goes in one. */
+const MAX_FRAME_BYTES = 64 * 1024;
 
 /** What a stream needs of its session. */
 export interface StreamSession {

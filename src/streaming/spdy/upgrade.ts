@@ -9,9 +9,6 @@ import type { Headers } from './frames.ts';
 import { SpdySession } from './session.ts';
 import type { SpdyStream } from './stream.ts';
 
-/** How long a client may take to open all of its streams. */
-export const STREAM_CREATION_MS = 30_000;
-
 const CHANNELS: ReadonlySet<string> = new Set<CommandChannel>([
   'stdin',
   'stdout',
@@ -21,11 +18,11 @@ const CHANNELS: ReadonlySet<string> = new Set<CommandChannel>([
 ]);
 const [V4, V3] = COMMAND_PROTOCOLS;
 
-/** The connection once the client has opened every stream that its request implies; undefined when it does not in time. */
+/** The connection once the client has opened every stream that its request implies; undefined when it does not within `creationMs`. */
 export function spdyCommand(
   transport: Duplex,
   request: ExecRequest | AttachRequest,
-  protocol: string,
+  { protocol, creationMs }: { readonly protocol: string; readonly creationMs: number },
 ): Promise<CommandConnection | undefined> {
   const channels: Partial<Record<CommandChannel, ByteChannel>> = {};
   const wanted = wantedChannels(request, protocol);
@@ -38,7 +35,7 @@ export function spdyCommand(
         if (wanted.every((name) => channels[name] !== undefined)) ready();
       },
     });
-    const timer = setTimeout(() => session.destroy(), STREAM_CREATION_MS);
+    const timer = setTimeout(() => session.destroy(), creationMs);
     session.signal.addEventListener('abort', () => {
       clearTimeout(timer);
       resolve(undefined);
@@ -75,10 +72,14 @@ function typeOf(headers: Headers): string {
 }
 
 /**
- * Every pair of streams that the client opens, as long as it is connected. A stream whose partner does not come in time is reset, with
- * a word on it when it is the error stream.
+ * Every pair of streams that the client opens, as long as it is connected. A stream whose partner does not come within `creationMs` is
+ * reset, with a word on it when it is the error stream.
  */
-export function spdyPorts(transport: Duplex, onPair: (pair: PortPair) => Promise<void>): SpdySession {
+export function spdyPorts(
+  transport: Duplex,
+  creationMs: number,
+  onPair: (pair: PortPair) => Promise<void>,
+): SpdySession {
   const halves = new Map<string, { readonly stream: SpdyStream; readonly timer: NodeJS.Timeout }>();
   const session = new SpdySession(transport, {
     role: 'server',
@@ -94,7 +95,7 @@ export function spdyPorts(transport: Duplex, onPair: (pair: PortPair) => Promise
         const timer = setTimeout(() => {
           halves.delete(request);
           void giveUp(stream, request);
-        }, STREAM_CREATION_MS);
+        }, creationMs);
         halves.set(request, { stream, timer });
         return;
       }

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { setMaxListeners } from 'node:events';
+import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { BerthError } from '../../lib/errors.ts';
 import { type ByteChannel, InputQueue } from '../channel.ts';
@@ -16,6 +17,7 @@ const PROBE_MS = 15_000;
 /** After our last message, how long the client has to close. */
 const LINGER_MS = 5_000;
 const NORMAL_CLOSURE = 1000;
+const FINAL_BINARY = 0x82;
 
 class Channel implements ByteChannel {
   readonly input: InputQueue;
@@ -48,6 +50,7 @@ class Channel implements ByteChannel {
 export class WebSocketChannels {
   readonly channels: readonly ByteChannel[];
   readonly #socket: WebSocket;
+  readonly #transport: Duplex;
   readonly #protocol: ChannelProtocol;
   readonly #inputs: readonly Channel[];
   readonly #gone = new AbortController();
@@ -55,8 +58,10 @@ export class WebSocketChannels {
   #probe: NodeJS.Timeout | undefined;
   #linger: NodeJS.Timeout | undefined;
 
-  constructor(socket: WebSocket, protocol: ChannelProtocol, count: number) {
+  /** @param transport what the WebSocket is on. */
+  constructor(socket: WebSocket, transport: Duplex, protocol: ChannelProtocol, count: number) {
     this.#socket = socket;
+    this.#transport = transport;
     this.#protocol = protocol;
     // One for each channel.
     setMaxListeners(0, this.#gone.signal);
@@ -78,13 +83,14 @@ export class WebSocketChannels {
 
   /** Resolves when the message was handed to the kernel. Throws CANCELLED when the connection is gone. */
   send(number: number, bytes: Uint8Array): Promise<void> {
-    const { base64 } = this.#protocol;
-    const message = base64 ? base64Message(number, bytes) : binaryMessage(number, bytes);
     return new Promise((resolve, reject) => {
-      this.#socket.send(message, { binary: !base64 }, (error) => {
+      const done = (error?: Error | null): void => {
         if (error instanceof Error) reject(gone());
         else resolve();
-      });
+      };
+      if (this.#protocol.base64) this.#socket.send(base64Message(number, bytes), { binary: false }, done);
+      else if (this.#socket.readyState === this.#socket.OPEN) this.#sendBinary(number, bytes, done);
+      else reject(gone());
     });
   }
 
@@ -97,6 +103,17 @@ export class WebSocketChannels {
     await new Promise<void>((resolve) =>
       this.signal.addEventListener('abort', () => resolve(), { once: true }),
     );
+  }
+
+  /**
+   * ws takes a message in one piece, so that every byte would be copied behind its channel's number. It writes its own frames at once, and
+   * this is one between them.
+   */
+  #sendBinary(number: number, bytes: Uint8Array, done: (error?: Error | null) => void): void {
+    this.#transport.cork();
+    this.#transport.write(binaryHead(number, bytes.length), bytes.length === 0 ? done : undefined);
+    if (bytes.length > 0) this.#transport.write(bytes, done);
+    this.#transport.uncork();
   }
 
   #receive(data: Buffer): void {
@@ -135,11 +152,17 @@ export class WebSocketChannels {
   }
 }
 
-function binaryMessage(number: number, bytes: Uint8Array): Buffer {
-  const message = Buffer.allocUnsafe(1 + bytes.length);
-  message[0] = number;
-  message.set(bytes, 1);
-  return message;
+/** What a binary message on a channel begins with (RFC 6455, 5.2): one frame, which a server does not mask, and the number. */
+function binaryHead(number: number, length: number): Buffer {
+  const payload = 1 + length;
+  const extended = payload < 126 ? 0 : payload <= 0xffff ? 2 : 8;
+  const head = Buffer.allocUnsafe(3 + extended);
+  head[0] = FINAL_BINARY;
+  head[1] = extended === 0 ? payload : extended === 2 ? 126 : 127;
+  if (extended === 2) head.writeUInt16BE(payload, 2);
+  if (extended === 8) head.writeBigUInt64BE(BigInt(payload), 2);
+  head[2 + extended] = number;
+  return head;
 }
 
 function base64Message(number: number, bytes: Uint8Array): string {

@@ -55,7 +55,7 @@ export class WebSocketUpgrade {
     const opened = this.#open(request, socket, head, WEBSOCKET_COMMAND_PROTOCOLS);
     if (opened === undefined) return undefined;
     const { webSocket, protocol } = opened;
-    const connection = new WebSocketChannels(webSocket, protocol, COMMAND_CHANNELS.length);
+    const connection = new WebSocketChannels(webSocket, socket, protocol, COMMAND_CHANNELS.length);
     const all = COMMAND_CHANNELS.map((name, number) => [name, connection.channels[number]] as const);
     const used = all.filter(([name]) => {
       if (name === 'error') return true;
@@ -99,7 +99,7 @@ export class WebSocketUpgrade {
     const opened = this.#open(request, socket, head, WEBSOCKET_PORT_PROTOCOLS);
     if (opened === undefined) return undefined;
     const { webSocket, protocol } = opened;
-    const connection = new WebSocketChannels(webSocket, protocol, 2 * wanted.ports.length);
+    const connection = new WebSocketChannels(webSocket, socket, protocol, 2 * wanted.ports.length);
     const pairs = wanted.ports.flatMap((port, index): PortPair[] => {
       const [data, error] = connection.channels.slice(2 * index, 2 * index + 2);
       return data === undefined || error === undefined

@@ -19,6 +19,7 @@ export interface Command {
   write(bytes: string | Uint8Array): Promise<void>;
   endStdin(): Promise<void>;
   resize(width: number, height: number): Promise<void>;
+  ping(): void;
   close(): Promise<void>;
   /** What the server sees of a client that was killed. */
   destroy(): void;

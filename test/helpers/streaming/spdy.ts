@@ -67,6 +67,7 @@ export async function spdyCommand(url: string, options: CommandOptions, windowed
     endStdin: async () => input?.end(),
     resize: async (width, height) =>
       size?.write(Buffer.from(JSON.stringify({ Width: width, Height: height }))),
+    ping: () => void session.ping().catch(() => undefined),
     close: () => session.close(),
     destroy: () => socket.destroy(),
     gone: new Promise((resolve) => socket.once('close', () => resolve())),

@@ -25,6 +25,7 @@ export async function webSocketCommand(url: string, options: CommandOptions): Pr
         CHANNELS.indexOf('resize'),
         Buffer.from(JSON.stringify({ Width: width, Height: height })),
       ),
+    ping: () => channels.socket.ping(),
     close: async () => channels.close(),
     destroy: () => channels.socket.terminate(),
     gone: channels.gone,

@@ -159,6 +159,12 @@ export class ContainerRig implements AsyncDisposable {
     );
   }
 
+  async reopenLog(containerId: string): Promise<void> {
+    await this.#call((done) =>
+      this.daemon.client.runtime.reopenContainerLog({ containerId }, deadline(), done),
+    );
+  }
+
   async remove(containerId: string): Promise<void> {
     await this.#call((done) => this.daemon.client.runtime.removeContainer({ containerId }, deadline(), done));
   }

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { renameSync, rmSync, truncateSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../../helpers/fixture.ts';
 import { berth, main } from '../cli/run-main.ts';
 import type { Pod } from '../containers/rig.ts';
 import { StreamingRig } from './rig.ts';
@@ -47,7 +51,7 @@ describe('berth pod exec, attach, logs and port-forward', () => {
     assert.equal((await run(['pod', 'exec', 'default/none', '--', 'true'])).code, 4);
     const other = await run(['pod', 'exec', '-C', 'none', 'default/cli', '--', 'true']);
     assert.deepEqual([other.code, other.stderr], [4, 'berth: pod "default/cli" has no container "none"\n']);
-    const terminal = await run(['pod', 'exec', '-i', '-T', 'default/cli', '--', 'sh']);
+    const terminal = await run(['pod', 'exec', '-it', 'default/cli', '--', 'sh']);
     assert.equal(terminal.code, 2);
   });
 
@@ -78,6 +82,89 @@ describe('berth pod exec, attach, logs and port-forward', () => {
     await command.write('go\n');
     assert.deepEqual(await following, { code: 0, stdout: 'one\ntwo\nthree\n', stderr: '' });
     await rig.containers.remove(id);
+  });
+
+  /** `berth pod logs -f` as it runs. */
+  function follow(container: string): {
+    shows: (expected: string) => Promise<void>;
+    ended: Promise<{ code: number | null; text: string }>;
+  } {
+    const args = [
+      'pod',
+      'logs',
+      '-f',
+      '--address',
+      rig.containers.daemon.socket,
+      '-C',
+      container,
+      'default/cli',
+    ];
+    const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    return {
+      shows: async (expected) => {
+        await eventually(`it shows ${expected}`, () => (text.includes(expected) ? true : undefined), 20_000);
+      },
+      ended: once(child, 'close').then(([code]) => ({ code: code as number | null, text })),
+    };
+  }
+
+  it('follows a log through rotations, and loses and repeats nothing', async () => {
+    const count = 'while :; do n=$((n + 1)); echo $n; [ $((n % 100)) -ne 0 ] || sleep 0.01; done';
+    const script = `( ${count} ) & read go; kill $!; wait; echo end`;
+    const id = await rig.containers.run(pod, 'rotated', ['sh', '-c', script], { ...own, stdin: true });
+    const following = follow('rotated');
+    await following.shows('1\n2\n');
+    const path = join(rig.containers.logDirectory, 'cli', 'rotated.log');
+    for (let rotation = 1; rotation <= 4; rotation += 1) {
+      // As kubelet does it.
+      renameSync(path, `${path}.${rotation}`);
+      await sleep(50);
+      await rig.containers.reopenLog(id);
+      const [first = ''] = (await rig.containers.logged(pod, 'rotated', /\n/)).split('\n');
+      await following.shows(`\n${first}\n`);
+    }
+    const command = await rig.attach('WebSocket', id, { stdin: true });
+    await command.write('go\n');
+    const { code, text } = await following.ended;
+    const lines = text.split('\n');
+    assert.deepEqual([code, ...lines.splice(-2)], [0, 'end', '']);
+    assert.ok(lines.length > 500);
+    assert.deepEqual(
+      lines.filter((line, index) => line !== String(index + 1)),
+      [],
+    );
+    await rig.containers.remove(id);
+  });
+
+  it('follows a log that somebody empties, and then removes, to the end of the container', async () => {
+    const script = 'while read line; do echo "$line"; done; echo end';
+    const more = { ...own, stdin: true, stdinOnce: true };
+    const id = await rig.containers.run(pod, 'emptied', ['sh', '-c', script], more);
+    const following = follow('emptied');
+    const command = await rig.attach('WebSocket', id, { stdin: true });
+    const path = join(rig.containers.logDirectory, 'cli', 'emptied.log');
+    await command.write('the first line of all\n');
+    await following.shows('first');
+    truncateSync(path);
+    await command.write('second\n');
+    await following.shows('second');
+    rmSync(path);
+    await command.write('third\n');
+    await following.shows('third');
+    await command.endStdin();
+    const text = 'the first line of all\nsecond\nthird\nend\n';
+    assert.deepEqual(await following.ended, { code: 0, text });
+    await rig.containers.remove(id);
+  });
+
+  it('ends with a container that is removed', async () => {
+    const id = await rig.containers.run(pod, 'removed', ['sh', '-c', 'echo one; sleep 3600'], own);
+    const following = follow('removed');
+    await following.shows('one');
+    await rig.containers.remove(id);
+    assert.deepEqual(await following.ended, { code: 0, text: 'one\n' });
   });
 
   it('forwards a port', async () => {

@@ -213,19 +213,68 @@ describe('streaming exec', () => {
     await rig.urls.exec(id, ['true']);
   });
 
-  it('ends its commands when Berth does, and cleans up after one that was killed', async () => {
+  it('ends its commands when Berth does', async () => {
     const { daemon } = rig.containers;
     const command = await rig.exec('SPDY', id, ['sleep', '4713'], { stdin: true });
     await eventually('it runs', () => (rig.running('4713') > 0 ? true : undefined));
     assert.equal(await daemon.stop(), 0);
     await command.gone;
+    assert.equal(rig.running('4713'), 0);
+    await daemon.start();
     await rig.settled(id, '4713');
-    await daemon.start();
-    const other = await rig.exec('SPDY', id, ['sleep', '4714'], { stdin: true });
-    await eventually('it runs', () => (rig.running('4714') > 0 ? true : undefined));
+  });
+
+  it('ends what a killed Berth has left without a client, and nothing else', async () => {
+    const { daemon } = rig.containers;
+    const clients = [
+      await rig.exec('SPDY', id, ['sleep', '4714'], { stdin: true }),
+      await rig.exec('WebSocket', id, ['sh', '-c', 'while :; do echo 4714; done', '4714'], { stdin: true, tty: true }),
+    ];
+    const probe = rig.containers.exec(id, ['sleep', '4714']).catch(() => undefined);
+    await rig.containers.ctr('tasks', 'exec', '--detach', '--exec-id', 'another', id, 'sleep', '4715');
+    await eventually('all run', () => (rig.running('4714') === 3 && rig.running('4715') === 1 ? true : undefined));
     await daemon.kill();
-    await other.gone;
+    await Promise.all([probe, ...clients.map(({ gone }) => gone)]);
+    assert.equal(rig.running('4714'), 3);
     await daemon.start();
-    assert.deepEqual(rig.fifos(), [id]);
+    await rig.settled(id, '4714');
+    assert.equal(rig.running('4715'), 1);
+    assert.equal((await rig.containers.status(id)).state, 'CONTAINER_RUNNING');
+    // The shim has forgotten them, too.
+    const listed = await rig.containers.ctr('tasks', 'ps', id);
+    assert.equal(listed.match(/ProcessDetails/g)?.length, 1, listed);
+    await rig.containers.ctr('tasks', 'kill', '--exec-id', 'another', '--signal', 'SIGKILL', id);
+  });
+
+  it('ends what was left when containerd was killed, once there is one again', async () => {
+    const { containers } = rig;
+    const command = await rig.exec('SPDY', id, ['sleep', '4716'], { stdin: true });
+    await eventually('it runs', () => (rig.running('4716') > 0 ? true : undefined));
+    const dead = containers.enginePid;
+    process.kill(dead, 'SIGKILL');
+    assert.match(await command.status, /containerd/);
+    await eventually('another containerd', () => (containers.enginePid === dead ? undefined : true), 15_000);
+    await rig.settled(id, '4716');
+  });
+
+  it('leaves nothing of an ExecSync that is cancelled, whenever that is', async () => {
+    const request = { containerId: id, cmd: ['sleep', '4717'], timeout: 0 };
+    for (let ms = 0; ms < 80; ms += 5) {
+      const { runtime } = rig.containers.daemon.client;
+      await new Promise<void>((resolve) => {
+        const call = runtime.execSync(request, (error) => {
+          assert.equal(error?.code, status.CANCELLED);
+          resolve();
+        });
+        setTimeout(() => call.cancel(), ms);
+      });
+    }
+    await rig.settled(id, '4717');
+  });
+
+  it('leaves nothing of an ExecSync that takes too long', async () => {
+    const execution = rig.containers.exec(id, ['sleep', '4718'], 1);
+    await assert.rejects(execution, { code: status.DEADLINE_EXCEEDED });
+    await rig.settled(id, '4718');
   });
 });

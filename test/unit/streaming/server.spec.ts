@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLogger } from '../../../src/lib/log.ts';
 import type { CommandStreams, ExecRequest, StreamingRuntime } from '../../../src/streaming/runtime.ts';
-import { StreamingServer } from '../../../src/streaming/server.ts';
+import { type StreamingLimits, StreamingServer } from '../../../src/streaming/server.ts';
+import { SpdySession } from '../../../src/streaming/spdy/session.ts';
 import { eventually } from '../../helpers/fixture.ts';
-import { type Command, type CommandOptions, RefusedError, textOf } from '../../helpers/streaming/client.ts';
+import { bytesOf, type Command, type CommandOptions, RefusedError, textOf } from '../../helpers/streaming/client.ts';
 import { SpdyPorts, spdyCommand, upgradeToSpdy } from '../../helpers/streaming/spdy.ts';
 import { Channels, webSocketCommand, webSocketPorts } from '../../helpers/streaming/websocket.ts';
 
@@ -20,6 +21,8 @@ const EXEC: ExecRequest = {
   stdout: true,
   stderr: true,
 };
+
+const PORTS = { kind: 'portforward', podSandboxId: 'p', ports: [] } as const;
 
 /** Echoes stdin to stdout, tells on stderr that it did, and ends with 3. */
 async function echo(_request: unknown, { stdin, stdout, stderr }: CommandStreams): Promise<number> {
@@ -41,7 +44,10 @@ describe('the streaming server', () => {
   const started: (() => Promise<unknown>)[] = [];
   let listener: Server;
 
-  async function serve(runtime: Partial<StreamingRuntime>, idleMs?: number): Promise<StreamingServer> {
+  async function serve(
+    runtime: Partial<StreamingRuntime>,
+    limits: Partial<StreamingLimits> = {},
+  ): Promise<StreamingServer> {
     const server = new StreamingServer({
       address: '127.0.0.1',
       port: 0,
@@ -52,7 +58,7 @@ describe('the streaming server', () => {
         connect: () => Promise.reject(new Error('nobody listens')),
         ...runtime,
       },
-      ...(idleMs === undefined ? {} : { idleMs }),
+      limits,
     });
     await server.start();
     started.push(() => server.stop());
@@ -124,6 +130,30 @@ describe('the streaming server', () => {
     });
   }
 
+  for (const [name, open] of [
+    ['SPDY', spdyCommand],
+    ['WebSocket', webSocketCommand],
+  ] as const) {
+    it(`brings chunks of any size over ${name}, between the answers to a client's pings`, async () => {
+      const sizes = [1, 124, 125, 126, 65_533, 65_534, 65_535, 65_536, 65_537, 1 << 20];
+      const chunks = sizes.map((size, index) => Buffer.alloc(size, index + 1));
+      const exec: StreamingRuntime['exec'] = async (_request, { stdout }) => {
+        for (const chunk of chunks) {
+          await stdout?.(Buffer.from(chunk));
+          await sleep(1);
+        }
+        return 0;
+      };
+      const server = await serve({ exec });
+      const command = await open(server.urlFor(EXEC), { stdin: true, stderr: true });
+      const pinging = setInterval(() => command.ping(), 1);
+      const all = await bytesOf(command.stdout);
+      clearInterval(pinging);
+      assert.ok(all.equals(Buffer.concat(chunks)));
+      assert.match(await command.status, /Success/);
+    });
+  }
+
   it('refuses a client with whom it has no protocol in common, and says which it has', async () => {
     const server = await serve({});
     const refusedWith = (expected: RegExp) => (error: unknown) => {
@@ -136,9 +166,8 @@ describe('the streaming server', () => {
       upgradeToSpdy(server.urlFor(EXEC), ['v9']),
       refusedWith(/^v4.*, v3.*, v2.*, channel/),
     );
-    const ports = { kind: 'portforward', podSandboxId: 'p', ports: [] } as const;
     await assert.rejects(
-      upgradeToSpdy(server.urlFor(ports), ['v4.channel.k8s.io']),
+      upgradeToSpdy(server.urlFor(PORTS), ['v4.channel.k8s.io']),
       refusedWith(/^portforward.k8s.io$/),
     );
     await assert.rejects(Channels.open(server.urlFor(EXEC), ['v9'], 5), refusedWith(/v5.channel.k8s.io/));
@@ -178,14 +207,100 @@ describe('the streaming server', () => {
     }
   });
 
-  it('ends a connection on which nothing happens', async () => {
-    const server = await serve({ exec: () => new Promise(() => undefined) }, 100);
-    const [spdy, webSocket] = [
+  it('ends a connection on which nothing happens, and what is done for it', async () => {
+    const told: string[] = [];
+    const until = (name: string, signal: AbortSignal): Promise<never> =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          told.push(name);
+          reject(signal.reason as Error);
+        });
+      });
+    const server = await serve(
+      {
+        exec: (_request, _streams, signal) => until('exec', signal),
+        connect: (_id, _port, signal) => until('connect', signal),
+      },
+      { idleMs: 100 },
+    );
+    const [spdy, webSocket, ports] = [
       await spdyCommand(server.urlFor(EXEC), { stdin: true, stderr: true }),
       await webSocketCommand(server.urlFor(EXEC), {}),
+      await SpdyPorts.open(server.urlFor(PORTS)),
     ];
-    await Promise.all([spdy.gone, webSocket.gone]);
+    ports.connect(80);
+    await Promise.all([spdy.gone, webSocket.gone, aborted(ports.session.signal)]);
+    await eventually('all were told', () => (told.length === 3 ? true : undefined));
+    assert.deepEqual(told.sort(), ['connect', 'exec', 'exec']);
   });
+
+  it('keeps a connection on which one side alone says something now and then', async () => {
+    for (const open of [spdyCommand, webSocketCommand]) {
+      const exec: StreamingRuntime['exec'] = async (_request, { stdout }) => {
+        for (let count = 0; count < 10; count += 1) {
+          await sleep(100);
+          await stdout?.(Buffer.from('.'));
+        }
+        return 0;
+      };
+      const server = await serve({ exec }, { idleMs: 500 });
+      const command = await open(server.urlFor(EXEC), { stdin: true, stderr: true });
+      assert.equal(await textOf(command.stdout), '..........');
+      assert.match(await command.status, /Success/);
+    }
+  });
+
+  it('ends a SPDY client that does not open its streams in time, and runs nothing for it', async () => {
+    let runs = 0;
+    const exec: StreamingRuntime['exec'] = async () => (runs += 1);
+    const server = await serve({ exec }, { creationMs: 100 });
+    const url = server.urlFor(EXEC);
+    const { socket } = await upgradeToSpdy(url, ['v4.channel.k8s.io']);
+    const session = new SpdySession(socket, { role: 'client' });
+    for (const type of ['error', 'stdin', 'stdout']) session.open(new Map([['streamtype', type]]));
+    await aborted(session.signal);
+    // The one stream that is missing comes too late, and its URL is used up.
+    await assert.rejects(upgradeToSpdy(url, ['v4.channel.k8s.io']), { code: 404 });
+    assert.equal(runs, 0);
+    // Nothing is left that the server's end would have to wait for.
+    const began = performance.now();
+    await server.stop();
+    assert.ok(performance.now() - began < 1_000);
+  });
+
+  it('does not end a SPDY client that has opened its streams in time', async () => {
+    const server = await serve({}, { creationMs: 100 });
+    const command = await spdyCommand(server.urlFor(EXEC), { stdin: true, stderr: true });
+    await sleep(300);
+    await command.write('late');
+    await command.endStdin();
+    assert.equal(await textOf(command.stdout), 'late');
+  });
+
+  for (const type of ['error', 'data'] as const) {
+    it(`gives up the ${type} stream of a port whose partner does not come, and serves the others`, async () => {
+      const server = await serve({ connect: await echoPort() }, { creationMs: 100 });
+      const ports = await SpdyPorts.open(server.urlFor(PORTS));
+      const alone = ports.session.open(
+        new Map([
+          ['streamtype', type],
+          ['port', '80'],
+          ['requestid', 'alone'],
+        ]),
+      );
+      const { data } = ports.connect(80);
+      if (type === 'data') await assert.rejects(textOf(alone.input), /reset/);
+      else {
+        assert.equal(await textOf(alone.input), '(request=alone) timed out waiting for streams');
+        alone.end();
+      }
+      await data.write(Buffer.from('other'));
+      data.end();
+      assert.equal(await textOf(data.input), 'other');
+      assert.equal(ports.session.size, 0);
+      ports.destroy();
+    });
+  }
 
   it('makes a command wait for a client that does not read', async () => {
     for (const open of [spdyCommand, webSocketCommand]) {
@@ -217,7 +332,7 @@ describe('the streaming server', () => {
   ] as const) {
     it(`forwards many connections at once over ${name}, with half-close`, async () => {
       const server = await serve({ connect: await echoPort() });
-      const ports = await open(server.urlFor({ kind: 'portforward', podSandboxId: 'p', ports: [] }));
+      const ports = await open(server.urlFor(PORTS));
       await Promise.all(
         Array.from({ length: 50 }, async (_, index) => {
           const { data, failure } = ports.connect(80);
@@ -233,7 +348,7 @@ describe('the streaming server', () => {
 
     it(`tells over ${name} why a port cannot be reached`, async () => {
       const server = await serve({});
-      const ports = await open(server.urlFor({ kind: 'portforward', podSandboxId: 'p', ports: [] }));
+      const ports = await open(server.urlFor(PORTS));
       const { data, failure } = ports.connect(80);
       assert.equal(await failure, 'error forwarding port 80 to pod p, uid : nobody listens');
       assert.equal(await textOf(data.input), '');
@@ -270,7 +385,7 @@ describe('the streaming server', () => {
 
   it('refuses streams that name no port', async () => {
     const server = await serve({});
-    const ports = await SpdyPorts.open(server.urlFor({ kind: 'portforward', podSandboxId: 'p', ports: [] }));
+    const ports = await SpdyPorts.open(server.urlFor(PORTS));
     for (const port of ['0', '65536', 'http', '-1', '']) {
       const stream = ports.session.open(
         new Map([
@@ -312,4 +427,11 @@ async function deafClient(url: string, webSocket: boolean): Promise<{ destroy():
       socket.terminate();
     },
   };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+  });
 }

@@ -1,0 +1,116 @@
+import { readdir } from 'node:fs/promises';
+import { messageOf } from '../../lib/errors.ts';
+import { newId } from '../../lib/id.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { RuntimeSpec } from '../../oci/types.ts';
+import { createFifos, type FifoPaths, removeFifos } from '../../stdio/fifos.ts';
+import type { Pumps } from '../../stdio/pumps.ts';
+import type { Engine, EngineExec } from '../engine/engine.ts';
+import { engineIo } from './start.ts';
+
+/** What names the FIFOs of a process that is executed: a later Berth can tell whose they are. containerd takes 76 characters of an id. */
+const EXECUTION_ID = /^([0-9a-f]{64})\.([0-9a-f]{32})$/;
+const EXEC_ID_LENGTH = 32;
+
+export interface Execution<Listened> {
+  readonly spec: RuntimeSpec['process'];
+  readonly stdin: boolean;
+  /** Has its output taken, from the FIFOs of this id; it does not start before. */
+  readonly listen: (id: string, fifos: FifoPaths) => Promise<Listened>;
+}
+
+export interface ExecutionsOptions {
+  readonly engine: Engine;
+  readonly pumps: Pumps;
+  /** Where FIFOs are. */
+  readonly directory: string;
+  readonly log: Logger;
+}
+
+/**
+ * The processes that are executed in containers. Each lives as long as its client: the directory of its FIFOs is there from before it is
+ * made until the engine has forgotten it, so that what a killed Berth has left running is found, and ended, by the next one.
+ */
+export class Executions {
+  readonly #options: ExecutionsOptions;
+  /** Ids of those that nobody waits for, and that the engine could not be asked to end yet. */
+  readonly #abandoned = new Set<string>();
+  readonly #ending = new Set<Promise<void>>();
+
+  constructor(options: ExecutionsOptions) {
+    this.#options = options;
+  }
+
+  /** Notes what a former process has left. To be called while nothing is executed. */
+  async recover(): Promise<void> {
+    const ids = await readdir(this.#options.directory).catch(() => []);
+    for (const id of ids.filter((one) => isExecution(one))) this.#abandoned.add(id);
+  }
+
+  /**
+   * Starts a process in a container and returns what `use` makes of it. Afterwards it is forgotten; one that `use` threw away is killed
+   * first, and its end waited for.
+   */
+  async run<Listened, Result>(
+    containerId: string,
+    { spec, stdin, listen }: Execution<Listened>,
+    use: (process: EngineExec, listened: Listened, id: string) => Promise<Result>,
+  ): Promise<Result> {
+    const { engine, directory } = this.#options;
+    const terminal = spec.terminal === true;
+    const execId = newId().slice(0, EXEC_ID_LENGTH);
+    const id = `${containerId}.${execId}`;
+    try {
+      const fifos = createFifos(directory, id, { stdin, terminal });
+      // It is made meanwhile.
+      const ready = listen(id, fifos);
+      ready.catch(() => undefined);
+      const io = engineIo(fifos, terminal);
+      const process = await engine.exec(containerId, execId, { spec, io, ready });
+      const result = await use(process, await ready, id);
+      // Who asked for it does not have to wait for that.
+      void this.#end(id);
+      return result;
+    } catch (error) {
+      await this.#end(id);
+      throw error;
+    }
+  }
+
+  /** To be called whenever the engine answers again. */
+  endAbandoned(): void {
+    const ids = [...this.#abandoned];
+    this.#abandoned.clear();
+    for (const id of ids) void this.#end(id);
+  }
+
+  /** Resolves when what is being ended has ended. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#ending);
+  }
+
+  #end(id: string): Promise<void> {
+    const ending = this.#endOne(id).finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
+    return ending;
+  }
+
+  async #endOne(id: string): Promise<void> {
+    const { engine, pumps, directory, log } = this.#options;
+    const [, containerId = '', execId = ''] = EXECUTION_ID.exec(id) ?? [];
+    try {
+      await engine.endExec(containerId, execId);
+      await pumps.stop(id);
+      await removeFifos(directory, id);
+    } catch (error) {
+      await pumps.stop(id).catch(() => undefined);
+      this.#abandoned.add(id);
+      log.warn('a command is not ended yet', { container: containerId, exec: execId, error: messageOf(error) });
+    }
+  }
+}
+
+/** Whether FIFOs of this id are those of a process that is executed, and not of a container. */
+export function isExecution(id: string): boolean {
+  return EXECUTION_ID.test(id);
+}
