@@ -26,6 +26,11 @@ import { livingAttachments } from './living.ts';
 import { Maintenance } from '../network/maintenance.ts';
 import { Networks } from '../network/networks.ts';
 import { BuiltinInvoke, DelegatedExecutables, pluginJobsModule } from '../network/plugins/builtin-invoke.ts';
+import type { LeaseCall } from '../network/plugins/ipam/dhcp/call.ts';
+import type { LeaseEvent } from '../network/plugins/ipam/dhcp/lease.ts';
+import { Leases } from '../network/plugins/ipam/dhcp/leases.ts';
+import { leaseJobsModule, PodLinks } from '../network/plugins/ipam/dhcp/links.ts';
+import { LeaseServer } from '../network/plugins/ipam/dhcp/server.ts';
 import { createRegistry } from '../network/plugins/registry.ts';
 import { SelectingInvoke } from '../network/plugins/selecting-invoke.ts';
 import { PodNetwork } from '../network/pod-network.ts';
@@ -50,6 +55,8 @@ import { MetricsServer } from './metrics-server.ts';
 
 /** Workers for namespaces and plugins: rtnl is one lock for the whole host, so more would only wait for each other. */
 const NETWORK_THREADS = 2;
+/** Workers for plugins that wait for somebody else, a DHCP server: so many pods can wait at a time. Each starts when it is needed. */
+const WAITING_THREADS = 8;
 /** Namespaces kept for the pods to come: a few for a burst. One is some 100 KiB of the kernel's memory. */
 const SPARES = 4;
 /** How long creations under way may take to undo themselves when Berth stops. */
@@ -79,8 +86,10 @@ export class Daemon {
 
     const { containers, images, stops } = await startEngine(config, instance.uuid, this.#log);
     this.#stops.push(...stops);
-    const { pool, chain, cache, files } = this.#plugins();
-    this.#stops.push(() => pool.stop());
+    const { pool, waitingPool, chain, cache, files, leases } = this.#plugins((event) =>
+      metrics.leaseEvents.inc({ event }),
+    );
+    this.#stops.push(() => Promise.all([pool.stop(), waitingPool.stop()]).then(() => undefined));
     const debts = new Debts({
       directory: join(config.storage.root, 'debts'),
       chain,
@@ -92,6 +101,7 @@ export class Daemon {
     const metrics = createMetrics({
       sandboxesByState: () => countByState(store),
       debts: () => ({ count: debts.list().length, oldestSeconds: oldestSeconds(debts) }),
+      leasesByPhase: () => countByPhase(leases),
     });
     const count = (step: Step): void => observeStep(metrics, step);
     const namespaces = new Namespaces(pool);
@@ -129,6 +139,8 @@ export class Daemon {
 
     await networks.start();
     this.#stops.push(() => networks.stop());
+    leases.load();
+    this.#stops.push(() => leases.stop());
     debts.load();
     this.#stops.push(() => debts.stop());
     const { kept, undone } = await recoverSandboxes(pods);
@@ -144,6 +156,10 @@ export class Daemon {
 
     maintenance.start();
     this.#stops.push(() => maintenance.stop());
+
+    const leaseServer = new LeaseServer(join(config.storage.state, 'dhcp.sock'), leases);
+    await leaseServer.start();
+    this.#stops.push(() => leaseServer.stop());
 
     const metricsServer = new MetricsServer(config.metrics.address, metrics.registry);
     await metricsServer.start();
@@ -185,8 +201,15 @@ export class Daemon {
     for (let stop = this.#stops.pop(); stop !== undefined; stop = this.#stops.pop()) await stop();
   }
 
-  #plugins(): { pool: ThreadPool; chain: Chain; cache: ResultCache; files: Files } {
-    const { cni } = this.#config;
+  #plugins(observe: (event: LeaseEvent) => void): {
+    pool: ThreadPool;
+    waitingPool: ThreadPool;
+    chain: Chain;
+    cache: ResultCache;
+    files: Files;
+    leases: Leases;
+  } {
+    const { cni, storage } = this.#config;
     const executables = new ExecInvoke();
     const delegated = new DelegatedExecutables(executables);
     const pool = new ThreadPool({
@@ -198,19 +221,36 @@ export class Daemon {
         sandboxJobsModule,
         imageVolumeJobsModule,
         pluginJobsModule,
+        leaseJobsModule,
       ],
       serve: delegated.serve,
     });
+    // Its links are opened by the other threads, which never wait for it.
+    const leases = new Leases({
+      directory: join(storage.root, 'leases'),
+      links: new PodLinks(pool),
+      log: this.#log,
+      observe,
+    });
+    const waitingPool = new ThreadPool({
+      name: 'waiting',
+      size: WAITING_THREADS,
+      modules: [pluginJobsModule],
+      serve: { ...delegated.serve, lease: (call, signal) => leases.serve(call as LeaseCall, signal) },
+    });
     const builtins = new BuiltinInvoke(pool, delegated);
+    const waiting = new BuiltinInvoke(waitingPool, delegated, { byNetwork: false });
     const invoke = new SelectingInvoke({
       builtin: cni.builtin,
       registry: createRegistry(),
       builtins,
+      waiting,
       executables,
     });
     const files = threadedFiles(pool);
     const cache = new ResultCache(cni.cacheDir, files.write);
-    return { pool, cache, files, chain: new Chain({ invoke, cache, binDirs: cni.binDirs }) };
+    const chain = new Chain({ invoke, cache, binDirs: cni.binDirs });
+    return { pool, waitingPool, cache, files, chain, leases };
   }
 
   /** Lets creations undo themselves; what does not end in time is undone by the next start, from its record. */
@@ -238,6 +278,12 @@ function countByState(store: SandboxStore): Record<string, number> {
     const state = criState(sandbox.state);
     counts[state] = (counts[state] ?? 0) + 1;
   }
+  return counts;
+}
+
+function countByPhase(leases: Leases): Record<string, number> {
+  const counts: Record<string, number> = { bound: 0, renewing: 0, rebinding: 0, expired: 0 };
+  for (const { phase } of leases.list()) counts[phase] = (counts[phase] ?? 0) + 1;
   return counts;
 }
 

@@ -28,6 +28,11 @@ export interface PluginContext {
   readonly hints: Hints;
   /** Calls another plugin with this plugin's environment and the given configuration; throws its CniError. */
   delegate(type: string, verb: Verb, args: PluginArgs): Result | undefined;
+  /**
+   * Asks the keeper of DHCP leases, which outlive every call; blocks until it has answered. Throws its CniError. Only for plugins
+   * that wait.
+   */
+  askLeaseKeeper(verb: Verb, args: PluginArgs): Result | undefined;
   /** A line for stderr. */
   log(line: string): void;
 }
@@ -48,6 +53,11 @@ export interface Plugin {
    * means never.
    */
   passesOn?(config: JsonObject): boolean;
+  /**
+   * It, and whatever delegates to it, may wait for seconds for somebody else: such calls run on threads of their own, beside those of
+   * other networks.
+   */
+  readonly waits?: true;
   /** Each throws CniError. add returns the result to pass on. */
   add(args: PluginArgs, context: PluginContext): Result;
   del(args: PluginArgs, context: PluginContext): void;

@@ -8,6 +8,8 @@ import type { Step, Verb } from '../types.ts';
 export interface Hints {
   /** DEL only: the namespace is destroyed right after, so a link inside may be left to it. */
   readonly namespaceEnds?: boolean;
+  /** When the caller gives up, in milliseconds since the epoch. */
+  readonly deadline?: number;
   /** Addresses and host ports of unpaid debts: not to be handed out. */
   readonly withheld?: {
     readonly addresses: readonly string[];

@@ -34,6 +34,7 @@ describe('bridge plugin on the real kernel', () => {
   const context = (): PluginContext => ({
     hints,
     log: () => undefined,
+    askLeaseKeeper: () => undefined,
     delegate: (type, verb) => {
       assert.equal(type, 'fake-ipam');
       calls.push(verb);

@@ -139,7 +139,12 @@ describe('host-local beside the reference plugin', () => {
     assert.equal(new Set(answers).size, 50);
     assert.equal(Object.keys(files('net')).length, 52);
     for (let index = 0; index < 50; index += 1) {
-      plugin.del(args(`p${index}`, ipam), { hints: {}, delegate: () => undefined, log: () => undefined });
+      plugin.del(args(`p${index}`, ipam), {
+        hints: {},
+        delegate: () => undefined,
+        askLeaseKeeper: () => undefined,
+        log: () => undefined,
+      });
     }
     assert.deepEqual(Object.keys(files('net')).sort(), ['last_reserved_ip.0', 'lock']);
   });
@@ -189,7 +194,12 @@ describe('host-local beside the reference plugin', () => {
     };
   }
 
-  const context = { hints: {}, delegate: () => undefined, log: () => undefined };
+  const context = {
+    hints: {},
+    delegate: () => undefined,
+    askLeaseKeeper: () => undefined,
+    log: () => undefined,
+  };
 
   function addDirectly(plugin: Plugin, containerId: string, ipam: JsonObject): string | undefined {
     return plugin.add(args(containerId, ipam), context).ips[0]?.address;

@@ -14,6 +14,7 @@ describe('loopback plugin on the real kernel', () => {
   const context = (hints: Hints = {}): PluginContext => ({
     hints,
     log: () => undefined,
+    askLeaseKeeper: () => undefined,
     delegate: () => assert.fail('loopback delegates nothing'),
   });
   const args = (more: Partial<PluginArgs> = {}): PluginArgs => ({

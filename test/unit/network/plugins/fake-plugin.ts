@@ -49,6 +49,7 @@ export function fakeContext(
   return {
     lines,
     hints: {},
+    askLeaseKeeper: () => undefined,
     log: (line) => void lines.push(line),
     delegate: (type, verb, args) => {
       const call = { verb, type, args };
