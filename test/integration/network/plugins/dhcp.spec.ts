@@ -124,7 +124,8 @@ describe('dhcp: leases of pods, by a real server, kept by the daemon', function 
     const ipam = { type: 'host-local', ranges: [[{ subnet: '10.99.0.0/24' }]], dataDir: join(path, 'ipam') };
     const list = { cniVersion: '1.1.0', name: 'local', plugins: [{ type: 'ptp', ipam }] };
     writeFileSync(join(path, '10-local.conflist'), JSON.stringify(list));
-    const config = { containerd: { runtimes: { local: { cni_conf_dir: path } } } };
+    const runtimes = { local: { cni_conf_dir: path } };
+    const config = { containerd: { address: join(path, 'no-engine.sock'), runtimes } };
     const { client } = cleanup.use(await TestDaemon.start({ node, networks: network(bridge), config }));
     const waiting = ['one', 'two', 'three'].map((name) => client.run(podConfig(name), '', 8_000));
     const ended = waiting.map(async (run) =>

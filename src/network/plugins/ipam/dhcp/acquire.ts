@@ -14,7 +14,7 @@ export interface Applicant
 
 export interface AcquireDeps {
   readonly links: Links;
-  readonly records: LeaseRecords;
+  readonly records: Pick<LeaseRecords, 'put' | 'drop'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -92,7 +92,7 @@ function didNot(answer: Refused | undefined): string {
 async function giveBack(
   talk: Talk,
   { client, server, address }: LeaseRecord,
-  records: LeaseRecords,
+  records: AcquireDeps['records'],
 ): Promise<void> {
   try {
     release(talk, server, address);

@@ -38,16 +38,18 @@ const SHARE_OF_DEADLINE = 0.9;
 export class Leases {
   readonly #leases = new Map<string, Lease>();
   readonly #locks = new KeyedLock();
+  readonly #records: LeaseRecords;
   readonly #deps: LeaseDeps;
 
   constructor({ directory, links, log, clock = systemClock, observe = () => undefined }: LeasesOptions) {
     const onGone = ({ record }: Lease): void => void this.#leases.delete(record.client);
-    this.#deps = { links, log, clock, observe, onGone, records: new LeaseRecords(directory, log) };
+    this.#records = new LeaseRecords(directory, log);
+    this.#deps = { links, log, clock, observe, onGone, records: this.#records };
   }
 
   /** Goes on with the leases of earlier runs, and gives back those that were asked for and never handed on. */
   load(): void {
-    for (const record of this.#deps.records.load()) {
+    for (const record of this.#records.load()) {
       if (record.granted === undefined) void this.#giveUp(record);
       else this.#keep(record);
     }
