@@ -127,6 +127,10 @@ export class FakeLan implements Links {
     return this.said.map(({ type, at }) => `${type}@${Math.round(at / 100) / 10}`).join(' ');
   }
 
+  hasPlace(): boolean {
+    return !this.isGone;
+  }
+
   async open(): Promise<Wire | undefined> {
     if (this.isGone) return undefined;
     this.wires += 1;

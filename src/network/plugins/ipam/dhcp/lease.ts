@@ -46,7 +46,7 @@ export interface LeaseDeps extends AcquireDeps {
 
 /** How long an answer to one renewal is waited for. */
 const ANSWER_MS = 4_000;
-/** Clocks are set while one sleeps. */
+/** Clocks are set, and pods go without a DEL, while one sleeps. */
 const SLEEP_MOST_MS = 60_000;
 
 export class Lease {
@@ -135,13 +135,18 @@ export class Lease {
     }
   }
 
-  /** False when it was ended before that time. */
+  /** Waits for that time, or until its namespace is gone. False when it was ended before. */
   async #until(at: number, signal: AbortSignal): Promise<boolean> {
     const { clock } = this.#deps;
-    for (let left = at - clock.now(); left > 0 && !signal.aborted; left = at - clock.now()) {
+    const waits = (): boolean => !signal.aborted && this.#hasPlace();
+    for (let left = at - clock.now(); left > 0 && waits(); left = at - clock.now()) {
       await clock.sleep(Math.min(left, SLEEP_MOST_MS), signal);
     }
     return !signal.aborted;
+  }
+
+  #hasPlace(): boolean {
+    return this.#deps.links.hasPlace(this.#record.netns);
   }
 
   /** When to ask again after an attempt in that phase. */
@@ -158,8 +163,7 @@ export class Lease {
   /** One attempt at more time, as the phase wants it. False when there is nobody left who needs the address. */
   async #ask(signal: AbortSignal): Promise<boolean> {
     const { phase } = this;
-    if (phase === 'bound' && !this.#isRefused) return true;
-    if (phase === 'expired') await this.#withdraw();
+    if (phase === 'expired' && this.#hasPlace()) await this.#withdraw();
     const asked = await this.#over((talk) => this.#askOver(talk, phase, signal));
     if (asked !== undefined) return true;
     this.#isGone = true;

@@ -1,6 +1,7 @@
 import { SyscallError } from '../../../../kernel/errno.ts';
 import { close, recv, send } from '../../../../kernel/libc.ts';
 import type { RouteSpec } from '../../../../kernel/netlink/routes.ts';
+import { isNamespace } from '../../../../kernel/thread-namespaces.ts';
 import type { ThreadPool } from '../../../../kernel/threads/pool.ts';
 import type { Wire } from './exchange.ts';
 import type { AddressJob, OpenJob, OpenLink, RestoreJob } from './jobs.ts';
@@ -10,6 +11,8 @@ export const leaseJobsModule = new URL('./jobs.js', import.meta.url);
 
 /** Pods' links, for the main thread. */
 export interface Links {
+  /** Whether there is a namespace at the path; waits for nothing. */
+  hasPlace(netns: string): boolean;
   /** Undefined when the link, or the whole namespace, is gone. */
   open(job: OpenJob): Promise<Wire | undefined>;
   /** Takes an address off a link; the routes that go with it. */
@@ -25,6 +28,10 @@ export class PodLinks implements Links {
   /** The pool must load leaseJobsModule. */
   constructor(pool: ThreadPool) {
     this.#pool = pool;
+  }
+
+  hasPlace(netns: string): boolean {
+    return isNamespace(netns);
   }
 
   async open(job: OpenJob): Promise<Wire | undefined> {

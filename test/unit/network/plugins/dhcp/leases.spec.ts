@@ -111,6 +111,16 @@ describe('the keeper of DHCP leases', () => {
     assert.equal(said(request), 2);
   });
 
+  it('drops leases whose pods are gone, as after a reboot', async () => {
+    const first = keeper();
+    await first.serve(call('ADD'), never);
+    await first.stop();
+    lan.isGone = true;
+    const second = keeper();
+    await eventually('it is dropped', () => second.list().length + files().length === 0 || undefined);
+    assert.equal(said(release), 0);
+  });
+
   it('does not ask for longer than its caller has time', async () => {
     lan.answering = silent;
     const reply = await keeper().serve(call('ADD', { deadline: Date.now() + 300 }), never);
