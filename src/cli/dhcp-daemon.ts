@@ -2,13 +2,12 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { FileLock } from '../kernel/flock.ts';
-import { ThreadPool } from '../kernel/threads/pool.ts';
 import { aborted } from '../lib/deadline.ts';
 import { BerthError } from '../lib/errors.ts';
 import { createLogger } from '../lib/log.ts';
 import { DEFAULT_SOCKET } from '../network/plugins/ipam/dhcp/conf.ts';
 import { Leases } from '../network/plugins/ipam/dhcp/leases.ts';
-import { leaseJobsModule, PodLinks } from '../network/plugins/ipam/dhcp/links.ts';
+import { PodLinks } from '../network/plugins/ipam/dhcp/links.ts';
 import { LeaseServer } from '../network/plugins/ipam/dhcp/server.ts';
 import { defineCommand } from './command.ts';
 import { Exit } from './exit.ts';
@@ -38,9 +37,9 @@ started again.`,
     using lock = FileLock.tryAcquire(join(directory, 'lock'));
     if (lock === undefined) throw new BerthError('ALREADY_EXISTS', `another daemon uses "${directory}"`);
     const log = createLogger({ level: 'info', format: 'text' });
-    const pool = new ThreadPool({ name: 'dhcp', size: 1, modules: [leaseJobsModule] });
-    const leases = new Leases({ directory, links: new PodLinks(pool), log });
-    const server = new LeaseServer(socketpath, leases);
+    const links = new PodLinks();
+    const leases = new Leases({ directory, links, log });
+    const server = new LeaseServer(socketpath, leases, log);
     leases.load();
     try {
       await server.start();
@@ -49,7 +48,7 @@ started again.`,
     } finally {
       await server.stop();
       await leases.stop();
-      await pool.stop();
+      await links.stop();
     }
     return Exit.ok;
   },

@@ -12,7 +12,7 @@ import { namespaceJobsModule, Namespaces, SpareStock } from '../kernel/namespace
 import { ThreadPool } from '../kernel/threads/pool.ts';
 import type { Files } from '../lib/atomic-file.ts';
 import { deadlineSignal, raceSignal } from '../lib/deadline.ts';
-import { BerthError } from '../lib/errors.ts';
+import { BerthError, messageOf } from '../lib/errors.ts';
 import { KeyedLock } from '../lib/keyed-lock.ts';
 import type { Logger } from '../lib/log.ts';
 import { createMetrics, type Metrics } from '../lib/metrics.ts';
@@ -27,9 +27,8 @@ import { Maintenance } from '../network/maintenance.ts';
 import { Networks } from '../network/networks.ts';
 import { BuiltinInvoke, DelegatedExecutables, pluginJobsModule } from '../network/plugins/builtin-invoke.ts';
 import type { LeaseCall } from '../network/plugins/ipam/dhcp/call.ts';
-import type { LeaseEvent } from '../network/plugins/ipam/dhcp/lease.ts';
 import { Leases } from '../network/plugins/ipam/dhcp/leases.ts';
-import { leaseJobsModule, PodLinks } from '../network/plugins/ipam/dhcp/links.ts';
+import { PodLinks } from '../network/plugins/ipam/dhcp/links.ts';
 import { LeaseServer } from '../network/plugins/ipam/dhcp/server.ts';
 import { createRegistry } from '../network/plugins/registry.ts';
 import { SelectingInvoke } from '../network/plugins/selecting-invoke.ts';
@@ -55,7 +54,7 @@ import { MetricsServer } from './metrics-server.ts';
 
 /** Workers for namespaces and plugins: rtnl is one lock for the whole host, so more would only wait for each other. */
 const NETWORK_THREADS = 2;
-/** Workers for plugins that wait for somebody else, a DHCP server: so many pods can wait at a time. Each starts when it is needed. */
+/** Workers for ADDs that wait for somebody else, a DHCP server: so many pods can wait at a time. Each starts when it is needed. */
 const WAITING_THREADS = 8;
 /** Namespaces kept for the pods to come: a few for a burst. One is some 100 KiB of the kernel's memory. */
 const SPARES = 4;
@@ -86,9 +85,15 @@ export class Daemon {
 
     const { containers, images, stops } = await startEngine(config, instance.uuid, this.#log);
     this.#stops.push(...stops);
-    const { pool, waitingPool, chain, cache, files, leases } = this.#plugins((event) =>
-      metrics.leaseEvents.inc({ event }),
-    );
+    const links = new PodLinks();
+    this.#stops.push(() => links.stop());
+    const leases = new Leases({
+      directory: join(config.storage.root, 'leases'),
+      links,
+      log: this.#log,
+      observe: (event) => metrics.leaseEvents.inc({ event }),
+    });
+    const { pool, waitingPool, chain, cache, files } = this.#plugins(leases);
     this.#stops.push(() => Promise.all([pool.stop(), waitingPool.stop()]).then(() => undefined));
     const debts = new Debts({
       directory: join(config.storage.root, 'debts'),
@@ -157,8 +162,12 @@ export class Daemon {
     maintenance.start();
     this.#stops.push(() => maintenance.stop());
 
-    const leaseServer = new LeaseServer(join(config.storage.state, 'dhcp.sock'), leases);
-    await leaseServer.start();
+    const leaseServer = new LeaseServer(join(config.storage.state, 'dhcp.sock'), leases, this.#log);
+    await leaseServer
+      .start()
+      .catch((error: unknown) =>
+        this.#log.warn('other runtimes cannot hand their DHCP leases on', { error: messageOf(error) }),
+      );
     this.#stops.push(() => leaseServer.stop());
 
     const metricsServer = new MetricsServer(config.metrics.address, metrics.registry);
@@ -201,17 +210,20 @@ export class Daemon {
     for (let stop = this.#stops.pop(); stop !== undefined; stop = this.#stops.pop()) await stop();
   }
 
-  #plugins(observe: (event: LeaseEvent) => void): {
+  #plugins(leases: Leases): {
     pool: ThreadPool;
     waitingPool: ThreadPool;
     chain: Chain;
     cache: ResultCache;
     files: Files;
-    leases: Leases;
   } {
-    const { cni, storage } = this.#config;
+    const { cni } = this.#config;
     const executables = new ExecInvoke();
     const delegated = new DelegatedExecutables(executables);
+    const serve = {
+      ...delegated.serve,
+      lease: (call: unknown, signal: AbortSignal) => leases.serve(call as LeaseCall, signal),
+    };
     const pool = new ThreadPool({
       name: 'network',
       size: NETWORK_THREADS,
@@ -221,22 +233,14 @@ export class Daemon {
         sandboxJobsModule,
         imageVolumeJobsModule,
         pluginJobsModule,
-        leaseJobsModule,
       ],
-      serve: delegated.serve,
-    });
-    // Its links are opened by the other threads, which never wait for it.
-    const leases = new Leases({
-      directory: join(storage.root, 'leases'),
-      links: new PodLinks(pool),
-      log: this.#log,
-      observe,
+      serve,
     });
     const waitingPool = new ThreadPool({
       name: 'waiting',
       size: WAITING_THREADS,
       modules: [pluginJobsModule],
-      serve: { ...delegated.serve, lease: (call, signal) => leases.serve(call as LeaseCall, signal) },
+      serve,
     });
     const builtins = new BuiltinInvoke(pool, delegated);
     const waiting = new BuiltinInvoke(waitingPool, delegated, { byNetwork: false });
@@ -250,7 +254,7 @@ export class Daemon {
     const files = threadedFiles(pool);
     const cache = new ResultCache(cni.cacheDir, files.write);
     const chain = new Chain({ invoke, cache, binDirs: cni.binDirs });
-    return { pool, waitingPool, cache, files, chain, leases };
+    return { pool, waitingPool, cache, files, chain };
   }
 
   /** Lets creations undo themselves; what does not end in time is undone by the next start, from its record. */

@@ -29,8 +29,7 @@ export interface PluginContext {
   /** Calls another plugin with this plugin's environment and the given configuration; throws its CniError. */
   delegate(type: string, verb: Verb, args: PluginArgs): Result | undefined;
   /**
-   * Asks the keeper of DHCP leases, which outlive every call; blocks until it has answered. Throws its CniError. Only for plugins
-   * that wait.
+   * Asks the keeper of DHCP leases, which outlive every call; blocks until it has answered. Throws its CniError.
    */
   askLeaseKeeper(verb: Verb, args: PluginArgs): Result | undefined;
   /** A line for stderr. */
@@ -54,8 +53,8 @@ export interface Plugin {
    */
   passesOn?(config: JsonObject): boolean;
   /**
-   * It, and whatever delegates to it, may wait for seconds for somebody else: such calls run on threads of their own, beside those of
-   * other networks.
+   * Its ADD, and that of whatever delegates to it, may wait for seconds for somebody else: it runs on a thread of its own,
+   * beside those of networks.
    */
   readonly waits?: true;
   /** Each throws CniError. add returns the result to pass on. */

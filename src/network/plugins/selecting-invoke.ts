@@ -16,7 +16,7 @@ export interface SelectingInvokeOptions {
   /** Asked only which keys a built-in understands; nothing runs in it. */
   readonly registry: Registry;
   readonly builtins: Invoke;
-  /** Built-ins that wait for somebody else, and those that delegate to them. */
+  /** ADDs of built-ins that wait for somebody else, and of those that delegate to them. */
   readonly waiting: Invoke;
   readonly executables: Invoke;
 }
@@ -54,7 +54,8 @@ export class SelectingInvoke implements Invoke {
     }
   }
 
-  private waits({ type, config }: PluginRequest): boolean {
+  private waits({ verb, type, config }: PluginRequest): boolean {
+    if (verb !== 'ADD') return false;
     const ipam = key(config, 'ipam');
     const types = [type, isJsonObject(ipam) ? key(ipam, 'type') : undefined];
     return types.some((each) => typeof each === 'string' && this.options.registry.get(each)?.waits === true);

@@ -24,6 +24,8 @@ interface Limits {
   readonly signal: AbortSignal;
 }
 
+const ETHERNET = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/;
+
 /** How often an offer is asked for before another one is looked for (RFC 2131, 3.1, 5). */
 const REQUESTS = 3;
 /** After a NAK, lest client and server go round without pause. */
@@ -39,6 +41,7 @@ export async function acquire(applicant: Applicant, deps: AcquireDeps, limits: L
   const wire = await deps.links.open({ netns, ifName, up: true });
   if (wire === undefined) throw failure(`error looking up "${ifName}": Link not found`);
   try {
+    if (!ETHERNET.test(wire.mac)) throw failure(`"${ifName}" is no Ethernet interface`);
     const client = { mac: wire.mac, options };
     return await ask(applicant, { wire, clock: deps.clock, client }, deps, limits);
   } finally {

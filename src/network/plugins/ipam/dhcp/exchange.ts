@@ -151,6 +151,8 @@ interface Say {
 
 /** Longest pause between two looks at what has come. Node's loop cannot wait for such a socket. */
 const LOOK_MOST_MS = 25;
+/** How many frames are read at one look: a flood shall hold up nothing else. */
+const FRAMES_AT_A_LOOK = 32;
 
 async function exchange<T extends Answer>(
   talk: Talk,
@@ -169,7 +171,7 @@ async function exchange<T extends Answer>(
     times += 1;
     const end = Math.min(until, sentAt + delay);
     for (let ms = 1; clock.now() < end; ms = Math.min(2 * ms, LOOK_MOST_MS)) {
-      for (let frame = wire.receive(); frame !== undefined; frame = wire.receive()) {
+      for (const frame of received(wire)) {
         const answer = answerOf(frame, first, talk.client, sentAt);
         const taken = answer === undefined ? undefined : take(answer);
         if (taken !== undefined) return taken;
@@ -179,6 +181,14 @@ async function exchange<T extends Answer>(
     }
   }
   return undefined;
+}
+
+function* received(wire: Wire): Generator<Uint8Array> {
+  for (let count = 0; count < FRAMES_AT_A_LOOK; count += 1) {
+    const frame = wire.receive();
+    if (frame === undefined) return;
+    yield frame;
+  }
 }
 
 function blank({ mac }: Client): DhcpMessage {

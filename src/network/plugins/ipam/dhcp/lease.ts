@@ -81,7 +81,9 @@ export class Lease {
 
   /** Keeps it from now on, until stop() or release(). */
   keep(): void {
-    this.#kept = this.#keep(this.#ending.signal);
+    this.#kept = this.#keep(this.#ending.signal).catch((error: unknown) =>
+      this.#log.error('DHCP lease is kept no more', { error: messageOf(error) }),
+    );
   }
 
   /** Leaves it as it is, for a later run. */

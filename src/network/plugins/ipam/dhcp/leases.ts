@@ -134,7 +134,14 @@ export class Leases {
 
   /** A server may have granted it before Berth ended. */
   async #giveUp(record: LeaseRecord): Promise<void> {
-    await this.#locks.with(record.client, () => new Lease(record, this.#deps).release());
+    try {
+      await this.#locks.with(record.client, () => new Lease(record, this.#deps).release());
+    } catch (error) {
+      this.#deps.log.warn('failed to give a DHCP lease back', {
+        client: record.client,
+        error: messageOf(error),
+      });
+    }
   }
 
   #check(call: LeaseCall): void {

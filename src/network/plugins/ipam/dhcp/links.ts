@@ -2,12 +2,9 @@ import { SyscallError } from '../../../../kernel/errno.ts';
 import { close, recv, send } from '../../../../kernel/libc.ts';
 import type { RouteSpec } from '../../../../kernel/netlink/routes.ts';
 import { isNamespace } from '../../../../kernel/thread-namespaces.ts';
-import type { ThreadPool } from '../../../../kernel/threads/pool.ts';
+import { ThreadPool } from '../../../../kernel/threads/pool.ts';
 import type { Wire } from './exchange.ts';
 import type { AddressJob, OpenJob, OpenLink, RestoreJob } from './jobs.ts';
-
-/** The jobs module that the pool of PodLinks must load. */
-export const leaseJobsModule = new URL('./jobs.js', import.meta.url);
 
 /** Pods' links, for the main thread. */
 export interface Links {
@@ -21,14 +18,13 @@ export interface Links {
   restore(job: RestoreJob): Promise<void>;
 }
 
-/** By jobs on worker threads, which must not be of those that wait for a lease. */
+/** By jobs on a thread of its own: those of plugins may be waiting for what it does. It starts with the first one. */
 export class PodLinks implements Links {
-  readonly #pool: ThreadPool;
-
-  /** The pool must load leaseJobsModule. */
-  constructor(pool: ThreadPool) {
-    this.#pool = pool;
-  }
+  readonly #pool = new ThreadPool({
+    name: 'dhcp',
+    size: 1,
+    modules: [new URL('./jobs.js', import.meta.url)],
+  });
 
   hasPlace(netns: string): boolean {
     return isNamespace(netns);
@@ -45,6 +41,10 @@ export class PodLinks implements Links {
 
   async restore(job: RestoreJob): Promise<void> {
     await this.#pool.call('dhcp.restore', job);
+  }
+
+  stop(): Promise<void> {
+    return this.#pool.stop();
   }
 }
 

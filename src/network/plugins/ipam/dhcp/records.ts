@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { RouteSpec } from '../../../../kernel/netlink/routes.ts';
 import { writeFileAtomic } from '../../../../lib/atomic-file.ts';
 import { messageOf } from '../../../../lib/errors.ts';
+import { isJsonObject } from '../../../../lib/json.ts';
 import type { Logger } from '../../../../lib/log.ts';
 import type { Result } from '../../../cni/types.ts';
 import type { Server } from './exchange.ts';
@@ -29,6 +30,16 @@ export interface LeaseRecord {
   readonly granted?: Times & { readonly result: Result };
   /** The lease has run out and the address was taken off the interface, and these routes with it. */
   readonly withdrawn?: readonly RouteSpec[];
+}
+
+function recordOf(value: unknown): LeaseRecord {
+  const { client, netns, ifName, mac, options, server } = isJsonObject(value) ? value : {};
+  const isWhole =
+    [client, netns, ifName, mac].every((each) => typeof each === 'string') &&
+    Array.isArray(options) &&
+    isJsonObject(server);
+  if (!isWhole) throw new TypeError('not the record of a lease');
+  return value as LeaseRecord;
 }
 
 /** Options as a record keeps them. */
@@ -57,7 +68,7 @@ export class LeaseRecords {
     return files.flatMap((file) => {
       const path = join(this.#directory, file);
       try {
-        return [JSON.parse(readFileSync(path, 'utf8')) as LeaseRecord];
+        return [recordOf(JSON.parse(readFileSync(path, 'utf8')))];
       } catch (error) {
         renameSync(path, `${path}.unreadable`);
         this.#log.error('set an unreadable lease aside', {

@@ -4,6 +4,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { BerthError, messageOf } from '../../../../lib/errors.ts';
+import type { Logger } from '../../../../lib/log.ts';
 import { isJsonObject } from '../../../../lib/json.ts';
 import { removeStaleSocket } from '../../../../lib/stale-socket.ts';
 import { CniCode } from '../../../cni/types.ts';
@@ -19,11 +20,13 @@ export class LeaseServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  constructor(path: string, leases: Pick<Leases, 'serve'>) {
+  constructor(path: string, leases: Pick<Leases, 'serve'>, log: Logger) {
     this.#path = path;
     this.#leases = leases;
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
     this.#server.maxConnections = CALLERS_MOST;
+    // A caller who cannot be let in, for want of descriptors for instance, tries again.
+    this.#server.on('error', (error) => log.warn('socket of DHCP leases', { error: error.message }));
   }
 
   /** Throws ALREADY_EXISTS when another process serves there, UNAVAILABLE when the socket cannot be made. */
