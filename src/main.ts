@@ -5,6 +5,7 @@
  * What is young is kept in little room: the daemon makes little at a time, and takes 18 MB less from the node so.
  */
 import { basename } from 'node:path';
+import type { CommandContext } from './cli/command.ts';
 import { runCommand } from './cli/commands.ts';
 import { errorLine, Exit, exitCodeOf } from './cli/exit.ts';
 
@@ -14,19 +15,31 @@ const OWN_NAME = /^(berth|main\.js)/;
 async function main(): Promise<number> {
   const invokedAs = basename(process.argv[1] ?? '');
   const args = process.argv.slice(2);
-  if (!OWN_NAME.test(invokedAs)) return runPlugin(invokedAs);
-  if (args[0] === 'cni' && args[1] !== undefined && !args[1].startsWith('-')) return runPlugin(args[1]);
-  return runCommand(args, {
+  if (!OWN_NAME.test(invokedAs)) return runPlugin(invokedAs, args);
+  const [, type] = args;
+  if (args[0] === 'cni' && type !== undefined && !type.startsWith('-')) return runPlugin(type, args.slice(2));
+  return runCommand(args, commandContext());
+}
+
+function commandContext(): CommandContext {
+  return {
     env: process.env,
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     signal: signalOfTermination(),
     streams: process,
-  });
+  };
 }
 
-/** As a plugin we are synchronous and short-lived: signals keep their default meaning. */
-async function runPlugin(type: string): Promise<number> {
+/**
+ * As a plugin we are synchronous and short-lived: signals keep their default meaning. Only dhcp has a daemon, which the
+ * protocol, having no arguments, leaves room for.
+ */
+async function runPlugin(type: string, args: readonly string[]): Promise<number> {
+  if (type === 'dhcp' && args[0] === 'daemon') {
+    const { command } = await import('./cli/dhcp-daemon.ts');
+    return command.execute(args.slice(1), commandContext());
+  }
   const { runCniCommand } = await import('./cli/cni.ts');
   return runCniCommand(type);
 }

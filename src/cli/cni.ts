@@ -10,6 +10,7 @@ import type { PluginRequest } from '../network/cni/invoke/invoke.ts';
 import { CniCode, CniError } from '../network/cni/types.ts';
 import { SUPPORTED_VERSIONS } from '../network/cni/versions/versions.ts';
 import { createContext, type ExecutableReply } from '../network/plugins/context.ts';
+import { askDaemon } from '../network/plugins/ipam/dhcp/remote.ts';
 import type { Plugin } from '../network/plugins/plugin.ts';
 import { createRegistry, type Registry } from '../network/plugins/registry.ts';
 import { runPlugin } from '../network/plugins/skeleton.ts';
@@ -84,6 +85,7 @@ function placeOf(registry: Registry): Parameters<typeof createContext>[1] {
     registry,
     hints: {},
     runExecutable,
+    askLeaseKeeper: askDaemon,
     log: (line) => void writeSync(2, `${line}\n`),
     onRemain: () => undefined,
     onStep: () => undefined,

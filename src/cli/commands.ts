@@ -96,7 +96,9 @@ function groupHelp(group: string, asked: boolean, context: CommandContext): numb
 function cniHelp(asked: string, context: CommandContext): number {
   if (asked === '') throw new UsageError('cni needs the TYPE of a plugin (see berth cni --help)');
   context.stdout(
-    `Usage: berth cni TYPE\n\nTo ${CNI_SUMMARY}. The environment is the one of the\nCNI specification (CNI_COMMAND and so on). A link to this program named TYPE does the same.\n`,
+    `Usage: berth cni TYPE\n\nTo ${CNI_SUMMARY}. The environment is the one of the\nCNI specification (CNI_COMMAND and so on). A link to this program named TYPE does the same.
+
+berth cni dhcp daemon keeps the leases of dhcp where no berth serve runs.\n`,
   );
   return Exit.ok;
 }

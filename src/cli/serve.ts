@@ -1,4 +1,5 @@
 import { DEFAULT_CONFIG_PATH, loadConfig } from '../config/load.ts';
+import { aborted } from '../lib/deadline.ts';
 import { createLogger } from '../lib/log.ts';
 import { defineCommand } from './command.ts';
 import { Exit } from './exit.ts';
@@ -41,10 +42,3 @@ export const command = defineCommand({
     return Exit.ok;
   },
 });
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}

@@ -1,5 +1,4 @@
-import { chmodSync, mkdirSync, unlinkSync } from 'node:fs';
-import { connect } from 'node:net';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import {
   Server,
@@ -9,8 +8,9 @@ import {
   type UntypedServiceImplementation,
   type sendUnaryData,
 } from '@grpc/grpc-js';
-import { BerthError, isErrno, messageOf } from '../lib/errors.ts';
+import { BerthError, messageOf } from '../lib/errors.ts';
 import type { Metrics } from '../lib/metrics.ts';
+import { removeStaleSocket } from '../lib/stale-socket.ts';
 import type { Call } from './call.ts';
 import type { CriDeps } from './deps.ts';
 import type { Handler, Interceptor } from './interceptors/interceptor.ts';
@@ -153,25 +153,4 @@ function drained(call: ServerWritableStream<unknown, unknown>, signal: AbortSign
     call.once('drain', done);
     signal.addEventListener('abort', done, { once: true });
   });
-}
-
-/** A socket file that nobody answers on is left over from a daemon that was killed. Throws when somebody does. */
-async function removeStaleSocket(path: string): Promise<void> {
-  const answered = await new Promise<boolean>((resolve, reject) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', (error) => {
-      if (isErrno(error, 'ENOENT', 'ECONNREFUSED', 'ENOTSOCK')) resolve(false);
-      else reject(error);
-    });
-  });
-  if (answered) throw new BerthError('ALREADY_EXISTS', `another process listens on "${path}"`);
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-  }
 }

@@ -12,7 +12,7 @@ import { namespaceJobsModule, Namespaces, SpareStock } from '../kernel/namespace
 import { ThreadPool } from '../kernel/threads/pool.ts';
 import type { Files } from '../lib/atomic-file.ts';
 import { deadlineSignal, raceSignal } from '../lib/deadline.ts';
-import { BerthError } from '../lib/errors.ts';
+import { BerthError, messageOf } from '../lib/errors.ts';
 import { KeyedLock } from '../lib/keyed-lock.ts';
 import type { Logger } from '../lib/log.ts';
 import { createMetrics, type Metrics } from '../lib/metrics.ts';
@@ -27,6 +27,10 @@ import { Maintenance } from '../network/maintenance.ts';
 import { Networks } from '../network/networks.ts';
 import { Overview } from '../network/overview.ts';
 import { BuiltinInvoke, DelegatedExecutables, pluginJobsModule } from '../network/plugins/builtin-invoke.ts';
+import type { LeaseCall } from '../network/plugins/ipam/dhcp/call.ts';
+import { Leases } from '../network/plugins/ipam/dhcp/leases.ts';
+import { PodLinks } from '../network/plugins/ipam/dhcp/links.ts';
+import { LeaseServer } from '../network/plugins/ipam/dhcp/server.ts';
 import { createRegistry } from '../network/plugins/registry.ts';
 import { SelectingInvoke } from '../network/plugins/selecting-invoke.ts';
 import { PodNetwork } from '../network/pod-network.ts';
@@ -51,6 +55,8 @@ import { MetricsServer } from './metrics-server.ts';
 
 /** Workers for namespaces and plugins: rtnl is one lock for the whole host, so more would only wait for each other. */
 const NETWORK_THREADS = 2;
+/** Workers for ADDs that wait for somebody else, a DHCP server: so many pods can wait at a time. Each starts when it is needed. */
+const WAITING_THREADS = 8;
 /** Namespaces kept for the pods to come: a few for a burst. One is some 100 KiB of the kernel's memory. */
 const SPARES = 4;
 /** How long creations under way may take to undo themselves when Berth stops. */
@@ -80,8 +86,16 @@ export class Daemon {
 
     const { containers, images, stops } = await startEngine(config, instance.uuid, this.#log);
     this.#stops.push(...stops);
-    const { pool, chain, cache, files } = this.#plugins();
-    this.#stops.push(() => pool.stop());
+    const links = new PodLinks();
+    this.#stops.push(() => links.stop());
+    const leases = new Leases({
+      directory: join(config.storage.root, 'leases'),
+      links,
+      log: this.#log,
+      observe: (event) => metrics.leaseEvents.inc({ event }),
+    });
+    const { pool, waitingPool, chain, cache, files } = this.#plugins(leases);
+    this.#stops.push(() => Promise.all([pool.stop(), waitingPool.stop()]).then(() => undefined));
     const debts = new Debts({
       directory: join(config.storage.root, 'debts'),
       chain,
@@ -93,6 +107,7 @@ export class Daemon {
     const metrics = createMetrics({
       sandboxesByState: () => countByState(store),
       debts: () => ({ count: debts.list().length, oldestSeconds: oldestSeconds(debts) }),
+      leasesByPhase: () => countByPhase(leases),
     });
     const count = (step: Step): void => observeStep(metrics, step);
     const namespaces = new Namespaces(pool);
@@ -146,6 +161,8 @@ export class Daemon {
 
     await networks.start();
     this.#stops.push(() => networks.stop());
+    leases.load();
+    this.#stops.push(() => leases.stop());
     debts.load();
     this.#stops.push(() => debts.stop());
     const { kept, undone } = await recoverSandboxes(pods);
@@ -161,6 +178,14 @@ export class Daemon {
 
     maintenance.start();
     this.#stops.push(() => maintenance.stop());
+
+    const leaseServer = new LeaseServer(join(config.storage.state, 'dhcp.sock'), leases, this.#log);
+    await leaseServer
+      .start()
+      .catch((error: unknown) =>
+        this.#log.warn('other runtimes cannot hand their DHCP leases on', { error: messageOf(error) }),
+      );
+    this.#stops.push(() => leaseServer.stop());
 
     const metricsServer = new MetricsServer(config.metrics.address, metrics.registry);
     await metricsServer.start();
@@ -203,10 +228,20 @@ export class Daemon {
     for (let stop = this.#stops.pop(); stop !== undefined; stop = this.#stops.pop()) await stop();
   }
 
-  #plugins(): { pool: ThreadPool; chain: Chain; cache: ResultCache; files: Files } {
+  #plugins(leases: Leases): {
+    pool: ThreadPool;
+    waitingPool: ThreadPool;
+    chain: Chain;
+    cache: ResultCache;
+    files: Files;
+  } {
     const { cni } = this.#config;
     const executables = new ExecInvoke();
     const delegated = new DelegatedExecutables(executables);
+    const serve = {
+      ...delegated.serve,
+      lease: (call: unknown, signal: AbortSignal) => leases.serve(call as LeaseCall, signal),
+    };
     const pool = new ThreadPool({
       name: 'network',
       size: NETWORK_THREADS,
@@ -217,18 +252,27 @@ export class Daemon {
         imageVolumeJobsModule,
         pluginJobsModule,
       ],
-      serve: delegated.serve,
+      serve,
+    });
+    const waitingPool = new ThreadPool({
+      name: 'waiting',
+      size: WAITING_THREADS,
+      modules: [pluginJobsModule],
+      serve,
     });
     const builtins = new BuiltinInvoke(pool, delegated);
+    const waiting = new BuiltinInvoke(waitingPool, delegated, { byNetwork: false });
     const invoke = new SelectingInvoke({
       builtin: cni.builtin,
       registry: createRegistry(),
       builtins,
+      waiting,
       executables,
     });
     const files = threadedFiles(pool);
     const cache = new ResultCache(cni.cacheDir, files.write);
-    return { pool, cache, files, chain: new Chain({ invoke, cache, binDirs: cni.binDirs }) };
+    const chain = new Chain({ invoke, cache, binDirs: cni.binDirs });
+    return { pool, waitingPool, cache, files, chain };
   }
 
   /** Lets creations undo themselves, and commands end; what does not end in time the next start ends, from its record. */
@@ -256,6 +300,12 @@ function countByState(store: SandboxStore): Record<string, number> {
     const state = criState(sandbox.state);
     counts[state] = (counts[state] ?? 0) + 1;
   }
+  return counts;
+}
+
+function countByPhase(leases: Leases): Record<string, number> {
+  const counts: Record<string, number> = { bound: 0, renewing: 0, rebinding: 0, expired: 0 };
+  for (const { phase } of leases.list()) counts[phase] = (counts[phase] ?? 0) + 1;
   return counts;
 }
 

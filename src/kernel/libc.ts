@@ -31,10 +31,12 @@ export const LOCK_NB = 4;
 export const LOCK_UN = 8;
 
 export const AF_UNSPEC = 0;
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_BRIDGE = 7;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
 export const SOCK_STREAM = 1;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0x800;
@@ -42,6 +44,7 @@ export const SOCK_CLOEXEC = 0x8_0000;
 export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;
+export const SO_ATTACH_FILTER = 26;
 export const SO_RCVBUFFORCE = 33;
 export const MSG_TRUNC = 0x20;
 
@@ -66,7 +69,14 @@ const SIGSET_BYTES = 128;
 const TERMIOS_BYTES = 128;
 const TCSADRAIN = 1;
 
-type Value = number | bigint | string | Uint8Array | null;
+/** struct sock_fprog (linux/filter.h): how many instructions of 8 bytes, and where they are. */
+interface SocketFilter {
+  readonly len: number;
+  readonly filter: Uint8Array;
+}
+const SOCK_FPROG_BYTES = 16;
+
+type Value = number | bigint | string | Uint8Array | SocketFilter | null;
 type Int = (...args: readonly (Value | readonly (string | null)[] | number[])[]) => number;
 
 interface Libc {
@@ -83,6 +93,7 @@ interface Libc {
   readonly bind: Int;
   readonly connect: Int;
   readonly setsockopt: Int;
+  readonly setSocketFilter: Int;
   readonly send: Int;
   readonly recv: Int;
   readonly close: Int;
@@ -137,6 +148,13 @@ function load(): Libc {
     bind: bind('int bind(int fd, const uint8_t *address, uint32_t length)'),
     connect: bind('int connect(int fd, const uint8_t *address, uint32_t length)'),
     setsockopt: bind('int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t length)'),
+    setSocketFilter: library.func('setsockopt', 'int', [
+      'int',
+      'int',
+      'int',
+      ffi.pointer(ffi.struct({ len: 'uint16_t', filter: 'const uint8_t *' })),
+      'uint32_t',
+    ]) as Int,
     send: bind('int64_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
     recv: bind('int64_t recv(int fd, uint8_t *buffer, size_t length, int flags)'),
     close: bind('int close(int fd)'),
@@ -250,6 +268,14 @@ export function connect(fd: number, address: Uint8Array): void {
 
 export function setsockopt(fd: number, level: number, name: number, value: Uint8Array): void {
   check('setsockopt', String(name), (c) => c.setsockopt(fd, level, name, value, value.length));
+}
+
+/** Gives a socket a classic BPF program: instructions of 8 bytes, one after the other (struct sock_filter). */
+export function attachFilter(fd: number, program: Uint8Array): void {
+  const filter = { len: program.length / 8, filter: program };
+  check('setsockopt', 'SO_ATTACH_FILTER', (c) =>
+    c.setSocketFilter(fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, SOCK_FPROG_BYTES),
+  );
 }
 
 /** Sends one datagram; the number of bytes that went. */

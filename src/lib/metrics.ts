@@ -1,4 +1,4 @@
-import { Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 240];
 
@@ -7,12 +7,14 @@ export interface Metrics {
   readonly registry: Registry;
   readonly rpcSeconds: Histogram<'method' | 'code'>;
   readonly pluginSeconds: Histogram<'plugin' | 'verb' | 'provider' | 'result'>;
+  readonly leaseEvents: Counter<'event'>;
 }
 
 /** What is read when someone scrapes, and not kept up to date in between. */
 export interface Scraped {
   readonly sandboxesByState: () => Readonly<Record<string, number>>;
   readonly debts: () => { readonly count: number; readonly oldestSeconds: number };
+  readonly leasesByPhase: () => Readonly<Record<string, number>>;
 }
 
 export function createMetrics(scraped: Scraped): Metrics {
@@ -44,8 +46,24 @@ export function createMetrics(scraped: Scraped): Metrics {
       this.set(scraped.debts().oldestSeconds);
     },
   });
+  new Gauge({
+    name: 'berth_dhcp_leases',
+    help: 'DHCP leases of pods by phase: bound, renewing, rebinding, expired',
+    labelNames: ['phase'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [phase, count] of Object.entries(scraped.leasesByPhase())) this.set({ phase }, count);
+    },
+  });
   return {
     registry,
+    leaseEvents: new Counter({
+      name: 'berth_dhcp_events_total',
+      help: 'What happened to DHCP leases: acquired, renewed, unanswered, refused, other_address, expired, regained, released, gone',
+      labelNames: ['event'],
+      registers,
+    }),
     rpcSeconds: new Histogram({
       name: 'berth_rpc_duration_seconds',
       help: 'Time to answer an RPC, by method and gRPC code',

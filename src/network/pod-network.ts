@@ -96,6 +96,7 @@ export class PodNetwork {
     const doing = `failed to setup network for sandbox "${target.sandboxId}"`;
     const budget = cut(this.#settings.addTimeoutSeconds, options.remainingMs);
     using deadline = deadlineSignal('the CNI chain', budget, options.signal);
+    const endsAt = Date.now() + budget;
     const writes: Promise<void>[] = [];
     try {
       const results: Result[] = [];
@@ -106,7 +107,11 @@ export class PodNetwork {
             ...this.#counting(observer),
             signal: deadline.signal,
             ...(options.ready === undefined ? {} : { ready: options.ready }),
-            hints: { withheld: this.#debts.withheld(), cacheDir: this.#settings.cacheDir },
+            hints: {
+              withheld: this.#debts.withheld(),
+              cacheDir: this.#settings.cacheDir,
+              deadline: endsAt,
+            },
             onCacheWrite: (written) => {
               written.catch(() => undefined);
               writes.push(written);

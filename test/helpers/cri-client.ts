@@ -49,9 +49,9 @@ export class CriClient implements Disposable {
     return call((done) => this.runtime.status({ verbose }, this.#deadline(), done));
   }
 
-  async run(config: PodSandboxConfig, runtimeHandler = ''): Promise<string> {
+  async run(config: PodSandboxConfig, runtimeHandler = '', withinMs = DEADLINE_MS): Promise<string> {
     const answer = await call<{ podSandboxId: string }>((done) =>
-      this.runtime.runPodSandbox({ config, runtimeHandler }, this.#deadline(), done),
+      this.runtime.runPodSandbox({ config, runtimeHandler }, this.#deadline(withinMs), done),
     );
     return answer.podSandboxId;
   }
@@ -99,8 +99,8 @@ export class CriClient implements Disposable {
     this.image.close();
   }
 
-  #deadline(): { deadline: number } {
-    return { deadline: Date.now() + DEADLINE_MS };
+  #deadline(withinMs = DEADLINE_MS): { deadline: number } {
+    return { deadline: Date.now() + withinMs };
   }
 }
 

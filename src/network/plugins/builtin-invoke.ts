@@ -10,7 +10,8 @@ import {
 import { maskSecrets } from '../cni/mask.ts';
 import { CniCode, type Step, withDetails } from '../cni/types.ts';
 import { stringAt } from './config.ts';
-import type { ExecutableJob, ExecutableJobReply, Failure, PluginJob, PluginJobReply } from './jobs.ts';
+import type { Failure } from './failure.ts';
+import type { ExecutableJob, ExecutableJobReply, PluginJob, PluginJobReply } from './jobs.ts';
 
 /** The module that a ThreadPool needs to run built-in plugins. */
 export const pluginJobsModule = new URL('./jobs.js', import.meta.url);
@@ -81,24 +82,37 @@ function failureOf(error: unknown): Failure {
   };
 }
 
-/** Built-in plugins on worker threads. All calls of one network go to one thread, in order. */
+export interface BuiltinInvokeOptions {
+  /** All calls of one network go to one thread, in order; else each call to a thread that is free. */
+  readonly byNetwork: boolean;
+}
+
+/** Built-in plugins on worker threads. */
 export class BuiltinInvoke implements Invoke {
   private readonly pool: ThreadPool;
   private readonly delegated: DelegatedExecutables;
+  private readonly byNetwork: boolean;
 
   /** The pool must load pluginJobsModule and serve `delegated.serve`. */
-  constructor(pool: ThreadPool, delegated: DelegatedExecutables) {
+  constructor(
+    pool: ThreadPool,
+    delegated: DelegatedExecutables,
+    options: BuiltinInvokeOptions = { byNetwork: true },
+  ) {
     this.pool = pool;
     this.delegated = delegated;
+    this.byNetwork = options.byNetwork;
   }
 
   /**
    * Throws a PluginError when the plugin failed, the abort reason when the signal ended the call. A plugin that is at work
    * cannot be stopped (its executables are killed, its own kernel calls end by themselves): after an abort this waits up to
    * LINGER_MS for its end, so that a DEL that follows finds all that the ADD made. Also past that time a DEL on the same
-   * network runs after it, on the same thread.
+   * network runs after it, on the same thread, if calls go by network.
    */
   async invoke(request: PluginRequest, options: InvokeOptions): Promise<PluginReply> {
+    // The namespace is being made by another thread than will be used.
+    if (!this.byNetwork) await options.ready;
     const operation = this.delegated.open(options);
     const job: PluginJob = { operation, request };
     let ended: () => void;
@@ -107,10 +121,10 @@ export class BuiltinInvoke implements Invoke {
       this.delegated.close(operation);
       ended();
     };
-    const affinity = stringAt(request.config, 'name') ?? '';
+    const affinity = this.byNetwork ? { affinity: stringAt(request.config, 'name') ?? '' } : {};
     try {
       const reply = (await this.pool.call('plugin', job, {
-        affinity,
+        ...affinity,
         signal: options.signal,
         onSettled,
       })) as PluginJobReply;

@@ -2,7 +2,9 @@
 import type { Hints, PluginRequest, Remain } from '../cni/invoke/invoke.ts';
 import { CniError, type Result, type Step, type Verb } from '../cni/types.ts';
 import { toResult } from '../cni/versions/convert.ts';
-import { stringAt } from './config.ts';
+import { failure, stringAt } from './config.ts';
+import { fromFailure } from './failure.ts';
+import type { LeaseCall, LeaseReply } from './ipam/dhcp/call.ts';
 import type { Plugin, PluginArgs, PluginContext } from './plugin.ts';
 import type { Registry } from './registry.ts';
 import { asCniError, callVerb } from './skeleton.ts';
@@ -22,6 +24,8 @@ export interface Place {
   readonly hints: Hints;
   /** Runs an executable to its end. */
   runExecutable(request: PluginRequest): ExecutableReply;
+  /** Asks the keeper of DHCP leases, the daemon that this runs in or one that it can reach; absent when there is none. */
+  askLeaseKeeper?(call: LeaseCall): LeaseReply;
   /** A line for stderr. */
   log(line: string): void;
   /** Told of each delegated plugin once it has ended. */
@@ -34,6 +38,13 @@ export interface Place {
 export function createContext(caller: string, place: Place): PluginContext {
   return {
     hints: place.hints,
+    askLeaseKeeper: (verb, { containerId, netns, ifName, args, config }) => {
+      const { deadline } = place.hints;
+      const reply = place.askLeaseKeeper?.({ verb, containerId, netns, ifName, args, config, deadline });
+      if (reply === undefined) throw failure('nobody here keeps DHCP leases');
+      if ('failure' in reply) throw fromFailure(reply.failure);
+      return reply.result;
+    },
     log: (line) => place.log(line),
     collect: (remains, remove) => {
       const isDry = place.hints.dryRun === true;

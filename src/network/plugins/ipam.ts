@@ -1,4 +1,5 @@
 /** What plugins that make interfaces ask of their IPAM plugin. */
+import type { JsonObject } from '../../lib/json.ts';
 import type { Result } from '../cni/types.ts';
 import { failure } from './config.ts';
 import { ipamType } from './main-conf.ts';
@@ -13,6 +14,14 @@ export function addAddresses(args: PluginArgs, context: PluginContext, type: str
     throw failure('IPAM plugin returned missing IP config');
   }
   return result;
+}
+
+/**
+ * In which order a DEL takes the interface down and gives the addresses back. Last, as a rule: nobody else shall be given an address that
+ * is still in use. But who keeps a lease says over the interface that it ends.
+ */
+export function inOrder(config: JsonObject, takeDown: () => void, giveBack: () => void): (() => void)[] {
+  return ipamType(config) === 'dhcp' ? [giveBack, takeDown] : [takeDown, giveBack];
 }
 
 /** Hands a verb on to the network's IPAM plugin, if it has one. */

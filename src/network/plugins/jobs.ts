@@ -6,6 +6,8 @@ import type { PluginRequest, Ran, Remain } from '../cni/invoke/invoke.ts';
 import { CniError, type Step } from '../cni/types.ts';
 import { createContext, type ExecutableReply } from './context.ts';
 import { type DescribeJob, describeNetwork, type NetworkFacts } from './describe.ts';
+import { type Failure, fromFailure, toFailure } from './failure.ts';
+import type { LeaseReply } from './ipam/dhcp/call.ts';
 import { requireNetns } from './netns.ts';
 import { createRegistry } from './registry.ts';
 import { runPlugin } from './skeleton.ts';
@@ -14,13 +16,6 @@ import { runPlugin } from './skeleton.ts';
 export interface PluginJob {
   readonly operation: number;
   readonly request: PluginRequest;
-}
-
-/** A CniError as it crosses between threads. */
-export interface Failure {
-  readonly code: number;
-  readonly message: string;
-  readonly details: string;
 }
 
 export interface PluginJobReply {
@@ -45,14 +40,6 @@ export interface ExecutableJobReply {
   readonly outcome: { readonly output: unknown } | { readonly failure: Failure };
   readonly provider: string;
   readonly stderr: string;
-}
-
-export function toFailure({ code, message, details }: CniError): Failure {
-  return { code, message, details };
-}
-
-function fromFailure({ code, message, details }: Failure): CniError {
-  return new CniError(code, message, details);
 }
 
 const registry = createRegistry();
@@ -91,6 +78,7 @@ function callPlugin({ operation, request }: PluginJob, main: MainCaller): Plugin
     registry,
     hints: request.hints ?? {},
     runExecutable: (delegated) => runOnMain(main, { operation, request: delegated }),
+    askLeaseKeeper: (call) => main.call('lease', call) as LeaseReply,
     log: (line) => void lines.push(line),
     onStep: (step) => void steps.push(step),
     onRemain: (remain) => {

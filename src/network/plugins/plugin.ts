@@ -29,6 +29,10 @@ export interface PluginContext {
   readonly hints: Hints;
   /** Calls another plugin with this plugin's environment and the given configuration; throws its CniError. */
   delegate(type: string, verb: Verb, args: PluginArgs): Result | undefined;
+  /**
+   * Asks the keeper of DHCP leases, which outlive every call; blocks until it has answered. Throws its CniError.
+   */
+  askLeaseKeeper(verb: Verb, args: PluginArgs): Result | undefined;
   /** A line for stderr. */
   log(line: string): void;
   /** GC: has things removed, at once, whose attachments are gone. In a dry run they are only told. None is fine. */
@@ -53,6 +57,11 @@ export interface Plugin {
    * means never.
    */
   passesOn?(config: JsonObject): boolean;
+  /**
+   * Its ADD, and that of whatever delegates to it, may wait for seconds for somebody else: it runs on a thread of its own,
+   * beside those of networks.
+   */
+  readonly waits?: true;
   /** Each throws CniError. add returns the result to pass on. */
   add(args: PluginArgs, context: PluginContext): Result;
   del(args: PluginArgs, context: PluginContext): void;

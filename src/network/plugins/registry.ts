@@ -1,3 +1,4 @@
+import { dhcp } from './ipam/dhcp/index.ts';
 import { createHostLocal } from './ipam/host-local/index.ts';
 import { staticIpam } from './ipam/static/index.ts';
 import { bridge } from './main/bridge/index.ts';
@@ -24,7 +25,7 @@ export type Registry = ReadonlyMap<string, Plugin>;
 /** All built-in plugins. The indexes of host-local live as long as the registry: one per thread. */
 export function createRegistry(): Registry {
   const main = [bridge, dummy, hostDevice, ipvlan, loopback, macvlan, ptp, tap, vlan];
-  const ipam = [createHostLocal(), staticIpam];
+  const ipam = [createHostLocal(), staticIpam, dhcp];
   const meta = [bandwidth, createFirewall(), flannel, portmap, sbr, tuning, vrf];
   return new Map([...main, ...ipam, ...meta].map((plugin) => [plugin.type, plugin]));
 }

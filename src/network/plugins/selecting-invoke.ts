@@ -5,6 +5,7 @@ import {
   type PluginReply,
   type PluginRequest,
 } from '../cni/invoke/invoke.ts';
+import { isJsonObject } from '../../lib/json.ts';
 import { key } from './config.ts';
 import { passedOver } from './context.ts';
 import type { Registry } from './registry.ts';
@@ -15,6 +16,8 @@ export interface SelectingInvokeOptions {
   /** Asked only which keys a built-in understands; nothing runs in it. */
   readonly registry: Registry;
   readonly builtins: Invoke;
+  /** ADDs of built-ins that wait for somebody else, and of those that delegate to them. */
+  readonly waiting: Invoke;
   readonly executables: Invoke;
 }
 
@@ -31,13 +34,14 @@ export class SelectingInvoke implements Invoke {
 
   /** Throws as the chosen one does; names the key that the built-in does not understand when there is no executable either. */
   async invoke(request: PluginRequest, options: InvokeOptions): Promise<PluginReply> {
-    const { builtin, registry, builtins, executables } = this.options;
+    const { builtin, registry, builtins, waiting, executables } = this.options;
     const plugin = builtin === 'never' ? undefined : registry.get(request.type);
     if (plugin === undefined) return executables.invoke(request, options);
     const unknown = request.verb === 'VERSION' ? undefined : plugin.unknownKey(request.config);
     if (unknown === undefined) {
       const passes = request.verb === 'ADD' && plugin.passesOn?.(request.config) === true;
-      return passes ? passedOn(request) : builtins.invoke(request, options);
+      if (passes) return passedOn(request);
+      return (this.waits(request) ? waiting : builtins).invoke(request, options);
     }
     try {
       return await executables.invoke(request, options);
@@ -48,6 +52,13 @@ export class SelectingInvoke implements Invoke {
         cause: error,
       });
     }
+  }
+
+  private waits({ verb, type, config }: PluginRequest): boolean {
+    if (verb !== 'ADD') return false;
+    const ipam = key(config, 'ipam');
+    const types = [type, isJsonObject(ipam) ? key(ipam, 'type') : undefined];
+    return types.some((each) => typeof each === 'string' && this.options.registry.get(each)?.waits === true);
   }
 }
 

@@ -9,7 +9,7 @@ import type { Result, ResultInterface } from '../cni/types.ts';
 import { failure, firstUnknownKey, type KnownKeys, protocolKeys } from './config.ts';
 import { checkContainerLink, deleteContainerLink, requirePrevious } from './container-link.ts';
 import { configure, enableIpv6 } from './container-interface.ts';
-import { addAddresses, askIpam } from './ipam.ts';
+import { addAddresses, askIpam, inOrder } from './ipam.ts';
 import { ipamType, ownDns } from './main-conf.ts';
 import { doing, openIn, requireNetns } from './netns.ts';
 import type { Plugin, PluginArgs, PluginContext } from './plugin.ts';
@@ -53,8 +53,11 @@ export function singleLinkPlugin<Conf>(kind: SingleLink<Conf>): Plugin {
     add: (args, context) => add(kind, args, context),
     del: (args, context) =>
       tryAll(
-        () => (kind.remove ?? deleteContainerLink)(args, context),
-        () => askIpam('DEL', args, context),
+        ...inOrder(
+          args.config,
+          () => (kind.remove ?? deleteContainerLink)(args, context),
+          () => askIpam('DEL', args, context),
+        ),
       ),
     check: (args, context) => check(kind, args, context),
     gc: (args, context) => askIpam('GC', args, context),

@@ -2,6 +2,7 @@
 export const pluginTypes: readonly string[] = [
   'bandwidth',
   'bridge',
+  'dhcp',
   'dummy',
   'firewall',
   'flannel',

@@ -105,7 +105,11 @@ export class Executions {
     } catch (error) {
       await pumps.stop(id).catch(() => undefined);
       this.#abandoned.add(id);
-      log.warn('a command is not ended yet', { container: containerId, exec: execId, error: messageOf(error) });
+      log.warn('a command is not ended yet', {
+        container: containerId,
+        exec: execId,
+        error: messageOf(error),
+      });
     }
   }
 }

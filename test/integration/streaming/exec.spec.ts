@@ -228,11 +228,16 @@ describe('streaming exec', () => {
     const { daemon } = rig.containers;
     const clients = [
       await rig.exec('SPDY', id, ['sleep', '4714'], { stdin: true }),
-      await rig.exec('WebSocket', id, ['sh', '-c', 'while :; do echo 4714; done', '4714'], { stdin: true, tty: true }),
+      await rig.exec('WebSocket', id, ['sh', '-c', 'while :; do echo 4714; done', '4714'], {
+        stdin: true,
+        tty: true,
+      }),
     ];
     const probe = rig.containers.exec(id, ['sleep', '4714']).catch(() => undefined);
     await rig.containers.ctr('tasks', 'exec', '--detach', '--exec-id', 'another', id, 'sleep', '4715');
-    await eventually('all run', () => (rig.running('4714') === 3 && rig.running('4715') === 1 ? true : undefined));
+    await eventually('all run', () =>
+      rig.running('4714') === 3 && rig.running('4715') === 1 ? true : undefined,
+    );
     await daemon.kill();
     await Promise.all([probe, ...clients.map(({ gone }) => gone)]);
     assert.equal(rig.running('4714'), 3);

@@ -16,6 +16,8 @@ export interface Hints {
   readonly dryRun?: boolean;
   /** Where the runtime keeps libcni's result cache; `/var/lib/cni` when absent. */
   readonly cacheDir?: string;
+  /** When the caller gives up, in milliseconds since the epoch. */
+  readonly deadline?: number;
   /** Addresses and host ports of unpaid debts: not to be handed out. */
   readonly withheld?: {
     readonly addresses: readonly string[];

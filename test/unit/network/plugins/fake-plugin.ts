@@ -49,6 +49,7 @@ export function fakeContext(
   return {
     lines,
     hints: {},
+    askLeaseKeeper: () => undefined,
     log: (line) => void lines.push(line),
     collect: (remains, remove) => {
       if (remains.length > 0) remove();

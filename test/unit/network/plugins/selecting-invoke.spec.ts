@@ -25,8 +25,17 @@ function choose(
   builtin: 'auto' | 'never',
   executables = serving('/opt/fake'),
 ): (request: PluginRequest) => Promise<string> {
-  const registry = new Map([['fake', fakePlugin('fake', [])]]);
-  const invoke = new SelectingInvoke({ builtin, registry, builtins: serving('built-in'), executables });
+  const registry = new Map([
+    ['fake', fakePlugin('fake', [])],
+    ['slow', { ...fakePlugin('slow', []), waits: true as const }],
+  ]);
+  const invoke = new SelectingInvoke({
+    builtin,
+    registry,
+    builtins: serving('built-in'),
+    waiting: serving('waiting'),
+    executables,
+  });
   const { signal } = new AbortController();
   return async (each) => (await invoke.invoke(each, { signal })).provider;
 }
@@ -35,6 +44,14 @@ describe('choice between built-in and executable', () => {
   it('takes the built-in when it understands every key', async () => {
     assert.equal(await choose('auto')(request({ name: 'n' })), 'built-in');
     assert.equal(await choose('auto')(request({ strange: 1 }, 'VERSION')), 'built-in');
+  });
+
+  it('takes other threads for the ADD of a built-in that waits for somebody else, or of one that delegates to it', async () => {
+    assert.equal(await choose('auto')(request({}, 'ADD', 'slow')), 'waiting');
+    assert.equal(await choose('auto')(request({ ipam: { type: 'slow' } })), 'waiting');
+    assert.equal(await choose('auto')(request({ ipam: { type: 'slow' } }, 'DEL')), 'built-in');
+    assert.equal(await choose('auto')(request({ ipam: { type: 'fake' } })), 'built-in');
+    assert.equal(await choose('auto')(request({ ipam: 'slow' })), 'built-in');
   });
 
   it('takes the executable for an unknown key, an unknown type, and when built-ins are off', async () => {

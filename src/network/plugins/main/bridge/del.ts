@@ -1,6 +1,6 @@
 import { booleanAt } from '../../config.ts';
 import { deleteContainerLink } from '../../container-link.ts';
-import { askIpam } from '../../ipam.ts';
+import { askIpam, inOrder } from '../../ipam.ts';
 import { unmasquerade } from '../../ip-masq.ts';
 import { ipamType, ipMasqOf } from '../../main-conf.ts';
 import type { PluginArgs, PluginContext } from '../../plugin.ts';
@@ -15,10 +15,13 @@ import { tearDownSpoofCheck } from './spoof-check.ts';
 export function del(args: PluginArgs, context: PluginContext): void {
   let onLink: string[] = [];
   tryAll(
-    () => {
-      onLink = deleteContainerLink(args, context);
-    },
-    () => askIpam('DEL', args, context),
+    ...inOrder(
+      args.config,
+      () => {
+        onLink = deleteContainerLink(args, context);
+      },
+      () => askIpam('DEL', args, context),
+    ),
     () => {
       if (booleanAt(args.config, 'macspoofchk') === true) tearDownSpoofCheck(args);
     },

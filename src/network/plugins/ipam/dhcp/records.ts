@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RouteSpec } from '../../../../kernel/netlink/routes.ts';
+import { writeFileAtomic } from '../../../../lib/atomic-file.ts';
+import { messageOf } from '../../../../lib/errors.ts';
+import { isJsonObject } from '../../../../lib/json.ts';
+import type { Logger } from '../../../../lib/log.ts';
+import type { Result } from '../../../cni/types.ts';
+import type { Server } from './exchange.ts';
+import type { Options } from './message.ts';
+import type { Times } from './terms.ts';
+
+/** One lease as it is on disk: all that it takes to go on with it, or to give it back. */
+export interface LeaseRecord {
+  /** `<container>/<network>/<interface>`. */
+  readonly client: string;
+  readonly network: string;
+  readonly containerId: string;
+  readonly ifName: string;
+  readonly netns: string;
+  /** The hardware address that servers know the client by. */
+  readonly mac: string;
+  /** Codes and base64 values of what the client says in each message. */
+  readonly options: readonly (readonly [number, string])[];
+  readonly server: Server;
+  readonly address: string;
+  /** Absent until the server has granted what it offered. */
+  readonly granted?: Times & { readonly result: Result };
+  /** The lease has run out and the address was taken off the interface, and these routes with it. */
+  readonly withdrawn?: readonly RouteSpec[];
+}
+
+function recordOf(value: unknown): LeaseRecord {
+  const { client, netns, ifName, mac, options, server } = isJsonObject(value) ? value : {};
+  const isWhole =
+    [client, netns, ifName, mac].every((each) => typeof each === 'string') &&
+    Array.isArray(options) &&
+    isJsonObject(server);
+  if (!isWhole) throw new TypeError('not the record of a lease');
+  return value as LeaseRecord;
+}
+
+/** Options as a record keeps them. */
+export function recordedOptions(options: Options): LeaseRecord['options'] {
+  return [...options].map(([code, value]) => [code, Buffer.from(value).toString('base64')]);
+}
+
+export function optionsOf(recorded: LeaseRecord['options']): Options {
+  return new Map(recorded.map(([code, value]) => [code, Buffer.from(value, 'base64')]));
+}
+
+/** The records of leases: a directory with a file for each. */
+export class LeaseRecords {
+  readonly #directory: string;
+  readonly #log: Logger;
+
+  constructor(directory: string, log: Logger) {
+    this.#directory = directory;
+    this.#log = log;
+  }
+
+  /** Those of earlier runs. A file that cannot be read is set aside by name, so that a person can look. */
+  load(): LeaseRecord[] {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    const files = readdirSync(this.#directory).filter((name) => name.endsWith('.json'));
+    return files.flatMap((file) => {
+      const path = join(this.#directory, file);
+      try {
+        return [recordOf(JSON.parse(readFileSync(path, 'utf8')))];
+      } catch (error) {
+        renameSync(path, `${path}.unreadable`);
+        this.#log.error('set an unreadable lease aside', {
+          path: `${path}.unreadable`,
+          error: messageOf(error),
+        });
+        return [];
+      }
+    });
+  }
+
+  /** Durable when it returns. */
+  async put(record: LeaseRecord): Promise<void> {
+    await writeFileAtomic(this.#path(record.client), JSON.stringify(record), { sync: true });
+  }
+
+  async drop(client: string): Promise<void> {
+    await rm(this.#path(client), { force: true });
+  }
+
+  /** Names of containers and interfaces may be longer, or stranger, than those of files. */
+  #path(client: string): string {
+    const name = createHash('sha256').update(client).digest('hex').slice(0, 32);
+    return join(this.#directory, `${name}.json`);
+  }
+}

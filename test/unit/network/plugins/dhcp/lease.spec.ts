@@ -1,0 +1,342 @@
+import assert from 'node:assert/strict';
+import { acquire } from '../../../../../src/network/plugins/ipam/dhcp/acquire.ts';
+import {
+  Lease,
+  type LeaseDeps,
+  type LeaseEvent,
+} from '../../../../../src/network/plugins/ipam/dhcp/lease.ts';
+import { MessageType, Option } from '../../../../../src/network/plugins/ipam/dhcp/message.ts';
+import type { LeaseRecord } from '../../../../../src/network/plugins/ipam/dhcp/records.ts';
+import {
+  answer,
+  type Answering,
+  FakeClock,
+  FakeLan,
+  giving,
+  SERVER,
+  SERVER_MAC,
+  silent,
+} from '../../../../fakes/dhcp-lan.ts';
+import { quietLogger } from '../../../../fakes/logger.ts';
+
+const applicant = {
+  client: 'c1/lan/eth0',
+  network: 'lan',
+  containerId: 'c1',
+  ifName: 'eth0',
+  netns: '/n',
+  options: new Map([[Option.clientIdentifier, Uint8Array.of(0, 1, 2)]]),
+};
+const IP = '10.0.0.9';
+const { discover, offer, request, ack, nak, release } = MessageType;
+const mask = [Option.subnetMask, Uint8Array.of(255, 255, 255, 0)] as const;
+
+/** Everything that a lease lives on, and what is left of it. */
+class World {
+  readonly clock = new FakeClock();
+  readonly lan: FakeLan;
+  readonly events: LeaseEvent[] = [];
+  readonly deps: LeaseDeps;
+  record: LeaseRecord | undefined;
+  ended = 0;
+
+  constructor(answering: Answering) {
+    this.lan = new FakeLan(this.clock, answering);
+    this.deps = {
+      links: this.lan,
+      clock: this.clock,
+      log: quietLogger,
+      observe: (event) => void this.events.push(event),
+      onGone: () => void (this.ended += 1),
+      records: {
+        put: async (record) => void (this.record = record),
+        drop: async () => void (this.record = undefined),
+      },
+    };
+  }
+
+  /** Asks for an address, for so many seconds; the record, or what it failed with. */
+  async acquire(within = 60, signal = new AbortController().signal): Promise<LeaseRecord | Error> {
+    const until = this.clock.now() + 1_000 * within;
+    const acquired = acquire(applicant, this.deps, { until, signal }).catch(
+      (error: unknown) => error as Error,
+    );
+    await this.clock.pass(1_000 * within + 1_000);
+    return acquired;
+  }
+
+  /** A lease that was just granted, and is kept from now on. */
+  async lease(): Promise<Lease> {
+    const limits = { until: this.clock.now() + 60_000, signal: new AbortController().signal };
+    const acquired = acquire(applicant, this.deps, limits);
+    await this.clock.pass(0);
+    const lease = new Lease(await acquired, this.deps);
+    lease.keep();
+    this.lan.said.length = 0;
+    return lease;
+  }
+}
+
+describe('acquiring a DHCP lease', () => {
+  it('takes the first offer, and is recorded before it asks for it', async () => {
+    const world = new World(giving(IP, 100));
+    let recorded: LeaseRecord | undefined;
+    const give = world.lan.answering;
+    world.lan.answering = (said) => {
+      if (said.type === request) recorded = world.record;
+      return give(said);
+    };
+    const record = await world.acquire();
+    assert.equal(world.lan.story, `${discover}@0 ${request}@0`);
+    assert.deepEqual([recorded?.address, recorded?.granted], [IP, undefined]);
+    assert.ok(!(record instanceof Error));
+    assert.deepEqual(world.record, record);
+    assert.equal(record.granted?.result.ips[0]?.address, `${IP}/24`);
+    assert.deepEqual(record.server, { address: SERVER, mac: SERVER_MAC });
+    assert.equal(record.granted.expireAt - record.granted.renewAt, 50_000);
+    assert.equal(world.lan.wires, 0);
+    const [first, second] = world.lan.said;
+    assert.equal(first?.options.get(Option.clientIdentifier)?.join(), '0,1,2');
+    assert.equal(second?.options.get(Option.requestedAddress)?.join('.'), IP);
+    assert.equal(second.options.get(Option.serverIdentifier)?.join('.'), SERVER);
+  });
+
+  it('sends again what nobody answers, and fails in time with what is wrong', async () => {
+    const world = new World(silent);
+    const failure = await world.acquire(30);
+    assert.ok(failure instanceof Error);
+    assert.equal(failure.message, 'no more tries: no DHCP server answered on "eth0" within 30 s');
+    assert.equal(world.lan.story, [0, 1, 5, 13, 29].map((at) => `${discover}@${at}`).join(' '));
+    assert.equal(new Set(world.lan.said.map(({ xid }) => xid)).size, 1);
+    assert.deepEqual(
+      world.lan.said.map(({ secs }) => secs),
+      [0, 1, 5, 13, 29],
+    );
+    assert.deepEqual(
+      world.lan.said.map(({ broadcast }) => broadcast),
+      [false, true, true, true, true],
+    );
+    assert.deepEqual([world.record, world.lan.wires], [undefined, 0]);
+  });
+
+  it('starts anew after a NAK, says in the end who refused what and why, and leaves no record', async () => {
+    const reason = [Option.message, Buffer.from('not today')] as const;
+    const world = new World(({ type }) => {
+      if (type === discover) return [answer(offer, IP)];
+      return type === request ? [answer(nak, '0.0.0.0', [reason])] : [];
+    });
+    const failure = await world.acquire(5);
+    assert.ok(failure instanceof Error);
+    assert.equal(
+      failure.message,
+      `no more tries: DHCP server ${SERVER} refused (not today) ${IP} within 5 s`,
+    );
+    assert.match(world.lan.story, /^1@0 3@0 1@2 3@2 1@4 3@4/);
+    assert.equal(world.record, undefined);
+  });
+
+  it('looks for another offer when nobody answers its request', async () => {
+    const world = new World(giving(IP, 100));
+    let requests = 0;
+    const give = world.lan.answering;
+    world.lan.answering = (said) => (said.type === request && (requests += 1) <= 3 ? [] : give(said));
+    assert.ok(!((await world.acquire()) instanceof Error));
+    assert.equal(world.lan.story, '1@0 3@0 3@1 3@5 1@15 3@15');
+  });
+
+  it('gives back an address that it cannot use: without a subnet mask', async () => {
+    const world = new World(({ type }) => {
+      if (type === discover) return [answer(offer, IP)];
+      return type === request ? [answer(ack, IP)] : [];
+    });
+    const failure = await world.acquire();
+    assert.ok(failure instanceof Error);
+    assert.equal(failure.message, 'DHCP option Subnet Mask not found in DHCPACK');
+    assert.equal(world.lan.story, `${discover}@0 ${request}@0 ${release}@0`);
+    assert.deepEqual([world.record, world.lan.wires], [undefined, 0]);
+  });
+
+  it('ends with its caller, and gives back what it had asked for', async () => {
+    const world = new World(({ type }) => (type === discover ? [answer(offer, IP)] : []));
+    const leaving = new AbortController();
+    const acquired = world.acquire(60, leaving.signal);
+    await world.clock.pass(500);
+    leaving.abort(new Error('gone'));
+    const failure = await acquired;
+    assert.ok(failure instanceof Error);
+    assert.equal(failure.message, 'gone');
+    assert.equal(world.lan.story, `${discover}@0 ${request}@0 ${release}@0.5`);
+    assert.equal(world.record, undefined);
+  });
+
+  it('does not listen to what is not for it, and not to what makes no sense', async () => {
+    const world = new World((said) => {
+      if (said.type === request) return [answer(ack, IP, [mask])];
+      const good = answer(offer, '10.0.0.66');
+      const other = [Option.clientIdentifier, Uint8Array.of(9)] as const;
+      return [
+        { ...good, op: 1 },
+        { ...good, xid: (said.xid + 1) >>> 0 },
+        { ...good, chaddr: '02:00:00:00:00:02' },
+        answer(offer, '10.0.0.66', [other]),
+        answer(offer, '0.0.0.0'),
+        answer(offer, '224.0.0.1'),
+        answer(ack, '10.0.0.66'),
+        answer(nak, '0.0.0.0'),
+        { yiaddr: '10.0.0.66', options: new Map() },
+        answer(offer, IP),
+      ];
+    });
+    const record = await world.acquire();
+    assert.ok(!(record instanceof Error));
+    assert.equal(record.address, IP);
+  });
+});
+
+describe('keeping a DHCP lease', () => {
+  it('asks its server for more time at T1, again and again', async () => {
+    const world = new World(giving(IP, 1_000));
+    const lease = await world.lease();
+    await world.clock.pass(499_000);
+    assert.equal(world.lan.story, '');
+    await world.clock.pass(1_001_000);
+    assert.equal(world.lan.story, `${request}@500 ${request}@1000 ${request}@1500`);
+    for (const { ciaddr, isUnicast, options } of world.lan.said) {
+      assert.deepEqual([ciaddr, isUnicast], [IP, true]);
+      assert.equal(options.has(Option.serverIdentifier) || options.has(Option.requestedAddress), false);
+    }
+    assert.deepEqual(world.events, ['renewed', 'renewed', 'renewed']);
+    assert.equal(world.record?.granted?.expireAt, world.clock.now() + 1_000_000);
+    assert.equal(world.lan.wires, 0);
+    await lease.stop();
+  });
+
+  it('asks at half of what remains, then everybody at T2, then takes the address off, and puts it back', async () => {
+    const world = new World(giving(IP, 1_000));
+    const lease = await world.lease();
+    world.lan.answering = silent;
+    await world.clock.pass(999_000);
+    const asked = world.lan.said.map(({ at, isUnicast }) => [Math.round(at / 1_000), isUnicast]);
+    assert.deepEqual(asked, [
+      [500, true],
+      [677, true],
+      [766, true],
+      [830, true],
+      [850, false],
+      [927, false],
+      [991, false],
+    ]);
+    assert.deepEqual(world.lan.done, []);
+    await world.clock.pass(1_500);
+    assert.deepEqual(world.lan.done, [`withdraw ${IP}/24`]);
+    assert.equal(lease.phase, 'expired');
+    assert.ok(world.record?.withdrawn);
+    await world.clock.pass(20_000);
+    const last = world.lan.said.at(-1);
+    assert.equal(last?.type, discover);
+    assert.equal(last.options.get(Option.requestedAddress)?.join('.'), IP);
+    world.lan.answering = giving(IP, 1_000);
+    await world.clock.pass(70_000);
+    assert.deepEqual(world.lan.done, [`withdraw ${IP}/24`, `restore ${IP}/24 0.0.0.0/0`]);
+    assert.equal(world.record.withdrawn, undefined);
+    assert.equal(lease.phase, 'bound');
+    assert.equal(world.events.filter((event) => event === 'expired').length, 1);
+    assert.equal(world.events.at(-1), 'regained');
+    await lease.stop();
+  });
+
+  it('after a NAK asks for the same address from the beginning, and takes no other one', async () => {
+    const world = new World(giving(IP, 1_000));
+    const lease = await world.lease();
+    world.lan.answering = ({ type, ciaddr }) => {
+      if (type === request && ciaddr !== '0.0.0.0') return [answer(nak, '0.0.0.0')];
+      return giving('10.0.0.77', 1_000)({ type } as never);
+    };
+    await world.clock.pass(540_000);
+    assert.deepEqual(
+      world.lan.said.map(({ type }) => type),
+      [request, discover, discover, discover],
+    );
+    assert.deepEqual(world.events.slice(0, 3), ['refused', 'other_address', 'unanswered']);
+    assert.equal(lease.record.address, IP);
+    assert.deepEqual(world.lan.done, [], 'until it expires it may be used');
+    world.lan.answering = giving(IP, 1_000);
+    await world.clock.pass(70_000);
+    assert.equal(world.events.at(-1), 'renewed');
+    assert.equal(lease.phase, 'bound');
+    await lease.stop();
+  });
+
+  it('takes an ACK of another address for a refusal', async () => {
+    const world = new World(giving(IP, 1_000));
+    const lease = await world.lease();
+    world.lan.answering = giving('10.0.0.77', 1_000);
+    await world.clock.pass(501_000);
+    assert.deepEqual(world.events, ['other_address']);
+    assert.equal(world.record?.address, IP);
+    await lease.stop();
+  });
+
+  it('goes on where an earlier run was, at once when that is late', async () => {
+    const world = new World(giving(IP, 1_000));
+    const first = await world.lease();
+    await first.stop();
+    await world.clock.pass(600_000);
+    assert.equal(world.lan.story, '');
+    const lease = new Lease(world.record!, world.deps);
+    lease.keep();
+    await world.clock.pass(10);
+    assert.equal(world.lan.story, `${request}@600`);
+    await lease.stop();
+  });
+
+  it('asks no more when its interface is gone', async () => {
+    const world = new World(giving(IP, 1_000));
+    await world.lease();
+    world.lan.isGone = true;
+    await world.clock.pass(61_000);
+    assert.deepEqual([world.record, world.ended, world.events], [undefined, 1, ['gone']]);
+    await world.clock.pass(5_000_000);
+    assert.equal(world.lan.story, '');
+  });
+
+  it('never asks for what has no end', async () => {
+    const world = new World(giving(IP, 0xffff_ffff));
+    const lease = await world.lease();
+    await world.clock.pass(3_000_000);
+    assert.equal(world.lan.story, '');
+    await lease.stop();
+  });
+
+  it('is given back to the server that granted it, also while it is asked for', async () => {
+    const world = new World(giving(IP, 1_000));
+    const lease = await world.lease();
+    world.lan.answering = silent;
+    await world.clock.pass(501_000);
+    const released = lease.release();
+    await world.clock.pass(0);
+    await released;
+    const { type, ciaddr, isUnicast, options } = world.lan.said.at(-1)!;
+    assert.deepEqual([type, ciaddr, isUnicast], [release, IP, true]);
+    assert.equal(options.get(Option.serverIdentifier)?.join('.'), SERVER);
+    assert.deepEqual([world.record, world.lan.wires], [undefined, 0]);
+    assert.equal(world.events.at(-1), 'released');
+    await world.clock.pass(5_000_000);
+    assert.equal(world.lan.said.at(-1)?.type, release);
+  });
+
+  it('is not given back when it has run out: it may be another machine’s', async () => {
+    const world = new World(giving(IP, 100));
+    const lease = await world.lease();
+    world.lan.answering = silent;
+    await world.clock.pass(150_000);
+    const released = lease.release();
+    await world.clock.pass(0);
+    await released;
+    assert.equal(
+      world.lan.said.some(({ type }) => type === release),
+      false,
+    );
+    assert.deepEqual([world.record, world.events.at(-1)], [undefined, 'gone']);
+  });
+});
