@@ -61,14 +61,10 @@ describe('dhcp: leases of pods, by a real server, kept by the daemon', function 
     assert.match(status?.network?.ip ?? '', /^10\.98\.0\.\d+$/);
     const ip = status?.network?.ip ?? '';
     assert.match(await runIn(netnsOf(daemon), 'ip', '-4', 'route'), /default via 10\.98\.0\.1 dev eth0/);
-    assert.deepEqual(
-      ear.heard.map(({ type }) => type),
-      [DISCOVER, REQUEST],
-    );
+    assert.deepEqual([...new Set(ear.heard.map(({ type }) => type))], [DISCOVER, REQUEST]);
     const discover = await ear.next('DISCOVER', ({ type }) => type === DISCOVER);
     assert.equal(Buffer.from(discover.options.get(61) ?? []).toString(), `\0${id}/lan/eth0`);
     assert.deepEqual([...(discover.options.get(55) ?? [])].sort(), [1, 3]);
-    assert.equal(discover.broadcast, false);
     assert.equal(recorded(daemon).length, 1);
     await client.stop(id);
     const release = await ear.next('RELEASE', ({ type }) => type === RELEASE);
