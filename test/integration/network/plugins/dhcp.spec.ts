@@ -140,6 +140,18 @@ describe('dhcp: leases of pods, by a real server, kept by the daemon', function 
     assert.deepEqual(await Promise.all(ended), ['failed', 'failed', 'failed']);
   });
 
+  it('a daemon that is stopped does not wait for those who wait', async () => {
+    const ear = listen();
+    const daemon = await start();
+    const waiting = daemon.client.run(podConfig('waiting')).catch((error: unknown) => String(error));
+    await ear.next('DISCOVER', ({ type }) => type === DISCOVER);
+    // Null is the exit code of one that had to be killed.
+    assert.equal(await daemon.stop(), 0);
+    assert.match(await waiting, /cancelled|UNAVAILABLE/i);
+    assert.deepEqual(recorded(daemon), []);
+    assert.doesNotMatch(await node.run('ip', '-br', 'link'), /veth/);
+  });
+
   it('an address that the server gives no more stays until the lease ends, is then taken off, and comes back', async () => {
     const server = await serve(6);
     const ear = listen();
