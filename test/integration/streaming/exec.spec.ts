@@ -248,7 +248,10 @@ describe('streaming exec', () => {
 
   it('ends what was left when containerd was killed, once there is one again', async () => {
     const { containers } = rig;
-    const command = await rig.exec('SPDY', id, ['sleep', '4716'], { stdin: true });
+    const command = await rig.exec('SPDY', id, ['sh', '-c', 'read line; echo got $line; exec sleep 4716'], { stdin: true });
+    // By then containerd has answered that it was started.
+    await command.write('it\n');
+    await textUntil(command.stdout, /got it/);
     await eventually('it runs', () => (rig.running('4716') > 0 ? true : undefined));
     const dead = containers.enginePid;
     process.kill(dead, 'SIGKILL');
