@@ -51,14 +51,30 @@ function processSpec(own: ProcessSpec, cmd: readonly string[], terminal: boolean
   return { ...own, args: [...cmd], terminal, env };
 }
 
-/** Applies each size of the client's terminal. One that cannot be set is no reason to end anything. */
+/**
+ * Applies the size of the client's terminal as it changes; of those that come while one is being set, the last. One that cannot be set is
+ * no reason to end anything.
+ */
 export function follow(
   sizes: AsyncIterable<TerminalSize> | undefined,
   resize: (size: TerminalSize) => Promise<void>,
 ): void {
   if (sizes === undefined) return;
+  let next: TerminalSize | undefined;
+  let setting = false;
+  const set = async (): Promise<void> => {
+    setting = true;
+    for (let size = next; size !== undefined; size = next) {
+      next = undefined;
+      await resize(size).catch(() => undefined);
+    }
+    setting = false;
+  };
   const each = async (): Promise<void> => {
-    for await (const size of sizes) await resize(size).catch(() => undefined);
+    for await (const size of sizes) {
+      next = size;
+      if (!setting) void set();
+    }
   };
   each().catch(() => undefined);
 }
