@@ -13,7 +13,7 @@ const grpc = z.object({
 
 /** `[storage]`: Berth's own directories. Each daemon on a machine needs its own. */
 const storage = z.object({
-  /** Records that survive a reboot: sandboxes, debts, the instance's uuid. */
+  /** Records that survive a reboot: sandboxes, debts, DHCP leases, the instance's uuid. */
   root: rule.absolutePath.default('/var/lib/berth'),
   /** What does not survive one: per-sandbox files such as resolv.conf and /dev/shm, the embedded engine's sockets. */
   state: rule.absolutePath.default('/run/berth'),

@@ -55,8 +55,8 @@ import { MetricsServer } from './metrics-server.ts';
 
 /** Workers for namespaces and plugins: rtnl is one lock for the whole host, so more would only wait for each other. */
 const NETWORK_THREADS = 2;
-/** Workers for ADDs that wait for somebody else, a DHCP server: so many pods can wait at a time. Each starts when it is needed. */
-const WAITING_THREADS = 8;
+/** Workers for ADDs that wait for somebody else, a DHCP server: so many pods wait at a time. Each starts when needed, and takes 16 MB. */
+const WAITING_THREADS = 4;
 /** Namespaces kept for the pods to come: a few for a burst. One is some 100 KiB of the kernel's memory. */
 const SPARES = 4;
 /** How long creations under way may take to undo themselves when Berth stops. */

@@ -69,7 +69,7 @@ export async function startEngine(config: Config, instance: string, log: Logger)
     creations: new Creations<ContainerPlan>((a, b) => sameRequest(a, b)),
     engine,
     pumps,
-    executions: new Executions({ engine, pumps, directory: ioDirectory({ settings: config }), log }),
+    executions: new Executions({ engine, directory: ioDirectory({ settings: config }), log }),
     host,
     features: await runtimeFeatures(config, log),
     seccomp: await loadSeccompTemplate(),

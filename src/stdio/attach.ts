@@ -1,9 +1,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import { factsToError } from '../kernel/threads/errors.ts';
 import { BerthError } from '../lib/errors.ts';
-import type { FromClient, SlowClient, ToClient } from './protocol.ts';
+import type { FromClient, ToClient } from './protocol.ts';
 
-/** So much is taken before the container's side is told: a message costs as much as a chunk. Far below where it would wait. */
+/** So much is taken before the container's side is told: a message costs as much as a chunk. Far less than a client may be behind. */
 const TELL_BYTES = 128 * 1024;
 
 /** Takes a chunk; the promise says when it has room for more. */
@@ -19,15 +19,11 @@ export interface AttachStreams {
 export interface AttachOptions {
   /** Detaches: the client is gone. */
   readonly signal: AbortSignal;
-  /** `drop` when absent: a client that is 16 MiB behind is dropped. `wait` for a streaming exec, which nobody else reads. */
-  readonly slow?: SlowClient;
   /**
    * Has the engine close its own write end of the stdin FIFO (containerd: CloseIO). A shim holds one, so that a container does not
    * lose its stdin with us; without this its stdin would have no end.
    */
   readonly closeStdin?: () => Promise<void> | undefined;
-  /** The end of the client's stdin is not the end of its session, even where it is not the end of the container's: a terminal's exec. */
-  readonly outlivesStdin?: boolean;
 }
 
 /** One client of a container's streams. */
@@ -128,7 +124,7 @@ export class AttachSession implements Attachment {
 
   /** Sends chunk after chunk, each when the container's FIFO has taken the one before. */
   async #sendStdin(stdin: AsyncIterable<Uint8Array>, over: Promise<void>): Promise<void> {
-    const { endsContainerStdin, closeStdin, outlivesStdin } = this.#options;
+    const { endsContainerStdin, closeStdin } = this.#options;
     const chunks = stdin[Symbol.asyncIterator]();
     const stopped = over.then(
       () => undefined,
@@ -149,7 +145,7 @@ export class AttachSession implements Attachment {
     }
     // Also of a client that is gone.
     if (endsContainerStdin) await closeStdin?.()?.catch((error: unknown) => this.#settle(error as Error));
-    else if (outlivesStdin !== true) this.#enqueue(() => this.#settle());
+    else this.#enqueue(() => this.#settle());
   }
 
   #sendChunk(chunk: Uint8Array): Promise<void> {

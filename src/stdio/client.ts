@@ -5,14 +5,10 @@ import type { OutputStream } from './cri-log.ts';
 import type { FifoSink } from './fifo-sink.ts';
 import type { ClientWishes, FromClient, ToClient } from './protocol.ts';
 
-/** A client that is dropped when it is slow may be so many bytes behind: a burst is no reason. */
+/** A client may be so many bytes behind, and is dropped then: a burst is no reason. */
 const DROP_BYTES = 16 * 1024 * 1024;
-/** The container waits for a client that is so many bytes behind, and goes on at half of it. */
-const WAIT_BYTES = 1024 * 1024;
 
 export interface ClientEvents {
-  /** It began or stopped to make the container wait. */
-  readonly flow: () => void;
   readonly stdinEnd: () => void;
   readonly closed: () => void;
 }
@@ -23,7 +19,6 @@ export class Client {
   readonly #wishes: ClientWishes;
   readonly #events: ClientEvents;
   #behind = 0;
-  #blocking = false;
   #closed = false;
 
   constructor(port: MessagePort, wishes: ClientWishes, stdin: FifoSink | undefined, events: ClientEvents) {
@@ -34,22 +29,16 @@ export class Client {
     port.on('close', () => this.#close());
   }
 
-  /** The container has to wait for it. */
-  get blocking(): boolean {
-    return this.#blocking;
-  }
-
   /** Sends a copy of the chunk if the client wants that stream. */
   write(stream: OutputStream, chunk: Uint8Array): void {
     if (!this.#wishes[stream] || this.#closed) return;
-    if (this.#wishes.slow === 'drop' && this.#behind > DROP_BYTES) {
+    if (this.#behind > DROP_BYTES) {
       this.fail(new BerthError('RESOURCE_EXHAUSTED', 'failed to attach: the client is too slow'));
       return;
     }
     const bytes = new Uint8Array(chunk);
     this.#behind += bytes.length;
     this.#port.postMessage({ kind: 'output', stream, bytes } satisfies ToClient, [bytes.buffer]);
-    if (this.#wishes.slow === 'wait' && this.#behind >= WAIT_BYTES) this.#setBlocking(true);
   }
 
   /** The container's output is over. */
@@ -67,7 +56,6 @@ export class Client {
     switch (message.kind) {
       case 'taken':
         this.#behind -= message.bytes;
-        if (this.#behind <= WAIT_BYTES / 2) this.#setBlocking(false);
         return;
       case 'stdin':
         stdin?.write(message.bytes, (error) => {
@@ -80,12 +68,6 @@ export class Client {
     }
   }
 
-  #setBlocking(blocking: boolean): void {
-    if (blocking === this.#blocking) return;
-    this.#blocking = blocking;
-    this.#events.flow();
-  }
-
   #post(message: ToClient): void {
     if (!this.#closed) this.#port.postMessage(message);
   }
@@ -96,6 +78,5 @@ export class Client {
     this.#port.close();
     if (this.#wishes.stdin) this.#events.stdinEnd();
     this.#events.closed();
-    this.#setBlocking(false);
   }
 }

@@ -1,5 +1,4 @@
-import { constants, lstatSync, mkdirSync, openSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { constants, lstatSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { close, mkfifo, openat2 } from '../kernel/libc.ts';
 import { invalid, isErrno, wrap } from '../lib/errors.ts';
@@ -50,7 +49,8 @@ export function fifoPaths(root: string, id: string, options: FifoOptions): FifoP
 
 /** Removes the directory with its FIFOs; no error when it is absent. */
 export async function removeFifos(root: string, id: string): Promise<void> {
-  await rm(fifoDirectory(root, id), { recursive: true, force: true });
+  // Four names on a tmpfs: an asynchronous removal would go to the thread pool and back for each of them.
+  rmSync(fifoDirectory(root, id), { recursive: true, force: true });
 }
 
 function fifoDirectory(root: string, id: string): string {

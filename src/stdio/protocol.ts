@@ -40,16 +40,12 @@ export interface Drained {
   readonly output?: ExecOutput;
 }
 
-/** What a client takes of a container, and what happens when it is slower than the container. */
+/** What a client takes of a container, and brings. */
 export interface ClientWishes {
   readonly stdout: boolean;
   readonly stderr: boolean;
   readonly stdin: boolean;
-  readonly slow: SlowClient;
 }
-
-/** `drop`: the client is dropped when too much waits for it. `wait`: the container waits, as fits a stream that nobody else reads. */
-export type SlowClient = 'drop' | 'wait';
 
 export type PumpReport = { readonly id: string } & (
   | LogFileReport

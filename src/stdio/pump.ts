@@ -86,7 +86,6 @@ export class Pump {
 
   attach(port: MessagePort, wishes: ClientWishes): void {
     const client: Client = new Client(port, wishes, this.#stdin, {
-      flow: () => this.#applyFlow(),
       stdinEnd: () => {
         if (this.#spec.stdinOnce === true && !this.#spec.terminal) this.#stdin?.end();
       },
@@ -101,7 +100,7 @@ export class Pump {
     this.#draining = true;
     const { quietMs, timeoutMs } = limits;
     if (timeoutMs !== undefined) this.#timeout = setTimeout(() => this.#finish(false), timeoutMs);
-    if (quietMs !== undefined) this.#quiet = setTimeout(() => this.#onQuiet(), quietMs);
+    if (quietMs !== undefined) this.#quiet = setTimeout(() => this.#finish(false), quietMs);
     for (const { source } of this.#streams.values()) source.release();
     this.#finishIfEnded();
     return this.#finished;
@@ -148,24 +147,6 @@ export class Pump {
 
   #finishIfEnded(): void {
     if ([...this.#streams.values()].every(({ source }) => source.ended)) this.#finish(true);
-  }
-
-  #onQuiet(): void {
-    // Nothing comes either while a client makes the container wait.
-    if (this.#isBlocked()) this.#quiet?.refresh();
-    else this.#finish(false);
-  }
-
-  #isBlocked(): boolean {
-    return [...this.#clients].some((client) => client.blocking);
-  }
-
-  #applyFlow(): void {
-    const blocked = this.#isBlocked();
-    for (const { source } of this.#streams.values()) {
-      if (blocked) source.pause();
-      else source.resume();
-    }
   }
 
   #finish(complete: boolean): void {

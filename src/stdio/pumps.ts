@@ -92,7 +92,6 @@ export class Pumps {
       stdout: outputs.stdout !== undefined,
       stderr: outputs.stderr !== undefined,
       stdin: stdin !== undefined,
-      slow: options.slow ?? 'drop',
     };
     try {
       await this.#call({ kind: 'attach', id, wishes, port: port2 }, [port2]);

@@ -2,7 +2,7 @@
 import type { JsonObject } from '../../lib/json.ts';
 import type { Result } from '../cni/types.ts';
 import { failure } from './config.ts';
-import { ipamType } from './main-conf.ts';
+import { ipamType, ipamTypeIfAny } from './main-conf.ts';
 import type { PluginArgs, PluginContext } from './plugin.ts';
 import type { UndoList } from './undo.ts';
 
@@ -17,11 +17,11 @@ export function addAddresses(args: PluginArgs, context: PluginContext, type: str
 }
 
 /**
- * In which order a DEL takes the interface down and gives the addresses back. Last, as a rule: nobody else shall be given an address that
- * is still in use. But who keeps a lease says over the interface that it ends.
+ * In which order a DEL takes the interface down and gives the addresses back. These last, as a rule: nobody else shall be given an
+ * address that is still in use. But dhcp, built in or not, says over the interface that a lease ends.
  */
 export function inOrder(config: JsonObject, takeDown: () => void, giveBack: () => void): (() => void)[] {
-  return ipamType(config) === 'dhcp' ? [giveBack, takeDown] : [takeDown, giveBack];
+  return ipamTypeIfAny(config) === 'dhcp' ? [giveBack, takeDown] : [takeDown, giveBack];
 }
 
 /** Hands a verb on to the network's IPAM plugin, if it has one. */

@@ -1,8 +1,8 @@
 /** Keys that plugins which make interfaces have in common. */
-import type { JsonObject } from '../../lib/json.ts';
+import { isJsonObject, type JsonObject } from '../../lib/json.ts';
 import type { ResultDns } from '../cni/types.ts';
 import { cniArgs } from './cni-args.ts';
-import { booleanAt, failure, objectAt, stringAt, stringsAt } from './config.ts';
+import { booleanAt, failure, key, objectAt, stringAt, stringsAt } from './config.ts';
 
 export interface IpMasq {
   /** What the kernel offers when undefined. */
@@ -12,6 +12,13 @@ export interface IpMasq {
 /** The type of the network's IPAM plugin; '' when it has none. */
 export function ipamType(config: JsonObject): string {
   return stringAt(objectAt(config, 'ipam') ?? {}, 'type', 'ipam.type') ?? '';
+}
+
+/** As ipamType, for who may not fail over it: '' also when the key makes no sense. */
+export function ipamTypeIfAny(config: JsonObject): string {
+  const ipam = key(config, 'ipam');
+  const type = isJsonObject(ipam) ? key(ipam, 'type') : '';
+  return typeof type === 'string' ? type : '';
 }
 
 /** Whether and how ipMasq asks for masquerading. */

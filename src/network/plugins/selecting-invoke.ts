@@ -5,9 +5,9 @@ import {
   type PluginReply,
   type PluginRequest,
 } from '../cni/invoke/invoke.ts';
-import { isJsonObject } from '../../lib/json.ts';
 import { key } from './config.ts';
 import { passedOver } from './context.ts';
+import { ipamTypeIfAny } from './main-conf.ts';
 import type { Registry } from './registry.ts';
 
 export interface SelectingInvokeOptions {
@@ -55,10 +55,8 @@ export class SelectingInvoke implements Invoke {
   }
 
   private waits({ verb, type, config }: PluginRequest): boolean {
-    if (verb !== 'ADD') return false;
-    const ipam = key(config, 'ipam');
-    const types = [type, isJsonObject(ipam) ? key(ipam, 'type') : undefined];
-    return types.some((each) => typeof each === 'string' && this.options.registry.get(each)?.waits === true);
+    const { registry } = this.options;
+    return verb === 'ADD' && [type, ipamTypeIfAny(config)].some((each) => registry.get(each)?.waits === true);
   }
 }
 

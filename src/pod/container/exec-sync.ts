@@ -37,14 +37,16 @@ export async function execSync(
     const execution = {
       spec: { ...own, args: [...command.cmd], terminal: false },
       stdin: false,
-      listen: (id: string, fifos: FifoPaths): Promise<void> =>
-        pumps.start({ ...fifos, id, terminal: false, collectBytes: EXEC_OUTPUT_BYTES }),
+      listen: async (id: string, fifos: FifoPaths) => {
+        await pumps.start({ ...fifos, id, terminal: false, collectBytes: EXEC_OUTPUT_BYTES });
+        return { drain: () => pumps.drain(id, DRAIN), close: () => pumps.stop(id) };
+      },
     };
-    return await executions.run(container.id, execution, async (process, _, id) => {
+    return await executions.run(container.id, execution, async (process, output) => {
       const { exitCode } = await endOf(process, command, signal);
-      const { output } = await pumps.drain(id, DRAIN);
+      const { output: collected } = await output.drain();
       const empty = Buffer.alloc(0);
-      return { stdout: output?.stdout ?? empty, stderr: output?.stderr ?? empty, exitCode };
+      return { stdout: collected?.stdout ?? empty, stderr: collected?.stderr ?? empty, exitCode };
     });
   } catch (error) {
     throw wrap(`failed to exec in container "${container.id}"`, error);

@@ -1,15 +1,13 @@
-import { raceSignal } from '../../lib/deadline.ts';
 import { wrap } from '../../lib/errors.ts';
-import type { Attachment } from '../../stdio/attach.ts';
+import { DirectStreams } from '../../stdio/direct.ts';
 import type { FifoPaths } from '../../stdio/fifos.ts';
 import type { CommandStreams, TerminalSize } from '../../streaming/runtime.ts';
 import type { PodDeps } from '../deps.ts';
-import type { EngineExec, EngineExit } from '../engine/engine.ts';
 import type { Container } from './container.ts';
 import { requireRunning } from './require-running.ts';
 
 /** After the end of the process, how long a child of it that holds its output may keep the client. */
-const DRAIN = { quietMs: 2_000 };
+const QUIET_MS = 2_000;
 
 /**
  * Runs a command in a running container with a client's streams (CRI Exec), and returns its exit code once its output was taken.
@@ -22,67 +20,27 @@ export async function exec(
   streams: CommandStreams,
   signal: AbortSignal,
 ): Promise<number> {
-  const { engine, pumps, executions } = deps.containers;
+  const { engine, executions } = deps.containers;
   const { cmd, tty } = command;
   requireRunning(container);
-  const { stdin, stdout = discard, stderr = discard } = streams;
-  const start = new Start();
+  const { stdin, stdout = discard, stderr = discard, sizes } = streams;
   try {
-    const spec = processSpec(await engine.process(container.id, { signal }), cmd, tty);
     const execution = {
-      spec,
+      spec: processSpec(await engine.process(container.id, { signal }), cmd, tty),
       stdin: stdin !== undefined,
-      // Before it starts, so that the client misses nothing. Its stdin waits: a FIFO keeps only what somebody has open.
-      listen: async (id: string, fifos: FifoPaths): Promise<Attachment> => {
-        const started = pumps.start({ ...fifos, id, terminal: tty, stdinOnce: true });
-        const attached = pumps.attach(
-          id,
-          {
-            stdout,
-            ...(tty ? {} : { stderr }),
-            ...(stdin === undefined ? {} : { stdin: start.thenAll(stdin) }),
-          },
-          { signal, slow: 'wait', outlivesStdin: true, closeStdin: () => start.process?.closeStdin() },
-        );
-        return (await Promise.all([attached, started]))[0];
-      },
+      listen: async (_id: string, fifos: FifoPaths) =>
+        new DirectStreams(fifos, { stdout, stderr, stdin, signal }, executions.buffer),
     };
-    return await executions.run(container.id, execution, async (process, { ended }, id) => {
-      start.done(process);
-      follow(streams.sizes, (size) => process.resize(size));
-      const { exitCode } = await endOf(process, ended, signal);
-      await raceSignal(pumps.drain(id, DRAIN), signal);
-      await ended;
+    return await executions.run(container.id, execution, async (process, client) => {
+      // Not before: a FIFO keeps only what somebody has open.
+      client.carryStdin(tty ? undefined : () => process.closeStdin());
+      follow(sizes, (size) => process.resize(size));
+      const { exitCode } = await Promise.race([process.ended, client.failed]);
+      await client.drain(QUIET_MS);
       return exitCode;
     });
   } catch (error) {
     throw wrap('failed to exec in container', error);
-  } finally {
-    start.over();
-  }
-}
-
-/** The start of the process, which what the client sends has to wait for. */
-class Start {
-  process: EngineExec | undefined;
-  #over: () => void = () => undefined;
-  readonly #isOver = new Promise<void>((resolve) => {
-    this.#over = resolve;
-  });
-
-  done(process: EngineExec): void {
-    this.process = process;
-    this.#over();
-  }
-
-  /** It has started, or will not. */
-  over(): void {
-    this.#over();
-  }
-
-  async *thenAll(stdin: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-    await this.#isOver;
-    if (this.process !== undefined) yield* stdin;
   }
 }
 
@@ -93,21 +51,30 @@ function processSpec(own: ProcessSpec, cmd: readonly string[], terminal: boolean
   return { ...own, args: [...cmd], terminal, env };
 }
 
-/** Waits for the end of the process, or for a client that is gone or can take no more. */
-function endOf(process: EngineExec, client: Promise<void>, signal: AbortSignal): Promise<EngineExit> {
-  // The client's session ends by itself only with the output, which is not over before the process.
-  const failed = client.then(() => new Promise<never>(() => undefined));
-  return raceSignal(Promise.race([process.ended, failed]), signal);
-}
-
-/** Applies each size of the client's terminal. One that cannot be set is no reason to end anything. */
+/**
+ * Applies the size of the client's terminal as it changes; of those that come while one is being set, the last. One that cannot be set is
+ * no reason to end anything.
+ */
 export function follow(
   sizes: AsyncIterable<TerminalSize> | undefined,
   resize: (size: TerminalSize) => Promise<void>,
 ): void {
   if (sizes === undefined) return;
+  let next: TerminalSize | undefined;
+  let setting = false;
+  const set = async (): Promise<void> => {
+    setting = true;
+    for (let size = next; size !== undefined; size = next) {
+      next = undefined;
+      await resize(size).catch(() => undefined);
+    }
+    setting = false;
+  };
   const each = async (): Promise<void> => {
-    for await (const size of sizes) await resize(size).catch(() => undefined);
+    for await (const size of sizes) {
+      next = size;
+      if (!setting) void set();
+    }
   };
   each().catch(() => undefined);
 }

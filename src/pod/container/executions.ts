@@ -1,10 +1,11 @@
+import { Buffer } from 'node:buffer';
 import { readdir } from 'node:fs/promises';
 import { messageOf } from '../../lib/errors.ts';
 import { newId } from '../../lib/id.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { RuntimeSpec } from '../../oci/types.ts';
+import { DIRECT_READ_BYTES } from '../../stdio/direct.ts';
 import { createFifos, type FifoPaths, removeFifos } from '../../stdio/fifos.ts';
-import type { Pumps } from '../../stdio/pumps.ts';
 import type { Engine, EngineExec } from '../engine/engine.ts';
 import { engineIo } from './start.ts';
 
@@ -12,16 +13,21 @@ import { engineIo } from './start.ts';
 const EXECUTION_ID = /^([0-9a-f]{64})\.([0-9a-f]{32})$/;
 const EXEC_ID_LENGTH = 32;
 
-export interface Execution<Listened> {
+/** Who takes the output of a process. */
+export interface Listener {
+  /** Once it has ended, or might never. */
+  close(): Promise<void> | void;
+}
+
+export interface Execution<Listening extends Listener> {
   readonly spec: RuntimeSpec['process'];
   readonly stdin: boolean;
   /** Has its output taken, from the FIFOs of this id; it does not start before. */
-  readonly listen: (id: string, fifos: FifoPaths) => Promise<Listened>;
+  readonly listen: (id: string, fifos: FifoPaths) => Promise<Listening>;
 }
 
 export interface ExecutionsOptions {
   readonly engine: Engine;
-  readonly pumps: Pumps;
   /** Where FIFOs are. */
   readonly directory: string;
   readonly log: Logger;
@@ -32,6 +38,8 @@ export interface ExecutionsOptions {
  * made until the engine has forgotten it, so that what a killed Berth has left running is found, and ended, by the next one.
  */
 export class Executions {
+  /** For whoever reads their output on this thread. */
+  readonly buffer = Buffer.allocUnsafeSlow(DIRECT_READ_BYTES);
   readonly #options: ExecutionsOptions;
   /** Ids of those that nobody waits for, and that the engine could not be asked to end yet. */
   readonly #abandoned = new Set<string>();
@@ -51,28 +59,29 @@ export class Executions {
    * Starts a process in a container and returns what `use` makes of it. Afterwards it is forgotten; one that `use` threw away is killed
    * first, and its end waited for.
    */
-  async run<Listened, Result>(
+  async run<Listening extends Listener, Result>(
     containerId: string,
-    { spec, stdin, listen }: Execution<Listened>,
-    use: (process: EngineExec, listened: Listened, id: string) => Promise<Result>,
+    { spec, stdin, listen }: Execution<Listening>,
+    use: (process: EngineExec, listening: Listening) => Promise<Result>,
   ): Promise<Result> {
     const { engine, directory } = this.#options;
+    let ready: Promise<Listening> | undefined;
     const terminal = spec.terminal === true;
     const execId = newId().slice(0, EXEC_ID_LENGTH);
     const id = `${containerId}.${execId}`;
     try {
       const fifos = createFifos(directory, id, { stdin, terminal });
       // It is made meanwhile.
-      const ready = listen(id, fifos);
+      ready = listen(id, fifos);
       ready.catch(() => undefined);
       const io = engineIo(fifos, terminal);
       const process = await engine.exec(containerId, execId, { spec, io, ready });
-      const result = await use(process, await ready, id);
+      const result = await use(process, await ready);
       // Who asked for it does not have to wait for that.
-      void this.#end(id);
+      void this.#end(id, ready);
       return result;
     } catch (error) {
-      await this.#end(id);
+      await this.#end(id, ready);
       throw error;
     }
   }
@@ -89,21 +98,24 @@ export class Executions {
     await Promise.all(this.#ending);
   }
 
-  #end(id: string): Promise<void> {
-    const ending = this.#endOne(id).finally(() => this.#ending.delete(ending));
+  #end(id: string, listener?: Promise<Listener>): Promise<void> {
+    const ending = this.#endOne(id, listener).finally(() => this.#ending.delete(ending));
     this.#ending.add(ending);
     return ending;
   }
 
-  async #endOne(id: string): Promise<void> {
-    const { engine, pumps, directory, log } = this.#options;
+  async #endOne(id: string, listener: Promise<Listener> | undefined): Promise<void> {
+    const { engine, directory, log } = this.#options;
     const [, containerId = '', execId = ''] = EXECUTION_ID.exec(id) ?? [];
     try {
-      await engine.endExec(containerId, execId);
-      await pumps.stop(id);
+      try {
+        await engine.endExec(containerId, execId);
+      } finally {
+        const listening = await listener?.catch(() => undefined);
+        await listening?.close();
+      }
       await removeFifos(directory, id);
     } catch (error) {
-      await pumps.stop(id).catch(() => undefined);
       this.#abandoned.add(id);
       log.warn('a command is not ended yet', {
         container: containerId,

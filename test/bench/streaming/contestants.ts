@@ -17,8 +17,6 @@ export interface Contestant {
   readonly urls: StreamingUrls;
   readonly podId: string;
   readonly containerId: string;
-  /** Its SPDY sessions announce windows. */
-  readonly windowed: boolean;
 }
 
 const command = ['sleep', '86400'];
@@ -32,11 +30,13 @@ export async function startContestants(cleanup: Cleanup): Promise<Contestant[]> 
 }
 
 async function startBerth(cleanup: Cleanup): Promise<Contestant> {
-  const { urls, containers } = cleanup.use(await StreamingRig.start());
+  // As on a node, and as for the other contestant.
+  const state = join(await scratchDirectory(cleanup, '/dev/shm'), 'state');
+  const { urls, containers } = cleanup.use(await StreamingRig.start({ storage: { state } }));
   cleanup.defer(() => containers.clear());
   const pod = await containers.runPod('bench', { linux });
   const containerId = await containers.run(pod, 'main', command, { linux });
-  return { name: 'berth', urls, podId: pod.id, containerId, windowed: true };
+  return { name: 'berth', urls, podId: pod.id, containerId };
 }
 
 async function startContainerd(cleanup: Cleanup): Promise<Contestant> {
@@ -73,6 +73,5 @@ async function startContainerd(cleanup: Cleanup): Promise<Contestant> {
     urls,
     podId: pod.id,
     containerId,
-    windowed: false,
   };
 }

@@ -24,6 +24,8 @@ const quick: Plan = { rounds: 3, execs: 8, megabytes: 64 };
 
 /** What both servers speak. */
 const PROTOCOL = 'v4.channel.k8s.io';
+/** As the SPDY clients of kubelet and kubectl are, and containerd's server: they know no windows. */
+const WINDOWED = false;
 /** What channels of ports begin with: the port. */
 const PORT_BYTES = 2;
 
@@ -45,10 +47,10 @@ interface Transport {
 
 const spdy: Transport = {
   name: 'SPDY',
-  command: async ({ urls, containerId, windowed }, cmd) =>
-    spdyCommand(await urls.exec(containerId, cmd), { protocols: [PROTOCOL] }, windowed),
-  async receive({ urls, podId, windowed }, port, bytes) {
-    const ports = await SpdyPorts.open(await urls.portForward(podId), windowed);
+  command: async ({ urls, containerId }, cmd) =>
+    spdyCommand(await urls.exec(containerId, cmd), { protocols: [PROTOCOL] }, WINDOWED),
+  async receive({ urls, podId }, port, bytes) {
+    const ports = await SpdyPorts.open(await urls.portForward(podId), WINDOWED);
     try {
       return await timeOf(ports.connect(port).data.input, bytes);
     } finally {

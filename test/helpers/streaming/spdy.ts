@@ -41,7 +41,7 @@ export async function upgradeToSpdy(
   });
 }
 
-/** @param windowed the server announces windows; containerd's does not. */
+/** @param windowed keeps to windows and announces them; the clients of kubelet and kubectl do not. */
 export async function spdyCommand(url: string, options: CommandOptions, windowed = true): Promise<Command> {
   const {
     protocols = ['v4.channel.k8s.io'],

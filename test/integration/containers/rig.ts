@@ -34,14 +34,18 @@ export class ContainerRig implements AsyncDisposable {
   readonly cgroup = `berth-test-${randomBytes(4).toString('hex')}`;
   readonly #foreign = SHARED.filter((path) => existsSync(path));
 
-  private constructor(base: Rig) {
+  readonly #state: string | undefined;
+
+  private constructor(base: Rig, state: string | undefined) {
     this.base = base;
+    this.#state = state;
   }
 
   /** @param options its node; keys of the daemon's configuration that differ, by section. */
   static async start(options: Pick<DaemonOptions, 'node' | 'config'> = {}): Promise<ContainerRig> {
     const containerd = { address: 'embedded', ...options.config?.['containerd'] };
-    const rig = new ContainerRig(await Rig.start({ ...options, config: { ...options.config, containerd } }));
+    const base = await Rig.start({ ...options, config: { ...options.config, containerd } });
+    const rig = new ContainerRig(base, options.config?.['storage']?.['state'] as string | undefined);
     try {
       await rig.importImage(imageName);
     } catch (error) {
@@ -63,8 +67,13 @@ export class ContainerRig implements AsyncDisposable {
     return join(this.directory, 'logs');
   }
 
+  /** The daemon's `[storage] state`. */
+  get state(): string {
+    return this.#state ?? join(this.directory, 'state');
+  }
+
   get engine(): ReturnType<typeof embeddedPaths> {
-    return embeddedPaths({ root: join(this.directory, 'root'), state: join(this.directory, 'state') });
+    return embeddedPaths({ root: join(this.directory, 'root'), state: this.state });
   }
 
   /** The process id of the embedded containerd. */
@@ -235,10 +244,10 @@ export class ContainerRig implements AsyncDisposable {
       ...(await list('tasks', 'ls', '--quiet')).map((id) => `task ${id}`),
       ...(await list('leases', 'ls', '--quiet')).map((id) => `lease ${id}`),
       ...(await list('snapshots', 'ls')).filter((line) => /Active|View/.test(line)),
-      ...mountsBelow(join(this.directory, 'state', 'containers')).map((path) => `mount ${path}`),
-      ...files(join(this.directory, 'state', 'containers')).map((name) => `mount point of ${name}`),
+      ...mountsBelow(join(this.state, 'containers')).map((path) => `mount ${path}`),
+      ...files(join(this.state, 'containers')).map((name) => `mount point of ${name}`),
       ...files(join(this.directory, 'root', 'containers')).map((id) => `record ${id}`),
-      ...files(join(this.directory, 'state', 'io')).map((name) => `fifo ${name}`),
+      ...files(join(this.state, 'io')).map((name) => `fifo ${name}`),
       ...this.shims().map((pid) => `shim ${argvOf(pid).join(' ')}`),
     ];
   }

@@ -85,54 +85,6 @@ describe('attach', () => {
     assert.equal(rig.log('c1').length, 4_000_000);
   });
 
-  it('lets a process wait for the one client that has it, and loses nothing', async () => {
-    const { stdout } = rig.fifos('e1', { terminal: true });
-    await rig.pumps.start({ id: 'e1', stdout, terminal: true });
-    let taken = 0;
-    const gate = new PassThrough();
-    const opened = new Promise((resolve) => gate.once('resume', resolve));
-    const attachment = await rig.pumps.attach(
-      'e1',
-      {
-        stdout: async (chunk) => {
-          await opened;
-          taken += chunk.length;
-        },
-      },
-      { signal: never(), slow: 'wait' },
-    );
-    using shim = rig.shim(stdout);
-    let hasWritten = false;
-    const writing = shim.run('seq', '3000000').then(() => {
-      hasWritten = true;
-    });
-    await sleep(500);
-    assert.equal(hasWritten, false, 'nobody read, and yet all was written');
-    gate.resume();
-    await writing;
-    shim.close();
-    const drained = await rig.pumps.drain('e1', { quietMs: 5_000 });
-    await attachment.ended;
-    assert.deepEqual([drained.complete, taken], [true, 22_888_896]);
-  });
-
-  it('frees a process that waits when its client goes', async () => {
-    const { stdout } = rig.fifos('e1', { terminal: true });
-    await rig.pumps.start({ id: 'e1', stdout, terminal: true });
-    const client = new AbortController();
-    const attachment = await rig.pumps.attach(
-      'e1',
-      { stdout: () => sleep(60_000, undefined, { ref: false }) },
-      { signal: client.signal, slow: 'wait' },
-    );
-    using shim = rig.shim(stdout);
-    const writing = shim.run('seq', '3000000');
-    await sleep(200);
-    client.abort(new Error('gone'));
-    await assert.rejects(attachment.ended, /gone/);
-    await writing;
-  });
-
   it('ends only when a slow client has taken the last byte', async () => {
     const { stdout } = await rig.start('c1');
     using shim = rig.shim(stdout);

@@ -91,7 +91,6 @@ describe('stdio with a real shim', () => {
       const closeStdin = (): Promise<void> => engine.client.tasks.closeStdin({ ...host, execId: 'cat' });
       ({ ended } = await pumps.attach('cat', streams, {
         signal: new AbortController().signal,
-        slow: 'wait',
         closeStdin,
       }));
     };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { eventually } from '../../helpers/fixture.ts';
@@ -71,6 +71,67 @@ describe('streaming exec', () => {
         const script = 'busybox dd if=/dev/zero bs=1M count=20 2>/dev/null';
         const command = await rig.exec(transport, id, ['sh', '-c', script]);
         assert.equal((await bytesOf(command.stdout)).length, 20 << 20);
+        await command.close();
+      });
+
+      it('carries archives of 100 MB in and out, as kubectl cp does', async function () {
+        this.timeout(60_000);
+        const sent = createHash('sha256');
+        const back = createHash('sha256');
+        const into = await rig.exec(transport, id, ['sh', '-c', 'cat > /archive'], { stdin: true, stderr: true });
+        for (let megabyte = 0; megabyte < 100; megabyte += 1) {
+          const bytes = randomBytes(1 << 20);
+          sent.update(bytes);
+          await into.write(bytes);
+        }
+        await into.endStdin();
+        assert.match(await into.status, /Success/);
+        await into.close();
+        const from = await rig.exec(transport, id, ['sh', '-c', 'cat /archive; busybox rm /archive'], { stderr: true });
+        let length = 0;
+        for await (const chunk of from.stdout ?? []) {
+          back.update(chunk);
+          length += chunk.length;
+        }
+        assert.equal(length, 100 << 20);
+        assert.equal(back.digest('hex'), sent.digest('hex'));
+        assert.match(await from.status, /Success/);
+        await from.close();
+      });
+
+      it('carries both directions at once, however the client reads', async () => {
+        const command = await rig.exec(transport, id, ['cat'], { stdin: true });
+        const bytes = randomBytes(8 << 20);
+        const sending = (async () => {
+          for (let at = 0; at < bytes.length; at += 300_000) await command.write(bytes.subarray(at, at + 300_000));
+          await command.endStdin();
+        })();
+        // Before anything is read both the command and the client have to wait.
+        await sleep(300);
+        assert.ok((await bytesOf(command.stdout)).equals(bytes));
+        await sending;
+        assert.match(await command.status, /Success/);
+        await command.close();
+      });
+
+      it('does not wait for stdin that nobody reads, nor for its end', async () => {
+        const command = await rig.exec(transport, id, ['sh', '-c', 'read line; echo "got $line"'], { stdin: true });
+        const sending = (async () => {
+          await command.write('first\n');
+          for (let megabyte = 0; megabyte < 20; megabyte += 1) await command.write(Buffer.alloc(1 << 20, 'x\n'));
+        })();
+        sending.catch(() => undefined);
+        assert.equal(await textOf(command.stdout), 'got first\n');
+        assert.match(await command.status, /Success/);
+        command.destroy();
+        await rig.settled(id, 'read line; echo "got $line"');
+      });
+
+      it('has the last of many sizes that come at once', async () => {
+        const command = await rig.exec(transport, id, ['sh'], { stdin: true, tty: true });
+        await Promise.all(Array.from({ length: 500 }, (_, index) => command.resize(20 + index, 10 + index)));
+        await command.write('while [ "$(stty size)" != "509 519" ]; do sleep 0.05; done; exit 4\n');
+        assert.match(await command.status, /"message":"4"/);
         await command.close();
       });
 
@@ -253,7 +314,10 @@ describe('streaming exec', () => {
 
   it('ends what was left when containerd was killed, once there is one again', async () => {
     const { containers } = rig;
-    const command = await rig.exec('SPDY', id, ['sleep', '4716'], { stdin: true });
+    const command = await rig.exec('SPDY', id, ['sh', '-c', 'read line; echo got $line; exec sleep 4716'], { stdin: true });
+    // By then containerd has answered that it was started.
+    await command.write('it\n');
+    await textUntil(command.stdout, /got it/);
     await eventually('it runs', () => (rig.running('4716') > 0 ? true : undefined));
     const dead = containers.enginePid;
     process.kill(dead, 'SIGKILL');

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { DaemonOptions } from '../../helpers/daemon.ts';
 import { eventually } from '../../helpers/fixture.ts';
 import { TestNode } from '../../helpers/node.ts';
 import type { Command, CommandOptions } from '../../helpers/streaming/client.ts';
@@ -21,8 +22,9 @@ export class StreamingRig implements AsyncDisposable {
     this.urls = new StreamingUrls(() => containers.daemon.client.runtime);
   }
 
-  static async start(): Promise<StreamingRig> {
-    return new StreamingRig(await ContainerRig.start({ node: TestNode.own() }));
+  /** @param config keys of the daemon's configuration that differ, by section. */
+  static async start(config: DaemonOptions['config'] = {}): Promise<StreamingRig> {
+    return new StreamingRig(await ContainerRig.start({ node: TestNode.own(), config }));
   }
 
   async exec(
@@ -45,7 +47,7 @@ export class StreamingRig implements AsyncDisposable {
 
   /** FIFO directories of commands and containers. */
   fifos(): string[] {
-    return readdirSync(join(this.containers.directory, 'state/io'));
+    return readdirSync(join(this.containers.state, 'io'));
   }
 
   /** Processes that run this program with this argument, wherever. */

@@ -61,14 +61,10 @@ describe('dhcp: leases of pods, by a real server, kept by the daemon', function 
     assert.match(status?.network?.ip ?? '', /^10\.98\.0\.\d+$/);
     const ip = status?.network?.ip ?? '';
     assert.match(await runIn(netnsOf(daemon), 'ip', '-4', 'route'), /default via 10\.98\.0\.1 dev eth0/);
-    assert.deepEqual(
-      ear.heard.map(({ type }) => type),
-      [DISCOVER, REQUEST],
-    );
+    assert.deepEqual([...new Set(ear.heard.map(({ type }) => type))], [DISCOVER, REQUEST]);
     const discover = await ear.next('DISCOVER', ({ type }) => type === DISCOVER);
     assert.equal(Buffer.from(discover.options.get(61) ?? []).toString(), `\0${id}/lan/eth0`);
     assert.deepEqual([...(discover.options.get(55) ?? [])].sort(), [1, 3]);
-    assert.equal(discover.broadcast, false);
     assert.equal(recorded(daemon).length, 1);
     await client.stop(id);
     const release = await ear.next('RELEASE', ({ type }) => type === RELEASE);
@@ -142,6 +138,18 @@ describe('dhcp: leases of pods, by a real server, kept by the daemon', function 
     }
     assert.equal(isOver, false, 'those that wait were still waiting');
     assert.deepEqual(await Promise.all(ended), ['failed', 'failed', 'failed']);
+  });
+
+  it('a daemon that is stopped does not wait for those who wait', async () => {
+    const ear = listen();
+    const daemon = await start();
+    const waiting = daemon.client.run(podConfig('waiting')).catch((error: unknown) => String(error));
+    await ear.next('DISCOVER', ({ type }) => type === DISCOVER);
+    // Null is the exit code of one that had to be killed.
+    assert.equal(await daemon.stop(), 0);
+    assert.match(await waiting, /cancelled|UNAVAILABLE/i);
+    assert.deepEqual(recorded(daemon), []);
+    assert.doesNotMatch(await node.run('ip', '-br', 'link'), /veth/);
   });
 
   it('an address that the server gives no more stays until the lease ends, is then taken off, and comes back', async () => {

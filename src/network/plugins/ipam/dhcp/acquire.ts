@@ -27,7 +27,7 @@ interface Limits {
 const ETHERNET = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/;
 
 /** How often an offer is asked for before another one is looked for (RFC 2131, 3.1, 5). */
-const REQUESTS = 3;
+const REQUESTS = 4;
 /** After a NAK, lest client and server go round without pause. */
 const REFUSED_PAUSE_MS = 2_000;
 

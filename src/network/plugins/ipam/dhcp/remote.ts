@@ -46,7 +46,8 @@ function talk(fd: number, line: string): string {
   for (let size = 0; size <= REPLY_MOST_BYTES; ) {
     const chunk = Buffer.alloc(65_536);
     const length = readSync(fd, chunk);
-    if (length === 0) return Buffer.concat(chunks).toString('utf8');
+    if (length === 0 && size > 0) return Buffer.concat(chunks).toString('utf8');
+    if (length === 0) throw failure('it closed the connection without an answer');
     size += length;
     chunks.push(chunk.subarray(0, length));
   }

@@ -18,6 +18,7 @@ export class LeaseServer {
   readonly #path: string;
   readonly #leases: Pick<Leases, 'serve'>;
   readonly #server: Server;
+  readonly #log: Logger;
   readonly #sockets = new Set<Socket>();
 
   constructor(path: string, leases: Pick<Leases, 'serve'>, log: Logger) {
@@ -25,8 +26,7 @@ export class LeaseServer {
     this.#leases = leases;
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
     this.#server.maxConnections = CALLERS_MOST;
-    // A caller who cannot be let in, for want of descriptors for instance, tries again.
-    this.#server.on('error', (error) => log.warn('socket of DHCP leases', { error: error.message }));
+    this.#log = log;
   }
 
   /** Throws ALREADY_EXISTS when another process serves there, UNAVAILABLE when the socket cannot be made. */
@@ -42,6 +42,8 @@ export class LeaseServer {
       this.#server.listen(this.#path, resolve);
       process.umask(umask);
     });
+    // A caller who cannot be let in, for want of descriptors for instance, tries again.
+    this.#server.on('error', (error) => this.#log.warn('socket of DHCP leases', { error: error.message }));
   }
 
   async stop(): Promise<void> {

@@ -82,18 +82,18 @@ export function nextRequestAt(times: Times, now: number): number {
   }
 }
 
-const QUICK_MS = 1_000;
+const QUICK_MS = [250, 750];
 const FIRST_MS = 4_000;
 const LONGEST_MS = 64_000;
 const JITTER_MS = 1_000;
 
 /**
  * How long to wait for an answer to each of one client's messages: 4, 8, 16, 32 and then 64 seconds, each a second more or
- * less (RFC 2131, 4.1). The very first one is sent again after a second: a link that has just come up, or the port of a bridge
- * behind it, may not have let it through.
+ * less (RFC 2131, 4.1). The very first one is sent again twice within a second: a link that has just come up, or the port of a
+ * bridge behind it, may not have let it through.
  */
 export function* backoff(clock: Pick<Clock, 'random'>, quick = true): Generator<number, never> {
-  if (quick) yield QUICK_MS;
+  if (quick) yield* QUICK_MS;
   for (let ms = FIRST_MS; ; ms = Math.min(2 * ms, LONGEST_MS))
     yield ms + JITTER_MS * (2 * clock.random() - 1);
 }

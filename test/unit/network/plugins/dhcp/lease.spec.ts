@@ -106,15 +106,15 @@ describe('acquiring a DHCP lease', () => {
     const failure = await world.acquire(30);
     assert.ok(failure instanceof Error);
     assert.equal(failure.message, 'no more tries: no DHCP server answered on "eth0" within 30 s');
-    assert.equal(world.lan.story, [0, 1, 5, 13, 29].map((at) => `${discover}@${at}`).join(' '));
+    assert.equal(world.lan.story, [0, 0.3, 1, 5, 13, 29].map((at) => `${discover}@${at}`).join(' '));
     assert.equal(new Set(world.lan.said.map(({ xid }) => xid)).size, 1);
     assert.deepEqual(
       world.lan.said.map(({ secs }) => secs),
-      [0, 1, 5, 13, 29],
+      [0, 0, 1, 5, 13, 29],
     );
     assert.deepEqual(
       world.lan.said.map(({ broadcast }) => broadcast),
-      [false, true, true, true, true],
+      [false, true, true, true, true, true],
     );
     assert.deepEqual([world.record, world.lan.wires], [undefined, 0]);
   });
@@ -139,9 +139,9 @@ describe('acquiring a DHCP lease', () => {
     const world = new World(giving(IP, 100));
     let requests = 0;
     const give = world.lan.answering;
-    world.lan.answering = (said) => (said.type === request && (requests += 1) <= 3 ? [] : give(said));
+    world.lan.answering = (said) => (said.type === request && (requests += 1) <= 4 ? [] : give(said));
     assert.ok(!((await world.acquire()) instanceof Error));
-    assert.equal(world.lan.story, '1@0 3@0 3@1 3@5 1@15 3@15');
+    assert.equal(world.lan.story, '1@0 3@0 3@0.3 3@1 3@5 1@15 3@15');
   });
 
   it('gives back an address that it cannot use: without a subnet mask', async () => {
@@ -160,12 +160,12 @@ describe('acquiring a DHCP lease', () => {
     const world = new World(({ type }) => (type === discover ? [answer(offer, IP)] : []));
     const leaving = new AbortController();
     const acquired = world.acquire(60, leaving.signal);
-    await world.clock.pass(500);
+    await world.clock.pass(200);
     leaving.abort(new Error('gone'));
     const failure = await acquired;
     assert.ok(failure instanceof Error);
     assert.equal(failure.message, 'gone');
-    assert.equal(world.lan.story, `${discover}@0 ${request}@0 ${release}@0.5`);
+    assert.equal(world.lan.story, `${discover}@0 ${request}@0 ${release}@0.2`);
     assert.equal(world.record, undefined);
   });
 

@@ -71,9 +71,9 @@ describe('terms of a DHCP lease', () => {
       const delays = backoff({ random: () => random });
       return Array.from({ length: count }, () => delays.next().value / 1_000);
     };
-    assert.deepEqual(first(0.5, 7), [1, 4, 8, 16, 32, 64, 64]);
-    assert.deepEqual(first(0, 3), [1, 3, 7]);
-    assert.deepEqual(first(1, 3), [1, 5, 9]);
+    assert.deepEqual(first(0.5, 8), [0.25, 0.75, 4, 8, 16, 32, 64, 64]);
+    assert.deepEqual(first(0, 4), [0.25, 0.75, 3, 7]);
+    assert.deepEqual(first(1, 4), [0.25, 0.75, 5, 9]);
   });
 
   const mask = [Option.subnetMask, Uint8Array.of(255, 255, 255, 0)] as const;
