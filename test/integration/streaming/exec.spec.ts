@@ -78,7 +78,10 @@ describe('streaming exec', () => {
         this.timeout(60_000);
         const sent = createHash('sha256');
         const back = createHash('sha256');
-        const into = await rig.exec(transport, id, ['sh', '-c', 'cat > /archive'], { stdin: true, stderr: true });
+        const into = await rig.exec(transport, id, ['sh', '-c', 'cat > /archive'], {
+          stdin: true,
+          stderr: true,
+        });
         for (let megabyte = 0; megabyte < 100; megabyte += 1) {
           const bytes = randomBytes(1 << 20);
           sent.update(bytes);
@@ -87,7 +90,9 @@ describe('streaming exec', () => {
         await into.endStdin();
         assert.match(await into.status, /Success/);
         await into.close();
-        const from = await rig.exec(transport, id, ['sh', '-c', 'cat /archive; busybox rm /archive'], { stderr: true });
+        const from = await rig.exec(transport, id, ['sh', '-c', 'cat /archive; busybox rm /archive'], {
+          stderr: true,
+        });
         let length = 0;
         for await (const chunk of from.stdout ?? []) {
           back.update(chunk);
@@ -103,7 +108,8 @@ describe('streaming exec', () => {
         const command = await rig.exec(transport, id, ['cat'], { stdin: true });
         const bytes = randomBytes(8 << 20);
         const sending = (async () => {
-          for (let at = 0; at < bytes.length; at += 300_000) await command.write(bytes.subarray(at, at + 300_000));
+          for (let at = 0; at < bytes.length; at += 300_000)
+            await command.write(bytes.subarray(at, at + 300_000));
           await command.endStdin();
         })();
         // Before anything is read both the command and the client have to wait.
@@ -115,10 +121,13 @@ describe('streaming exec', () => {
       });
 
       it('does not wait for stdin that nobody reads, nor for its end', async () => {
-        const command = await rig.exec(transport, id, ['sh', '-c', 'read line; echo "got $line"'], { stdin: true });
+        const command = await rig.exec(transport, id, ['sh', '-c', 'read line; echo "got $line"'], {
+          stdin: true,
+        });
         const sending = (async () => {
           await command.write('first\n');
-          for (let megabyte = 0; megabyte < 20; megabyte += 1) await command.write(Buffer.alloc(1 << 20, 'x\n'));
+          for (let megabyte = 0; megabyte < 20; megabyte += 1)
+            await command.write(Buffer.alloc(1 << 20, 'x\n'));
         })();
         sending.catch(() => undefined);
         assert.equal(await textOf(command.stdout), 'got first\n');
@@ -314,7 +323,9 @@ describe('streaming exec', () => {
 
   it('ends what was left when containerd was killed, once there is one again', async () => {
     const { containers } = rig;
-    const command = await rig.exec('SPDY', id, ['sh', '-c', 'read line; echo got $line; exec sleep 4716'], { stdin: true });
+    const command = await rig.exec('SPDY', id, ['sh', '-c', 'read line; echo got $line; exec sleep 4716'], {
+      stdin: true,
+    });
     // By then containerd has answered that it was started.
     await command.write('it\n');
     await textUntil(command.stdout, /got it/);

@@ -1,0 +1,71 @@
+import type { CniConfig } from '../config/schema.ts';
+import { fileJobsModule, threadedFiles } from '../kernel/files.ts';
+import { namespaceJobsModule } from '../kernel/namespaces.ts';
+import { ThreadPool } from '../kernel/threads/pool.ts';
+import type { Files } from '../lib/atomic-file.ts';
+import { ResultCache } from '../network/cni/cache.ts';
+import { Chain } from '../network/cni/chain.ts';
+import { ExecInvoke } from '../network/cni/invoke/exec-invoke.ts';
+import { BuiltinInvoke, DelegatedExecutables, pluginJobsModule } from '../network/plugins/builtin-invoke.ts';
+import type { LeaseCall } from '../network/plugins/ipam/dhcp/call.ts';
+import type { Leases } from '../network/plugins/ipam/dhcp/leases.ts';
+import { createRegistry } from '../network/plugins/registry.ts';
+import { SelectingInvoke } from '../network/plugins/selecting-invoke.ts';
+import { imageVolumeJobsModule } from '../pod/container/image-volumes.ts';
+import { sandboxJobsModule } from '../pod/sandbox/prepare.ts';
+
+/** Workers for namespaces and plugins: rtnl is one lock for the whole host, so more would only wait for each other. */
+const NETWORK_THREADS = 2;
+/** Workers for ADDs that wait for somebody else, a DHCP server: so many pods wait at a time. Each starts when needed, and takes 16 MB. */
+const WAITING_THREADS = 4;
+
+/** The worker threads, and what runs on them. */
+export interface Plugins {
+  readonly pool: ThreadPool;
+  readonly chain: Chain;
+  readonly cache: ResultCache;
+  readonly files: Files;
+  readonly stop: () => Promise<void>;
+}
+
+/** Built-in plugins on threads of their own, executables, and the chain that calls them. No thread runs before it is needed. */
+export function createPlugins(cni: CniConfig, leases: Leases): Plugins {
+  const executables = new ExecInvoke();
+  const delegated = new DelegatedExecutables(executables);
+  const serve = {
+    ...delegated.serve,
+    lease: (call: unknown, signal: AbortSignal) => leases.serve(call as LeaseCall, signal),
+  };
+  const pool = new ThreadPool({
+    name: 'network',
+    size: NETWORK_THREADS,
+    modules: [
+      fileJobsModule,
+      namespaceJobsModule,
+      sandboxJobsModule,
+      imageVolumeJobsModule,
+      pluginJobsModule,
+    ],
+    serve,
+  });
+  const waitingPool = new ThreadPool({
+    name: 'waiting',
+    size: WAITING_THREADS,
+    modules: [pluginJobsModule],
+    serve,
+  });
+  const invoke = new SelectingInvoke({
+    builtin: cni.builtin,
+    registry: createRegistry(),
+    builtins: new BuiltinInvoke(pool, delegated),
+    waiting: new BuiltinInvoke(waitingPool, delegated, { byNetwork: false }),
+    executables,
+  });
+  const files = threadedFiles(pool);
+  const cache = new ResultCache(cni.cacheDir, files.write);
+  const chain = new Chain({ invoke, cache, binDirs: cni.binDirs });
+  const stop = async (): Promise<void> => {
+    await Promise.all([pool.stop(), waitingPool.stop()]);
+  };
+  return { pool, chain, cache, files, stop };
+}
