@@ -3,6 +3,7 @@
  * its reply as lines of JSON. A caller that goes away takes its ADD along.
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import { unixAddress } from '../../../../kernel/unix-address.ts';
 import { BerthError, messageOf } from '../../../../lib/errors.ts';
 import type { Logger } from '../../../../lib/log.ts';
 import { isJsonObject } from '../../../../lib/json.ts';
@@ -29,8 +30,10 @@ export class LeaseServer {
     this.#log = log;
   }
 
-  /** Throws ALREADY_EXISTS when another process serves there, UNAVAILABLE when the socket cannot be made. */
+  /** Throws ALREADY_EXISTS when another process serves there, UNAVAILABLE when the socket cannot be made, RangeError for its path. */
   async start(): Promise<void> {
+    // Node would cut a path that is too long.
+    unixAddress(this.#path);
     await removeStaleSocket(this.#path);
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', (cause) => {

@@ -168,6 +168,12 @@ describe('the keeper of DHCP leases', () => {
       assert.deepEqual(await ask(JSON.stringify(call('DEL'))), {});
     });
 
+    it('does not serve on a path that the kernel would not know whole', async () => {
+      const server = new LeaseServer(`/tmp/${'x'.repeat(110)}`, leases, quietLogger);
+      await assert.rejects(server.start(), /not the path of a socket/);
+      await server.stop();
+    });
+
     it('names what is wrong with a call', async () => {
       const bad: [unknown, RegExp][] = [
         ['{', /JSON/],
