@@ -97,7 +97,12 @@ describe('chains of plugins', () => {
     const node = await clusterNode(1);
     const state = async (): Promise<string[]> => linesOf(await networkState(node.host));
     // The bridge, forwarding and chains that all containers share stay: so they are there beforehand.
-    await run(node, 'DEL', plugins(node), await run(node, 'ADD', plugins(node)));
+    const first = await run(node, 'ADD', plugins(node));
+    // Only when it is known to be unique is there a route to the bridge's IPv6 address, which then stays.
+    await eventually('the address is unique', async () =>
+      (await node.host.run('ip', '-6', 'addr', 'show', 'dev', 'cni0', 'tentative')) === '' ? true : undefined,
+    );
+    await run(node, 'DEL', plugins(node), first);
     // Without ports the bridge has no carrier; the kernel takes a moment to say so.
     await eventually('the bridge is down', async () =>
       /^cni0 +DOWN/m.test(await node.host.run('ip', '-br', 'link')) ? true : undefined,
