@@ -105,7 +105,12 @@ export class Executions {
     const { directory } = this.#options;
     const terminal = !existsSync(join(directory, id, 'stderr'));
     const discard = (): void => undefined;
-    const client = { stdout: discard, stderr: discard, stdin: undefined, signal: new AbortController().signal };
+    const client = {
+      stdout: discard,
+      stderr: discard,
+      stdin: undefined,
+      signal: new AbortController().signal,
+    };
     return new DirectStreams(fifoPaths(directory, id, { stdin: false, terminal }), client, this.buffer);
   }
 
@@ -130,7 +135,11 @@ export class Executions {
       await removeFifos(directory, id);
     } catch (error) {
       this.#abandoned.add(id);
-      log.warn('a command is not ended yet', { container: containerId, exec: execId, error: messageOf(error) });
+      log.warn('a command is not ended yet', {
+        container: containerId,
+        exec: execId,
+        error: messageOf(error),
+      });
     }
   }
 }

@@ -103,8 +103,7 @@ describe('containers in a user namespace', () => {
     };
     const collecting = collect();
     try {
-      for (let i = 0; i < 30; i += 1)
-        await rig.remove(await rig.create(pod, `made-${i}`, FOREVER, options));
+      for (let i = 0; i < 30; i += 1) await rig.remove(await rig.create(pod, `made-${i}`, FOREVER, options));
     } finally {
       done = true;
       await collecting;

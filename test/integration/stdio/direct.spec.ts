@@ -175,7 +175,11 @@ describe('DirectStreams', () => {
   it('have nothing open when a FIFO is missing', () => {
     const fifos = rig.fifos('e1', { stdin: true });
     for (const name of ['stdin', 'stdout', 'stderr'])
-      assert.throws(() => open({}, { ...fifos, [name]: `${fifos.directory}/none` }), /ENOENT|no such file/i, name);
+      assert.throws(
+        () => open({}, { ...fifos, [name]: `${fifos.directory}/none` }),
+        /ENOENT|no such file/i,
+        name,
+      );
     // Nobody reads it.
     assert.throws(() => openSync(fifos.stdout, constants.O_WRONLY | constants.O_NONBLOCK), /ENXIO/);
   });

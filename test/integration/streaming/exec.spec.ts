@@ -80,7 +80,10 @@ describe('streaming exec', () => {
         this.timeout(60_000);
         const sent = createHash('sha256');
         const back = createHash('sha256');
-        const into = await rig.exec(transport, id, ['sh', '-c', 'cat > /archive'], { stdin: true, stderr: true });
+        const into = await rig.exec(transport, id, ['sh', '-c', 'cat > /archive'], {
+          stdin: true,
+          stderr: true,
+        });
         for (let megabyte = 0; megabyte < 100; megabyte += 1) {
           const bytes = randomBytes(1 << 20);
           sent.update(bytes);
@@ -89,7 +92,9 @@ describe('streaming exec', () => {
         await into.endStdin();
         assert.match(await into.status, /Success/);
         await into.close();
-        const from = await rig.exec(transport, id, ['sh', '-c', 'cat /archive; busybox rm /archive'], { stderr: true });
+        const from = await rig.exec(transport, id, ['sh', '-c', 'cat /archive; busybox rm /archive'], {
+          stderr: true,
+        });
         let length = 0;
         for await (const chunk of from.stdout ?? []) {
           back.update(chunk);
@@ -105,7 +110,8 @@ describe('streaming exec', () => {
         const command = await rig.exec(transport, id, ['cat'], { stdin: true });
         const bytes = randomBytes(8 << 20);
         const sending = (async () => {
-          for (let at = 0; at < bytes.length; at += 300_000) await command.write(bytes.subarray(at, at + 300_000));
+          for (let at = 0; at < bytes.length; at += 300_000)
+            await command.write(bytes.subarray(at, at + 300_000));
           await command.endStdin();
         })();
         // Before anything is read both the command and the client have to wait.
@@ -117,10 +123,13 @@ describe('streaming exec', () => {
       });
 
       it('does not wait for stdin that nobody reads, nor for its end', async () => {
-        const command = await rig.exec(transport, id, ['sh', '-c', 'read line; echo "got $line"'], { stdin: true });
+        const command = await rig.exec(transport, id, ['sh', '-c', 'read line; echo "got $line"'], {
+          stdin: true,
+        });
         const sending = (async () => {
           await command.write('first\n');
-          for (let megabyte = 0; megabyte < 20; megabyte += 1) await command.write(Buffer.alloc(1 << 20, 'x\n'));
+          for (let megabyte = 0; megabyte < 20; megabyte += 1)
+            await command.write(Buffer.alloc(1 << 20, 'x\n'));
         })();
         sending.catch(() => undefined);
         assert.equal(await textOf(command.stdout), 'got first\n');
@@ -291,11 +300,16 @@ describe('streaming exec', () => {
     const { daemon } = rig.containers;
     const clients = [
       await rig.exec('SPDY', id, ['sleep', '4714'], { stdin: true }),
-      await rig.exec('WebSocket', id, ['sh', '-c', 'while :; do echo 4714; done', '4714'], { stdin: true, tty: true }),
+      await rig.exec('WebSocket', id, ['sh', '-c', 'while :; do echo 4714; done', '4714'], {
+        stdin: true,
+        tty: true,
+      }),
     ];
     const probe = rig.containers.exec(id, ['sleep', '4714']).catch(() => undefined);
     await rig.containers.ctr('tasks', 'exec', '--detach', '--exec-id', 'another', id, 'sleep', '4715');
-    await eventually('all run', () => (rig.running('4714') === 3 && rig.running('4715') === 1 ? true : undefined));
+    await eventually('all run', () =>
+      rig.running('4714') === 3 && rig.running('4715') === 1 ? true : undefined,
+    );
     await daemon.kill();
     await Promise.all([probe, ...clients.map(({ gone }) => gone)]);
     assert.equal(rig.running('4714'), 3);
@@ -313,7 +327,9 @@ describe('streaming exec', () => {
 
   it('ends what was left when containerd was killed, once there is one again', async () => {
     const { containers } = rig;
-    const command = await rig.exec('SPDY', id, ['sh', '-c', 'read line; echo got $line; exec sleep 4716'], { stdin: true });
+    const command = await rig.exec('SPDY', id, ['sh', '-c', 'read line; echo got $line; exec sleep 4716'], {
+      stdin: true,
+    });
     // By then containerd has answered that it was started.
     await command.write('it\n');
     await textUntil(command.stdout, /got it/);

@@ -7,7 +7,13 @@ import type { CommandStreams, ExecRequest, StreamingRuntime } from '../../../src
 import { type StreamingLimits, StreamingServer } from '../../../src/streaming/server.ts';
 import { SpdySession } from '../../../src/streaming/spdy/session.ts';
 import { eventually } from '../../helpers/fixture.ts';
-import { bytesOf, type Command, type CommandOptions, RefusedError, textOf } from '../../helpers/streaming/client.ts';
+import {
+  bytesOf,
+  type Command,
+  type CommandOptions,
+  RefusedError,
+  textOf,
+} from '../../helpers/streaming/client.ts';
 import { SpdyPorts, spdyCommand, upgradeToSpdy } from '../../helpers/streaming/spdy.ts';
 import { Channels, webSocketCommand, webSocketPorts } from '../../helpers/streaming/websocket.ts';
 
