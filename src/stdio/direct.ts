@@ -107,16 +107,18 @@ export class DirectStreams {
   }
 
   #read(path: string, take: TakeOutput, buffer: Buffer): void {
+    let ended: () => void = () => undefined;
     const end = new Promise<void>((resolve) => {
-      const source = new FifoSource(path, buffer, {
-        data: (chunk) => this.#take(take, chunk),
-        end: (error) => {
-          if (error !== undefined) this.#fail(wrap('failed to read output', error, 'INTERNAL'));
-          resolve();
-        },
-      });
-      this.#sources.push(source);
+      ended = resolve;
     });
+    const source = new FifoSource(path, buffer, {
+      data: (chunk) => this.#take(take, chunk),
+      end: (error) => {
+        if (error !== undefined) this.#fail(wrap('failed to read output', error, 'INTERNAL'));
+        ended();
+      },
+    });
+    this.#sources.push(source);
     this.#ends.push(end);
   }
 

@@ -1,11 +1,13 @@
 import { Buffer } from 'node:buffer';
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { messageOf } from '../../lib/errors.ts';
 import { newId } from '../../lib/id.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { RuntimeSpec } from '../../oci/types.ts';
-import { DIRECT_READ_BYTES } from '../../stdio/direct.ts';
-import { createFifos, type FifoPaths, removeFifos } from '../../stdio/fifos.ts';
+import { DIRECT_READ_BYTES, DirectStreams } from '../../stdio/direct.ts';
+import { createFifos, fifoPaths, type FifoPaths, removeFifos } from '../../stdio/fifos.ts';
 import type { Engine, EngineExec } from '../engine/engine.ts';
 import { engineIo } from './start.ts';
 
@@ -90,7 +92,7 @@ export class Executions {
   endAbandoned(): void {
     const ids = [...this.#abandoned];
     this.#abandoned.clear();
-    for (const id of ids) void this.#end(id);
+    for (const id of ids) void this.#end(id, this.#discardOutput(id));
   }
 
   /** Resolves when what is being ended has ended. */
@@ -98,7 +100,23 @@ export class Executions {
     await Promise.all(this.#ending);
   }
 
+  /** A shim does not forget a process, or takes its time, while what it wrote can go nowhere. */
+  async #discardOutput(id: string): Promise<Listener> {
+    const { directory } = this.#options;
+    const terminal = !existsSync(join(directory, id, 'stderr'));
+    const discard = (): void => undefined;
+    const client = {
+      stdout: discard,
+      stderr: discard,
+      stdin: undefined,
+      signal: new AbortController().signal,
+    };
+    return new DirectStreams(fifoPaths(directory, id, { stdin: false, terminal }), client, this.buffer);
+  }
+
   #end(id: string, listener?: Promise<Listener>): Promise<void> {
+    // It is looked at after the end of the process.
+    listener?.catch(() => undefined);
     const ending = this.#endOne(id, listener).finally(() => this.#ending.delete(ending));
     this.#ending.add(ending);
     return ending;

@@ -174,7 +174,12 @@ describe('DirectStreams', () => {
 
   it('have nothing open when a FIFO is missing', () => {
     const fifos = rig.fifos('e1', { stdin: true });
-    assert.throws(() => open({}, { ...fifos, stdin: `${fifos.directory}/none` }), /ENOENT|no such file/i);
+    for (const name of ['stdin', 'stdout', 'stderr'])
+      assert.throws(
+        () => open({}, { ...fifos, [name]: `${fifos.directory}/none` }),
+        /ENOENT|no such file/i,
+        name,
+      );
     // Nobody reads it.
     assert.throws(() => openSync(fifos.stdout, constants.O_WRONLY | constants.O_NONBLOCK), /ENXIO/);
   });
