@@ -31,6 +31,7 @@ export const LOCK_NB = 4;
 export const LOCK_UN = 8;
 
 export const AF_UNSPEC = 0;
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_BRIDGE = 7;
 export const AF_INET6 = 10;
@@ -42,6 +43,7 @@ export const SOCK_CLOEXEC = 0x8_0000;
 export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;
+export const SO_SNDTIMEO = 21;
 export const SO_RCVBUFFORCE = 33;
 export const MSG_TRUNC = 0x20;
 
@@ -242,14 +244,17 @@ export function setsockopt(fd: number, level: number, name: number, value: Uint8
   check('setsockopt', String(name), (c) => c.setsockopt(fd, level, name, value, value.length));
 }
 
-/** Sends one datagram; the number of bytes that went. */
+/** Sends one datagram, or what a stream has room for; the number of bytes that went. */
 export function send(fd: number, buffer: Uint8Array): number {
   return check('send', '', (c) => c.send(fd, buffer, buffer.length, 0));
 }
 
-/** Receives one datagram; its full length, which is more than the buffer's when it was cut (MSG_TRUNC). */
-export function recv(fd: number, buffer: Uint8Array): number {
-  return check('recv', '', (c) => c.recv(fd, buffer, buffer.length, MSG_TRUNC));
+/**
+ * Receives one datagram; its full length, which is more than the buffer's when it was cut (MSG_TRUNC). Of a stream, with flags 0:
+ * what is there, 0 at its end.
+ */
+export function recv(fd: number, buffer: Uint8Array, flags = MSG_TRUNC): number {
+  return check('recv', '', (c) => c.recv(fd, buffer, buffer.length, flags));
 }
 
 /** ioctl(2) with a structure or a number. */
@@ -271,7 +276,11 @@ export function close(fd: number): void {
 export function openat2(
   directory: number,
   path: string,
-  options: { readonly flags: number; readonly mode?: number; readonly resolve: number },
+  options: {
+    readonly flags: number;
+    readonly mode?: number;
+    readonly resolve: number;
+  },
 ): number {
   const how = Buffer.alloc(24);
   how.writeBigUInt64LE(BigInt(options.flags), 0);
