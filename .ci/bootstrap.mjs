@@ -19,6 +19,7 @@ const programs = {
   // Its program has the name that the dynamic one has, too.
   'busybox-static': '/usr/share/doc/busybox-static',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
+  'dbus-daemon': 'dbus-daemon',
   // Debian's kernel as a process.
   'user-mode-linux': '/usr/bin/linux.uml',
   bsdutils: 'script',
@@ -36,7 +37,7 @@ const engine = ['catatonit', 'containerd', 'runc'];
 const purposes = {
   build: [],
   quickstart: [...network, ...engine, 'busybox-static'],
-  test: [...network, ...engine, 'busybox-static', 'containernetworking-plugins'],
+  test: [...network, ...engine, 'busybox-static', 'containernetworking-plugins', 'dbus-daemon'],
   vm: [...network, 'busybox-static', 'containernetworking-plugins', 'user-mode-linux'],
   conformance: [...network, ...engine, 'bsdutils', 'busybox-static', 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
   bench: [...network, ...engine, 'busybox-static', 'containernetworking-plugins'],

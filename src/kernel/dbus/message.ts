@@ -113,7 +113,7 @@ export function decodeMessage(bytes: Buffer): DbusMessage {
 /** The values of a message. Throws DbusFormatError when they are not what the signature says. */
 export function decodeBody({ signature, body, littleEndian }: DbusMessage): DbusValue[] {
   const reader = new Reader(body, littleEndian);
-  const values = [...signature].map((type) => reader.value(type));
+  const values = Array.from(signature, (type) => reader.value(type));
   if (reader.offset !== body.length) throw new DbusFormatError('D-Bus body is longer than its signature');
   return values;
 }

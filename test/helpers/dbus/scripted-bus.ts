@@ -1,6 +1,6 @@
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { once } from 'node:events';
 import { Scratch } from '../fixture.ts';
 
 /** Answers what it receives with the next of the scripted answers, each in its pieces, and closes the connection after the last. */

@@ -43,7 +43,9 @@ export class TestBus implements AsyncDisposable {
     const path = join(scratch.path, 'bus');
     writeFileSync(file, configuration(path));
     const args = [`--config-file=${file}`, '--nofork', '--nopidfile', '--print-address=1'];
-    const daemon = spawn('dbus-daemon', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const daemon = spawn('dbus-daemon', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    daemon.stderr.on('data', (data) => (said += String(data)));
     const bus = new TestBus(scratch, path, daemon);
     const started = await Promise.race([
       once(daemon.stdout, 'data'),
@@ -52,9 +54,14 @@ export class TestBus implements AsyncDisposable {
     ]);
     if (!Buffer.isBuffer(started[0])) {
       await scratch[Symbol.asyncDispose]();
-      throw new Error(`dbus-daemon did not start: ${String(started[0])}`);
+      throw new Error(`dbus-daemon did not start: ${String(started[0])} ${said}`);
     }
     return bus;
+  }
+
+  /** The daemon takes connections and says nothing any more. */
+  freeze(): void {
+    this.#daemon.kill('SIGSTOP');
   }
 
   /** The daemon ends; its socket file stays, as after a crash. */

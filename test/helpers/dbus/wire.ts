@@ -99,6 +99,6 @@ function decode(message: Buffer): Incoming {
     fields.set(code, get(String(get('g'))));
   }
   at = Math.ceil(end / 8) * 8;
-  const args = [...String(fields.get(Field.signature) ?? '')].map(get);
+  const args = Array.from(String(fields.get(Field.signature) ?? ''), get);
   return { type: message.readUInt8(1), serial: message.readUInt32LE(8), fields, args };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { BUS, MessageBus } from '../../../../src/kernel/dbus/bus.ts';
 import { Cleanup } from '../../../helpers/cleanup.ts';
@@ -42,10 +43,12 @@ describe('a message bus', () => {
     const server = createServer().listen(join(path, 'bus'));
     cleanup.defer(async () => void server.close());
     await once(server, 'listening');
+    const descriptors = readdirSync('/proc/self/fd').length;
     assert.throws(() => open(`unix:path=${path}/bus`, 100), {
       code: 'DEADLINE_EXCEEDED',
       message: 'the D-Bus system bus did not answer within 100 ms',
     });
+    assert.equal(readdirSync('/proc/self/fd').length, descriptors);
   });
 
   it('that has let us in and then says nothing is given up too, naming the call', async () => {
@@ -74,7 +77,9 @@ describe('a message bus', () => {
 
   it('may bring an answer byte by byte, and those of others before it', async () => {
     const [other, own] = [answer(9), answer(2)];
-    const { address } = cleanup.use(await ScriptedBus.start([...OK], [answer(1)], [other, ...own]));
+    const { address } = cleanup.use(
+      await ScriptedBus.start(Array.from(OK), [answer(1)], [other, ...Array.from(own)]),
+    );
     using bus = open(address);
     assert.deepEqual(bus.call({ ...BUS, member: 'GetId', args: [] }), []);
   });

@@ -22,11 +22,10 @@ export class FirewalldRefusal extends Error {
   /** What firewalld's messages begin with: `INVALID_ZONE`. */
   readonly reason: string;
 
-  constructor(message: string) {
+  constructor(message: string, reason = message.split(/[:\n]/, 1)[0] ?? '') {
     // What follows the first line may be a whole transaction.
-    const [line = ''] = message.split('\n', 1);
-    super(line);
-    this.reason = line.split(':', 1)[0] ?? '';
+    super(message.split('\n', 1)[0]);
+    this.reason = reason;
   }
 }
 
@@ -46,17 +45,16 @@ export class Firewalld implements Disposable {
   /** Undefined when there is no bus, or no firewalld on it. Throws when a bus is there that does not answer. */
   static openIfRunning(options: BusOptions): Firewalld | undefined {
     let opened: Firewalld | undefined;
+    let runs = false;
     try {
       opened = Firewalld.open(options);
-      if (opened.isRunning()) return opened;
+      runs = opened.isRunning();
     } catch (error) {
-      if (codeOf(error) !== 'UNAVAILABLE') {
-        opened?.[Symbol.dispose]();
-        throw error;
-      }
+      if (codeOf(error) !== 'UNAVAILABLE') throw error;
+    } finally {
+      if (!runs) opened?.[Symbol.dispose]();
     }
-    opened?.[Symbol.dispose]();
-    return undefined;
+    return runs ? opened : undefined;
   }
 
   /** Puts a source, an address with its prefix length, into a zone. False when it was there. */
@@ -101,7 +99,8 @@ export class Firewalld implements Disposable {
       return this.bus.call({ ...ZONES, member, args: [zone, source] })[0];
     } catch (error) {
       if (!(error instanceof DbusError)) throw error;
-      throw new FirewalldRefusal(this.isRunning() ? error.message : `NOT_RUNNING: ${error.message}`);
+      if (this.isRunning()) throw new FirewalldRefusal(error.message);
+      throw new FirewalldRefusal(`firewalld is not running: ${error.message}`, 'NOT_RUNNING');
     }
   }
 }

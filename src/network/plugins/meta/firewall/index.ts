@@ -50,8 +50,12 @@ function del({ config, prevResult }: PluginArgs, bus: BusOptions): void {
   if (prevResult === undefined) return;
   // What runs here may have changed since the ADD.
   tryAll(
-    () => backend === 'firewalld' || disallow(prevResult),
-    () => backend === 'iptables' || leave(zone, prevResult, bus),
+    () => {
+      if (backend !== 'firewalld') disallow(prevResult);
+    },
+    () => {
+      if (backend !== 'iptables') leave(zone, prevResult, bus);
+    },
   );
 }
 
