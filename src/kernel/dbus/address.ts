@@ -1,6 +1,15 @@
 /** Addresses of buses (D-Bus specification, "Server Addresses"): those of unix sockets, which a system bus has. */
-import { BerthError } from '../../lib/errors.ts';
+import { type BerthError, invalid } from '../../lib/errors.ts';
 import { AF_UNIX } from '../libc.ts';
+
+const VARIABLE = 'DBUS_SYSTEM_BUS_ADDRESS';
+/** The specification has the second, which is another directory than the first on few systems. */
+const SYSTEM_BUS = 'unix:path=/run/dbus/system_bus_socket;unix:path=/var/run/dbus/system_bus_socket';
+
+/** Where the system bus is: DBUS_SYSTEM_BUS_ADDRESS, else where it is on every system. */
+export function systemBusAddress(): string {
+  return process.env[VARIABLE] || SYSTEM_BUS;
+}
 
 /** struct sockaddr_un: the family, and a name of at most 108 bytes, that of a path with its NUL. */
 const MAX_NAME = 108;
@@ -18,7 +27,7 @@ export interface UnixAddress {
 export function parseBusAddress(list: string): UnixAddress[] {
   const entries = list.split(';').filter((text) => text.startsWith('unix:'));
   const found = entries.flatMap((text) => parseEntry(text, list) ?? []);
-  if (found.length === 0) throw badAddress(list, 'no unix:path= or unix:abstract= in it');
+  if (found.length === 0) throw badAddress(list, 'has no unix:path= or unix:abstract=');
   return found;
 }
 
@@ -36,7 +45,8 @@ function parseEntry(text: string, list: string): UnixAddress | undefined {
     path === undefined
       ? Buffer.concat([zero, unescape(abstract ?? '', list)])
       : Buffer.concat([unescape(path, list), zero]);
-  if (name.length < 2 || name.length > MAX_NAME) throw badAddress(list, 'no name of a unix socket');
+  if (name.length < 2 || name.length > MAX_NAME)
+    throw badAddress(list, 'has a name that no unix socket can have');
   const family = Buffer.alloc(2);
   family.writeUInt16LE(AF_UNIX);
   return { text, sockaddr: Buffer.concat([family, name]) };
@@ -44,7 +54,7 @@ function parseEntry(text: string, list: string): UnixAddress | undefined {
 
 /** `%2f` stands for a byte. */
 function unescape(value: string, list: string): Buffer {
-  if (/%(?![0-9a-f]{2})/i.test(value)) throw badAddress(list, 'broken escape');
+  if (/%(?![0-9a-f]{2})/i.test(value)) throw badAddress(list, 'has a broken escape');
   const bytes = value.split(/(%[0-9a-f]{2})/i).map((part, index) => {
     return index % 2 === 0 ? Buffer.from(part) : Buffer.from(part.slice(1), 'hex');
   });
@@ -52,5 +62,5 @@ function unescape(value: string, list: string): Buffer {
 }
 
 function badAddress(list: string, problem: string): BerthError {
-  return new BerthError('INVALID_ARGUMENT', `invalid D-Bus address ${JSON.stringify(list)}: ${problem}`);
+  return invalid(VARIABLE, `${JSON.stringify(list)} ${problem}`);
 }

@@ -61,7 +61,7 @@ export class DbusError extends Error {
 }
 
 export interface BusOptions {
-  /** A D-Bus address, `unix:path=…`, or several with semicolons between; the first that takes the connection is used. */
+  /** As systemBusAddress gives it: `unix:path=…`, or several. The first that takes the connection is used. */
   readonly address: string;
   /** How long to wait for being let in, and for the answer to each call, in milliseconds. */
   readonly timeoutMs: number;

@@ -30,7 +30,7 @@ describe('D-Bus addresses', () => {
     ]) {
       assert.throws(() => parseBusAddress(list), {
         code: 'INVALID_ARGUMENT',
-        message: new RegExp(`^invalid D-Bus address "${list}": `),
+        message: new RegExp(`^invalid DBUS_SYSTEM_BUS_ADDRESS: "${list}" has `),
       });
     }
     assert.equal(names(`unix:path=/${'x'.repeat(106)}`).length, 1);

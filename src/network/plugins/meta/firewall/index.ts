@@ -1,4 +1,5 @@
 /** firewall: lets a container's traffic through a host that forwards nothing by default. See README.md. */
+import { systemBusAddress } from '../../../../kernel/dbus/address.ts';
 import type { BusOptions } from '../../../../kernel/dbus/bus.ts';
 import type { Result } from '../../../cni/types.ts';
 import { failure, firstUnknownKey } from '../../config.ts';
@@ -9,17 +10,11 @@ import { Firewalld } from './firewalld.ts';
 import { allow, check as checkRules, disallow, isolate } from './rules.ts';
 import { checkZone, enterZone, leaveZone } from './zones.ts';
 
-/** Where the system bus is when the environment does not say; /var/run is another directory on few systems. */
-const SYSTEM_BUS = 'unix:path=/run/dbus/system_bus_socket;unix:path=/var/run/dbus/system_bus_socket';
-
 /** firewalld answers in some 10 ms, and not at all while it reloads. */
 const TIMEOUT_MS = 20_000;
 
 function systemBus(): BusOptions {
-  return {
-    address: process.env['DBUS_SYSTEM_BUS_ADDRESS'] || SYSTEM_BUS,
-    timeoutMs: TIMEOUT_MS,
-  };
+  return { address: systemBusAddress(), timeoutMs: TIMEOUT_MS };
 }
 
 /** The plugin; `bus` says where firewalld is looked for. */
