@@ -20,6 +20,7 @@ const programs = {
   'busybox-static': '/usr/share/doc/busybox-static',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
   iperf3: 'iperf3',
+  'dbus-daemon': 'dbus-daemon',
   // Debian's kernel as a process.
   'user-mode-linux': '/usr/bin/linux.uml',
   bsdutils: 'script',
@@ -37,7 +38,7 @@ const engine = ['catatonit', 'containerd', 'runc'];
 const purposes = {
   build: [],
   quickstart: [...network, ...engine, 'busybox-static'],
-  test: [...network, ...engine, 'busybox-static', 'containernetworking-plugins'],
+  test: [...network, ...engine, 'busybox-static', 'containernetworking-plugins', 'dbus-daemon'],
   vm: [...network, 'busybox-static', 'containernetworking-plugins', 'user-mode-linux'],
   conformance: [...network, ...engine, 'bsdutils', 'busybox-static', 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
   bench: [...network, ...engine, 'busybox-static', 'containernetworking-plugins', 'iperf3'],

@@ -45,6 +45,7 @@ export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;
 export const SO_ATTACH_FILTER = 26;
+export const SO_SNDTIMEO = 21;
 export const SO_RCVBUFFORCE = 33;
 export const MSG_TRUNC = 0x20;
 
@@ -278,14 +279,17 @@ export function attachFilter(fd: number, program: Uint8Array): void {
   );
 }
 
-/** Sends one datagram; the number of bytes that went. */
+/** Sends one datagram, or what a stream has room for; the number of bytes that went. */
 export function send(fd: number, buffer: Uint8Array): number {
   return check('send', '', (c) => c.send(fd, buffer, buffer.length, 0));
 }
 
-/** Receives one datagram; its full length, which is more than the buffer's when it was cut (MSG_TRUNC). */
-export function recv(fd: number, buffer: Uint8Array): number {
-  return check('recv', '', (c) => c.recv(fd, buffer, buffer.length, MSG_TRUNC));
+/**
+ * Receives one datagram; its full length, which is more than the buffer's when it was cut (MSG_TRUNC). Of a stream, with flags 0:
+ * what is there, 0 at its end.
+ */
+export function recv(fd: number, buffer: Uint8Array, flags = MSG_TRUNC): number {
+  return check('recv', '', (c) => c.recv(fd, buffer, buffer.length, flags));
 }
 
 /** ioctl(2) with a structure or a number. */
@@ -307,7 +311,11 @@ export function close(fd: number): void {
 export function openat2(
   directory: number,
   path: string,
-  options: { readonly flags: number; readonly mode?: number; readonly resolve: number },
+  options: {
+    readonly flags: number;
+    readonly mode?: number;
+    readonly resolve: number;
+  },
 ): number {
   const how = Buffer.alloc(24);
   how.writeBigUInt64LE(BigInt(options.flags), 0);

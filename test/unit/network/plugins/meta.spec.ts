@@ -7,7 +7,7 @@ import type { JsonObject } from '../../../../src/lib/json.ts';
 import { limitsOf } from '../../../../src/network/plugins/meta/bandwidth/conf.ts';
 import { bandwidth, ifbName } from '../../../../src/network/plugins/meta/bandwidth/index.ts';
 import { tokenBucket } from '../../../../src/network/plugins/meta/bandwidth/token-bucket.ts';
-import { parseConf as firewallConf, unknownKey } from '../../../../src/network/plugins/meta/firewall/conf.ts';
+import { parseConf as firewallConf } from '../../../../src/network/plugins/meta/firewall/conf.ts';
 import { isolationLines } from '../../../../src/network/plugins/meta/firewall/isolation.ts';
 import { createFirewall } from '../../../../src/network/plugins/meta/firewall/index.ts';
 import { sbr } from '../../../../src/network/plugins/meta/sbr/index.ts';
@@ -17,7 +17,7 @@ import { parseConf as tuningConf } from '../../../../src/network/plugins/meta/tu
 import { sysctlName } from '../../../../src/network/plugins/meta/tuning/sysctls.ts';
 import { tuning } from '../../../../src/network/plugins/meta/tuning/index.ts';
 import { vrf } from '../../../../src/network/plugins/meta/vrf/index.ts';
-import { fakeContext, pluginArgs } from './fake-plugin.ts';
+import { fakeContext, pluginArgs, someResult } from './fake-plugin.ts';
 
 const context = fakeContext([]);
 const passesOn = (config: JsonObject): boolean | undefined => bandwidth.passesOn?.(config);
@@ -78,24 +78,33 @@ describe('bandwidth', () => {
 });
 
 describe('firewall', () => {
-  const firewall = createFirewall(() => false);
+  const nowhere = { address: 'unix:path=/nowhere/bus', timeoutMs: 100 };
+  const firewall = createFirewall(() => nowhere);
 
-  it('leaves firewalld to the executable, asked for or running', () => {
-    const [runs, rests] = [(): boolean => true, (): boolean => false];
-    assert.equal(unknownKey({ backend: 'firewalld' }, rests), 'backend');
-    assert.equal(unknownKey({}, runs), 'backend');
-    assert.equal(unknownKey({ backend: 'iptables' }, runs), undefined);
-    assert.equal(unknownKey({}, rests), undefined);
-    assert.equal(unknownKey({ backends: 'x' }, rests), 'backends');
+  it('serves both backends, and what runs when none is asked for', () => {
+    for (const backend of ['iptables', 'firewalld', '', 'other']) {
+      assert.equal(firewall.unknownKey({ backend, firewalldZone: 'public' }), undefined);
+    }
+    assert.equal(firewall.unknownKey({ backends: 'x' }), 'backends');
+    const backendOf = (config: JsonObject): string => firewallConf(config).backend;
+    assert.deepEqual(
+      [{}, { backend: '' }, { backend: 'iptables' }, { backend: 'firewalld' }].map(backendOf),
+      ['running', 'running', 'iptables', 'firewalld'],
+    );
   });
 
-  it('asks once in a while only whether firewalld runs', () => {
-    let asked = 0;
-    const plugin = createFirewall(() => {
-      asked += 1;
-      return true;
-    });
-    assert.deepEqual([plugin.unknownKey({}), plugin.unknownKey({}), asked], ['backend', 'backend', 1]);
+  it('puts addresses into the zone "trusted" unless it is told another', () => {
+    assert.equal(firewallConf({}).zone, 'trusted');
+    assert.equal(firewallConf({ firewalldZone: 'pods' }).zone, 'pods');
+    assert.throws(() => firewallConf({ firewalldZone: 'a\0b' }), { code: 7, message: /firewalldZone/ });
+  });
+
+  it('says that there is no bus when firewalld is asked for, and asks nobody at DEL', () => {
+    const args = pluginArgs({ backend: 'firewalld' }, { prevResult: someResult });
+    const message = /failed to connect to unix:path=\/nowhere\/bus: no such file or directory/;
+    assert.throws(() => firewall.add(args, context), { message });
+    assert.throws(() => firewall.check(args, context), { message });
+    firewall.del(args, context);
   });
 
   it('refuses policies and chains that are none', () => {

@@ -1,10 +1,15 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { JsonObject } from '../../../../lib/json.ts';
-import { badValue, failure, firstUnknownKey, protocolKeys, stringAt } from '../../config.ts';
+import { badValue, failure, protocolKeys, stringAt } from '../../config.ts';
 
 export type IngressPolicy = 'open' | 'same-bridge' | 'isolated';
 
+/** What lets the traffic through; `running`: firewalld where it runs, else iptables. */
+export type Backend = 'iptables' | 'firewalld' | 'running';
+
 export interface FirewallConf {
+  readonly backend: Backend;
+  /** firewalld's zone for the container's addresses. */
+  readonly zone: string;
   /** Chain for an administrator's own rules, asked before the containers'. */
   readonly adminChain: string;
   readonly ingressPolicy: IngressPolicy;
@@ -18,32 +23,6 @@ export const keys = {
   firewalldZone: true,
   ingressPolicy: true,
 } as const;
-
-const SYSTEM_BUS = '/run/dbus/system_bus_socket';
-
-/** firewalld is reached over D-Bus; systemd starts it without a pid file, so its process is looked for. */
-export function isFirewalldRunning(): boolean {
-  if (!existsSync(SYSTEM_BUS)) return false;
-  return readdirSync('/proc').some((entry) => /^\d+$/.test(entry) && nameOf(entry) === 'firewalld');
-}
-
-function nameOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, 'latin1').trim();
-  } catch {
-    // Ended meanwhile.
-    return '';
-  }
-}
-
-/** The backend firewalld is the executable's, be it configured or what runs here. */
-export function unknownKey(config: JsonObject, runsFirewalld: () => boolean): string | undefined {
-  const unknown = firstUnknownKey(config, keys);
-  if (unknown !== undefined) return unknown;
-  const backend = stringAt(config, 'backend') ?? '';
-  const isOther = backend === 'firewalld' || (backend !== 'iptables' && runsFirewalld());
-  return isOther ? 'backend' : undefined;
-}
 
 const policies: readonly IngressPolicy[] = ['open', 'same-bridge', 'isolated'];
 
@@ -59,5 +38,16 @@ export function parseConf(config: JsonObject): FirewallConf {
   if (Buffer.byteLength(adminChain) > MAX_CHAIN || !/^[^\s!:-][^\s:]*$/.test(adminChain)) {
     throw badValue('iptablesAdminChainName', `${JSON.stringify(adminChain)} is no name of a chain`);
   }
-  return { adminChain, ingressPolicy };
+  const backend = stringAt(config, 'backend');
+  const zone = stringAt(config, 'firewalldZone') || 'trusted';
+  if (zone.includes('\0')) {
+    throw badValue('firewalldZone', `${JSON.stringify(zone)} is no name of a zone`);
+  }
+  return {
+    // As the reference plugin has it, any other word asks for what runs.
+    backend: backend === 'iptables' || backend === 'firewalld' ? backend : 'running',
+    zone,
+    adminChain,
+    ingressPolicy,
+  };
 }

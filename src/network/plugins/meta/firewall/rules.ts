@@ -51,13 +51,27 @@ export function allow(conf: FirewallConf, result: Result): void {
           .flatMap(rulesFor)
           .filter(([chain, words]) => !hasRule(table, chain, words))
           .map(([chain, words]) => ruleLine('-A', chain, words)),
-        ...(conf.ingressPolicy === 'open'
-          ? []
-          : isolationLines(conf.ingressPolicy, bridgeOf(conf, result), table)),
+        ...isolation(conf, result, table),
       ];
       if (lines.length > 0) restoreTable(family, TABLE, lines);
     }
   });
+}
+
+/** Puts in place only what keeps bridges apart: for addresses that firewalld lets through. Costs nothing without an ingressPolicy. */
+export function isolate(conf: FirewallConf, result: Result): void {
+  if (conf.ingressPolicy === 'open') return;
+  withNamespaceLock(() => {
+    for (const [family] of families(result)) {
+      const lines = isolation(conf, result, readTable(family, TABLE));
+      if (lines.length > 0) restoreTable(family, TABLE, lines);
+    }
+  });
+}
+
+function isolation(conf: FirewallConf, result: Result, table: SavedTable): string[] {
+  const { ingressPolicy } = conf;
+  return ingressPolicy === 'open' ? [] : isolationLines(ingressPolicy, bridgeOf(conf, result), table);
 }
 
 /** Chains that all containers share, and the ways to them; each way stands first in its chain. */
