@@ -54,6 +54,12 @@ export const RESOLVE_IN_ROOT = 0x10;
 export const RESOLVE_NO_MAGICLINKS = 0x02;
 
 const SYS_OPENAT2 = 437;
+const SYS_FSOPEN = 430;
+const SYS_FSCONFIG = 431;
+const SYS_FSMOUNT = 432;
+const FSOPEN_CLOEXEC = 1;
+const FSMOUNT_CLOEXEC = 1;
+const FSCONFIG_CMD_CREATE = 6;
 
 const AT_FDCWD = -100;
 const O_CLOEXEC = 0x8_0000;
@@ -99,6 +105,9 @@ interface Libc {
   readonly recv: Int;
   readonly close: Int;
   readonly openat2: Int;
+  readonly fsopen: Int;
+  readonly fsconfig: Int;
+  readonly fsmount: Int;
   readonly lgetxattr: Int;
   readonly lsetxattr: Int;
   readonly ioctl: Int;
@@ -185,6 +194,10 @@ function load(): Libc {
     spawnAttributesDestroy: bind('int posix_spawnattr_destroy(uint8_t *attributes)'),
     ioctl: library.func('ioctl', 'int', ['int', 'unsigned long', 'uint8_t *']) as Int,
     ioctlNumber: library.func('ioctl', 'int', ['int', 'unsigned long', 'unsigned long']) as Int,
+    // glibc has these since 2.36, musl has not.
+    fsopen: library.func('syscall', 'int64_t', ['int64_t', 'const char *', 'int']) as Int,
+    fsconfig: library.func('syscall', 'int64_t', ['int64_t', 'int', 'int', 'void *', 'void *', 'int']) as Int,
+    fsmount: library.func('syscall', 'int64_t', ['int64_t', 'int', 'int', 'int']) as Int,
     openat2: library.func('syscall', 'int64_t', [
       'int64_t',
       'int',
@@ -302,6 +315,21 @@ export function ioctl(fd: number, request: number, argument: Uint8Array | number
 /** Closes a descriptor that libc opened; never repeated, since Linux frees it even when interrupted. */
 export function close(fd: number): void {
   libc().close(fd);
+}
+
+/** Begins to make a file system of a type; the descriptor of what is to become one. */
+export function fsopen(type: string): number {
+  return check('fsopen', type, (c) => c.fsopen(SYS_FSOPEN, type, FSOPEN_CLOEXEC));
+}
+
+/** Makes the file system that fsopen() began. */
+export function fsconfigCreate(context: number): void {
+  check('fsconfig', '', (c) => c.fsconfig(SYS_FSCONFIG, context, FSCONFIG_CMD_CREATE, null, null, 0));
+}
+
+/** A mount of a file system that fsconfigCreate() made, in no mount namespace; its root's descriptor. */
+export function fsmount(context: number): number {
+  return check('fsmount', '', (c) => c.fsmount(SYS_FSMOUNT, context, FSMOUNT_CLOEXEC, 0));
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The namespaces of one pod, made and removed in one synchronous breath on a worker thread. */
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { BerthError, invalid, messageOf, wrap } from '../lib/errors.ts';
 import { SyscallError } from './errno.ts';
 import { close, openDescriptor, sethostname, unshare } from './libc.ts';
@@ -119,7 +119,6 @@ export function makeSpare(sysctls: Readonly<Record<string, string>>): SpareNames
     let spare: SpareNamespaces | undefined;
     insideNew(SPARE_KINDS, undefined, () => {
       fill({ sysctls, loopbackUp: true });
-      warmSysctls();
       spare = { net: open('net'), ipc: open('ipc'), uts: open('uts'), sysctls };
     });
     if (spare === undefined) throw new BerthError('INTERNAL', 'no spare namespaces were made');
@@ -128,14 +127,6 @@ export function makeSpare(sysctls: Readonly<Record<string, string>>): SpareNames
     for (const fd of opened) close(fd);
     throw error;
   }
-}
-
-/**
- * The kernel keeps the names below /proc/sys/net of all namespaces there ever were in one chain each, until memory runs short, and
- * walks over all of them at a namespace's first look-up (0.1 to 1.3 ms after thousands of pods). Here that is nobody's time.
- */
-function warmSysctls(): void {
-  for (const family of ['ipv4', 'ipv6']) existsSync(`/proc/sys/net/${family}/conf/lo`);
 }
 
 /** Lets namespaces go that no pod took. */

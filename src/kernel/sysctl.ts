@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { procfs } from './procfs.ts';
 
 /** Values are short; the longest, such as net.ipv4.tcp_available_congestion_control, have some hundred bytes. */
 const LONGEST_VALUE = 4096;
@@ -34,10 +35,22 @@ export function writeSysctl(name: string, value: string): void {
 }
 
 function withSysctl<T>(name: string, flags: number, action: (fd: number) => T): T {
-  const fd = openSync(sysctlPath(name), flags);
+  const fd = openSysctl(sysctlPath(name), flags);
   try {
     return action(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+function openSysctl(path: string, flags: number): number {
+  try {
+    return openSync(
+      path.replace('/proc', () => procfs()),
+      flags,
+    );
+  } catch {
+    // For an error that names the path that everybody knows.
+    return openSync(path, flags);
   }
 }

@@ -2,7 +2,7 @@
  * The result cache of libcni, file for file: `<dir>/results/<network>-<container>-<interface>`. Other runtimes
  * and tools on the same machine read and write the same directory.
  */
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type WriteFile, writeFileAtomic } from '../../lib/atomic-file.ts';
 import { BerthError, isErrno, messageOf, wrap } from '../../lib/errors.ts';
@@ -131,8 +131,9 @@ export class ResultCache {
   /** Drops one attachment; success when there is none. */
   async delete(key: AttachmentKey): Promise<void> {
     try {
-      await rm(join(this.#dir, fileName(key)), { force: true });
+      await unlink(join(this.#dir, fileName(key)));
     } catch (error) {
+      if (isErrno(error, 'ENOENT')) return;
       throw wrap(`failed to delete cached result of container "${key.containerId}"`, error, 'INTERNAL');
     }
   }
