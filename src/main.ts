@@ -1,8 +1,8 @@
-#!/usr/bin/env -S node --max-semi-space-size=4
+#!/usr/bin/env -S node --max-semi-space-size=8
 /**
  * The entry: argv to command. The only place that touches signals and process.exit.
  *
- * What is young is kept in little room: the daemon makes little at a time, and takes 18 MB less from the node so.
+ * What is young is kept in little room: the daemon makes little at a time, and takes 12 MB less from the node so.
  */
 import { basename } from 'node:path';
 import type { CommandContext } from './cli/command.ts';
