@@ -60,8 +60,6 @@ export class Daemon {
     const instance = await claimInstance(config.storage);
     this.#stops.push(() => instance[Symbol.dispose]());
 
-    const { containers, images, stops } = await startEngine(config, instance.uuid, this.#log);
-    this.#stops.push(...stops);
     const store = new SandboxStore();
     const networking = createNetworking({
       config,
@@ -76,6 +74,9 @@ export class Daemon {
     this.#stops.push(networking.stop);
     const { networks, debts, leases, maintenance } = networking;
     const { pool, files } = networking.plugins;
+    const engine = { config, instance: instance.uuid, files, log: this.#log };
+    const { containers, images, stops } = await startEngine(engine);
+    this.#stops.push(...stops);
     const metrics = createMetrics(scraped(store, debts, leases));
     const spares = new SpareStock(pool, defaultSysctls(config.sandbox), SPARES);
     this.#stops.push(() => spares.close());

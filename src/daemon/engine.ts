@@ -7,6 +7,7 @@ import { ContainerdImageService, type ImageService } from '../containerd/image-s
 import { selinuxJobsModule } from '../kernel/selinux.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
 import { messageOf } from '../lib/errors.ts';
+import type { Files } from '../lib/atomic-file.ts';
 import type { Logger } from '../lib/log.ts';
 import { loadDefaultApparmor } from '../oci/apparmor-profile.ts';
 import { detectHostFacts, type HostFacts } from '../oci/host-facts.ts';
@@ -35,8 +36,16 @@ export interface EngineParts {
   readonly stops: (() => Promise<void> | void)[];
 }
 
+export interface EngineStart {
+  readonly config: Config;
+  readonly instance: string;
+  /** What keeps the containers' records. */
+  readonly files: Files;
+  readonly log: Logger;
+}
+
 /** Chooses the engine, starts an embedded one, connects, and builds what works with it. */
-export async function startEngine(config: Config, instance: string, log: Logger): Promise<EngineParts> {
+export async function startEngine({ config, instance, files, log }: EngineStart): Promise<EngineParts> {
   const stops: EngineParts['stops'] = [];
   const { address, wait, runcRoot } = await engineAddress(config, log, stops);
   const containerd = new Containerd({ address, log });
@@ -65,7 +74,7 @@ export async function startEngine(config: Config, instance: string, log: Logger)
   const host = await hostFacts(config, log);
   const containers: ContainerDeps = {
     store: new ContainerStore(),
-    files: containerFiles(config.storage.root),
+    files: containerFiles(config.storage.root, files),
     creations: new Creations<ContainerPlan>((a, b) => sameRequest(a, b)),
     engine,
     pumps,

@@ -41,6 +41,10 @@ export class RecordFiles<Record extends { readonly id: string }, State extends o
     return join(this.#root, `${id}.spec.json`);
   }
 
+  async writeSpec(id: string, spec: string): Promise<void> {
+    await this.#files.write(this.specPath(id), spec);
+  }
+
   /** For whoever needs one, and makes it: it goes with the record. */
   directory(id: string): string {
     return join(this.#root, id);

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { writeFileAtomic } from '../../lib/atomic-file.ts';
 import { BerthError, codeOf, invalid, messageOf, wrap } from '../../lib/errors.ts';
 import { encodeJson } from '../../lib/exact-json.ts';
 import { newId } from '../../lib/id.ts';
@@ -59,11 +58,13 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
   await containers.files.writeIntent(container.record);
   try {
     const { spec, snapshotter } = await makeInEngine(deps, plan, container, { image, images }, signal);
-    await writeFileAtomic(containers.files.specPath(container.id), encodeJson(spec));
     const { uid, gid, additionalGids } = spec.process.user;
     const user = { linux: { uid, gid, supplementalGroups: [...additionalGids] } };
     const resources = plan.config.linux?.resources ?? null;
-    await container.update({ phase: 'created', user, resources, snapshotter });
+    await Promise.all([
+      containers.files.writeSpec(container.id, encodeJson(spec)),
+      container.update({ phase: 'created', user, resources, snapshotter }),
+    ]);
   } catch (error) {
     throw await undo(deps, container, wrap(`failed to create container "${plan.reservedName}"`, error));
   }

@@ -72,6 +72,6 @@ export const newContainerState: ContainerState = {
 export type StoredContainer = Stored<ContainerRecord, ContainerState>;
 export type ContainerFiles = RecordFiles<ContainerRecord, ContainerState>;
 
-export function containerFiles(root: string, files?: Files): ContainerFiles {
+export function containerFiles(root: string, files: Files): ContainerFiles {
   return new RecordFiles(root, 'containers', files);
 }

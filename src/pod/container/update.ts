@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import type { LinuxContainerResources__Output } from '../../gen/runtime/v1/LinuxContainerResources.ts';
-import { writeFileAtomic } from '../../lib/atomic-file.ts';
 import { BerthError, wrap } from '../../lib/errors.ts';
 import { decodeJson, encodeJson } from '../../lib/exact-json.ts';
 import { criResources, updateResources } from '../../oci/resources.ts';
@@ -31,7 +30,7 @@ export function updateContainer(
       throw wrap(`failed to update container "${container.id}"`, error);
     });
     if (phase === 'running') await engine.update(container.id, updated.linux.resources, { signal });
-    await writeFileAtomic(path, encodeJson(updated));
+    await deps.containers.files.writeSpec(container.id, encodeJson(updated));
     await container.update({ resources: criResources(updated) });
   });
 }

@@ -88,6 +88,6 @@ export const newState: SandboxState = {
 export type StoredSandbox = Stored<SandboxRecord, SandboxState>;
 export type SandboxFiles = RecordFiles<SandboxRecord, SandboxState>;
 
-export function sandboxFiles(root: string, files?: Files): SandboxFiles {
+export function sandboxFiles(root: string, files: Files): SandboxFiles {
   return new RecordFiles(root, 'sandboxes', files);
 }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
+import { directFiles } from '../../../src/lib/atomic-file.ts';
 import { createLogger } from '../../../src/lib/log.ts';
 import { PodEvents } from '../../../src/pod/events.ts';
 import { newState, sandboxFiles, type SandboxRecord } from '../../../src/pod/sandbox/record.ts';
 import { Sandbox } from '../../../src/pod/sandbox/sandbox.ts';
 
 const log = createLogger({ level: 'fatal', format: 'json' });
-const sandbox = new Sandbox({ id: 'a' } as SandboxRecord, sandboxFiles('/nowhere'), {
+const sandbox = new Sandbox({ id: 'a' } as SandboxRecord, sandboxFiles('/nowhere', directFiles), {
   ...newState,
   phase: 'ready',
 });
