@@ -21,6 +21,8 @@ export interface Stored<Record, State> {
 }
 
 const RECORD = '.jsonl';
+/** A file that has more of them is written anew. */
+export const STATES_MOST = 32;
 
 /** The records of one kind of object. */
 export class RecordFiles<Record extends { readonly id: string }, State extends object> {
@@ -103,7 +105,9 @@ export class RecordFiles<Record extends { readonly id: string }, State extends o
     if (record?.id !== id) return undefined;
     // The next state must not continue a torn one.
     if (end < text.length) await truncate(this.path(id), end);
-    return { record, state: parse(states.at(-1) ?? '') as State | undefined };
+    const state = parse(states.at(-1) ?? '') as State | undefined;
+    if (state !== undefined && states.length > STATES_MOST) await this.rewrite(record, state);
+    return { record, state };
   }
 }
 

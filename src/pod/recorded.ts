@@ -1,7 +1,4 @@
-import type { RecordFiles } from './record-files.ts';
-
-/** A file that has more of them is written anew. */
-const STATES_MOST = 32;
+import { type RecordFiles, STATES_MOST } from './record-files.ts';
 
 /** An object in memory: its immutable record, and its state, changed only through update(). */
 export class Recorded<Record extends { readonly id: string }, State extends object> {

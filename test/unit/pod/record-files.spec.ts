@@ -68,6 +68,17 @@ describe('records', () => {
     assert.deepEqual(stored, [{ record: one.record, state: { phase: 'phase 199' } }]);
   });
 
+  it('do not grow from one daemon to the next', async () => {
+    const { record } = await recorded('old');
+    for (let daemon = 0; daemon < 20; daemon += 1) {
+      const one = new Recorded(record, files, { phase: 'read' });
+      for (let i = 0; i < 20; i += 1) await one.update({ phase: `${daemon} ${i}` });
+      const { stored } = await files.readAll();
+      assert.deepEqual(stored, [{ record, state: { phase: `${daemon} 19` } }]);
+      assert.ok((await readFile(files.path('old'), 'utf8')).split('\n').length < 40);
+    }
+  });
+
   it('are gone once forgotten, with all that is theirs, whatever is being written', async () => {
     const one = await recorded('gone');
     await mkdir(join(files.directory('gone'), 'volume'), { recursive: true });
