@@ -55,9 +55,10 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
   const image = await containers.engine.image(plan.image, { signal });
   const images = await volumeImages(deps, plan.config, signal);
   const container = new Container(newRecord(deps, plan, image, images), containers.files);
-  await containers.files.writeIntent(container.record);
+  const recorded = containers.files.writeIntent(container.record);
   try {
-    const { spec, snapshotter } = await makeInEngine(deps, plan, container, { image, images }, signal);
+    const input = { image, images, recorded };
+    const { spec, snapshotter } = await makeInEngine(deps, plan, container, input, signal);
     const { uid, gid, additionalGids } = spec.process.user;
     const user = { linux: { uid, gid, supplementalGroups: [...additionalGids] } };
     const resources = plan.config.linux?.resources ?? null;
@@ -66,6 +67,7 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
       container.update({ phase: 'created', user, resources, snapshotter }),
     ]);
   } catch (error) {
+    await recorded.catch(() => undefined);
     throw await undo(deps, container, wrap(`failed to create container "${plan.reservedName}"`, error));
   }
   containers.store.add(container);
@@ -86,11 +88,19 @@ async function undo(deps: PodDeps, container: Container, error: BerthError): Pro
   }
 }
 
+interface MakeInput {
+  readonly image: EngineImage;
+  /** Of its image volumes. */
+  readonly images: readonly EngineImage[];
+  /** Once its intent is. */
+  readonly recorded: Promise<unknown>;
+}
+
 async function makeInEngine(
   deps: PodDeps,
   plan: ContainerPlan,
   container: Container,
-  { image, images }: { image: EngineImage; images: readonly EngineImage[] },
+  { image, images, recorded }: MakeInput,
   signal: AbortSignal,
 ): Promise<MadeContainer> {
   const { config, sandbox } = plan;
@@ -125,6 +135,7 @@ async function makeInEngine(
       volumes,
       views: images,
       spec,
+      ready: recorded,
     },
     { signal },
   );

@@ -44,11 +44,15 @@ export function volumeImages(
   signal: AbortSignal,
 ): Promise<EngineImage[]> {
   return Promise.all(
-    imageMounts(config).map(({ mount }) =>
-      deps.containers.engine.image(mount.image?.image ?? '', { signal }).catch((error: unknown) => {
+    imageMounts(config).map(async ({ mount }) => {
+      try {
+        const image = await deps.containers.engine.image(mount.image?.image ?? '', { signal });
+        await image.chainId;
+        return image;
+      } catch (error) {
         throw wrap(REASON, error);
-      }),
-    ),
+      }
+    }),
   );
 }
 

@@ -50,9 +50,15 @@ async function run(deps: PodDeps, container: Container, signal: AbortSignal): Pr
   const { config, sandboxId } = container.record;
   const { engine, pumps } = deps.containers;
   const fifos = createFifos(ioDirectory(deps), container.id, { stdin: config.stdin, terminal: config.tty });
-  await pumps.start(pumpSpec(deps, container, fifos));
+  const ready = pumps.start(pumpSpec(deps, container, fifos));
+  const settled = ready.catch(() => undefined);
   const io = engineIo(fifos, config.tty);
-  return withShim(deps, sandboxId, () => engine.start(container.id, io, { signal }));
+  try {
+    return await withShim(deps, sandboxId, () => engine.start(container.id, { io, ready }, { signal }));
+  } finally {
+    // What gives up has to find the pump, to end it.
+    await settled;
+  }
 }
 
 async function giveUp(deps: PodDeps, container: Container, error: unknown): Promise<void> {

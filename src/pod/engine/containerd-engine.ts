@@ -2,6 +2,7 @@ import type { ContainerdConfig } from '../../config/schema.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
 import type { EngineImages } from './images.ts';
 import { hasLabel } from '../../containerd/filters.ts';
+import type { ImageDocuments } from '../../containerd/image-documents.ts';
 import type { CallOptions } from '../../containerd/connection.ts';
 import type { NewContainer } from '../../containerd/containers.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
@@ -22,10 +23,10 @@ import type {
   EngineExec,
   EngineExit,
   EngineImage,
-  EngineIo,
   EngineOptions,
   EngineProcess,
   EngineStart,
+  EngineStreams,
   EngineTask,
   EngineTerminalSize,
   MadeContainer,
@@ -88,11 +89,14 @@ export class ContainerdEngine implements Engine {
 
   async image(reference: string, options: EngineOptions = {}): Promise<EngineImage> {
     const { image, name, documents } = await this.#images.resolve(reference, options);
+    const chainId = this.#unpacked(documents, options);
+    // It is looked at when a container is made of it.
+    chainId.catch(() => undefined);
     return {
       id: image.id,
       reference: image.repoDigests[0] ?? image.repoTags[0] ?? image.id,
       name,
-      chainId: await this.#unpacker.unpack(documents, (await this.#snapshots()).snapshotter, options),
+      chainId,
       config: documents.config,
     };
   }
@@ -108,12 +112,15 @@ export class ContainerdEngine implements Engine {
   }
 
   async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<MadeContainer> {
-    const { id, image, runtimeHandler, idMappings } = container;
+    const { id, image, runtimeHandler, idMappings, ready } = container;
+    // It is looked at once the lease is there.
+    ready?.catch(() => undefined);
     const { leases, containers } = this.#containerd;
     const snapshots = await this.#snapshots();
     using lease = await leases.hold({ ttlMs: LEASE_MS, labels: this.#mark }, options);
     const call = { ...options, lease: lease.id };
     const rollback = new Rollback();
+    await ready;
     try {
       rollback.add('snapshot', () => gone(snapshots.remove(id)));
       const parent = await this.#parent(snapshots, image, idMappings, call);
@@ -124,7 +131,7 @@ export class ContainerdEngine implements Engine {
         views.push(await this.#view(snapshots, { key: viewKey(id, i), view, idMappings }, call));
       }
       const { volumes } = container;
-      const accounts = await this.#options.rootfs.inspect({ mounts, volumes, idMappings });
+      const accounts = await this.#options.rootfs.inspect({ image: image.id, mounts, volumes, idMappings });
       const made = await container.spec({ accounts, views });
       const spec = { ...made, annotations: { ...made.annotations, [SHIM_GROUP]: container.sandboxId } };
       const keptViews = views.map((_, i) => [viewReference(snapshots.snapshotter, i), viewKey(id, i)]);
@@ -151,9 +158,9 @@ export class ContainerdEngine implements Engine {
     }
   }
 
-  async start(id: string, io: EngineIo, options: EngineOptions = {}): Promise<EngineStart> {
+  async start(id: string, { io, ready }: EngineStreams, options: EngineOptions = {}): Promise<EngineStart> {
     const { tasks } = this.#containerd;
-    const rootfs = await (await this.#snapshots()).mounts(id, options);
+    const [rootfs] = await Promise.all([this.#snapshots().then((all) => all.mounts(id, options)), ready]);
     const create = (): Promise<number> => tasks.create({ containerId: id, rootfs, io }, options);
     await create().catch((error: unknown) => {
       if (!SHIM_IS_LEAVING.test(messageOf(error))) throw error;
@@ -298,13 +305,18 @@ export class ContainerdEngine implements Engine {
     }
   }
 
+  async #unpacked(documents: ImageDocuments, options: EngineOptions): Promise<string> {
+    return this.#unpacker.unpack(documents, (await this.#snapshots()).snapshotter, options);
+  }
+
   /** The snapshot below a container's: the image's own, or its copy for a user namespace. */
   async #parent(
     snapshots: Snapshots,
-    { chainId }: EngineImage,
+    image: EngineImage,
     idMappings: IdMappings | undefined,
     call: LeasedCall,
   ): Promise<string> {
+    const chainId = await image.chainId;
     return idMappings === undefined ? chainId : this.#remapper.remapped(snapshots, chainId, idMappings, call);
   }
 

@@ -13,8 +13,8 @@ export interface EngineImage {
   readonly reference: string;
   /** The engine's own name of it. */
   readonly name: string;
-  /** The snapshot of its uppermost layer. */
-  readonly chainId: string;
+  /** The snapshot of its uppermost layer, once all of them are unpacked. */
+  readonly chainId: Promise<string>;
   readonly config: ImageConfig;
 }
 
@@ -32,6 +32,8 @@ export interface NewEngineContainer {
   readonly views: readonly EngineImage[];
   /** Makes the spec, once the root file system and the views are there. */
   readonly spec: (made: MadeRootFs) => Promise<RuntimeSpec>;
+  /** Nothing that bears its id is made before this has resolved. */
+  readonly ready?: Promise<unknown>;
 }
 
 export interface MadeRootFs {
@@ -55,12 +57,16 @@ export interface EngineIo {
   readonly terminal: boolean;
 }
 
-/** A process to be executed in a container. */
-export interface EngineProcess {
-  readonly spec: RuntimeSpec['process'];
+/** What a process writes to and reads from. */
+export interface EngineStreams {
   readonly io: EngineIo;
-  /** It is made at once, and starts when this has resolved. */
-  readonly ready: Promise<unknown>;
+  /** It is prepared at once, and starts when this has resolved. */
+  readonly ready?: Promise<unknown>;
+}
+
+/** A process to be executed in a container. */
+export interface EngineProcess extends EngineStreams {
+  readonly spec: RuntimeSpec['process'];
 }
 
 export interface EngineTerminalSize {
@@ -128,14 +134,14 @@ export interface EngineOptions {
 export interface Engine {
   /** Whether it answers, from memory. */
   readonly state: { readonly ready: boolean; readonly message: string };
-  /** The image that an id or a reference names, unpacked. Throws NOT_FOUND. */
+  /** The image that an id or a reference names; it is unpacked meanwhile. Throws NOT_FOUND. */
   image(reference: string, options?: EngineOptions): Promise<EngineImage>;
   /** As image(), and pulls it when it is absent: for an image that nobody else pulls. Throws what the registry answers. */
   pulledImage(reference: string, options?: EngineOptions): Promise<EngineImage>;
   /** Makes root file system and container; nothing runs yet. */
   create(container: NewEngineContainer, options?: EngineOptions): Promise<MadeContainer>;
   /** Runs its first process. On failure no task is left. */
-  start(id: string, io: EngineIo, options?: EngineOptions): Promise<EngineStart>;
+  start(id: string, streams: EngineStreams, options?: EngineOptions): Promise<EngineStart>;
   kill(id: string, signal: number, options?: EngineOptions & { readonly all?: boolean }): Promise<void>;
   /** Starts another process in a running container. Also when this fails it may run, and endExec() has to be called. */
   exec(id: string, execId: string, process: EngineProcess): Promise<EngineExec>;

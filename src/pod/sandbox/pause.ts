@@ -20,11 +20,13 @@ import type { Sandbox } from './sandbox.ts';
 const OOM_SCORE_ADJ = -998;
 const PROGRAM = '/catatonit';
 
+const NO_STREAMS = { io: { stdin: '', stdout: '', stderr: '', terminal: false } };
+
 const NO_IMAGE: EngineImage = {
   id: '',
   reference: '',
   name: '',
-  chainId: '',
+  chainId: Promise.resolve(''),
   config: {
     entrypoint: [PROGRAM],
     cmd: ['-P'],
@@ -85,8 +87,7 @@ export async function startPause(deps: PodDeps, sandbox: Sandbox, signal: AbortS
       },
       { signal },
     );
-    const io = { stdin: '', stdout: '', stderr: '', terminal: false };
-    const { pid } = await withShim(deps, sandbox.id, () => engine.start(sandbox.id, io, { signal }));
+    const { pid } = await withShim(deps, sandbox.id, () => engine.start(sandbox.id, NO_STREAMS, { signal }));
     await sandbox.update({ pausePid: pid });
   } catch (error) {
     await endPause(deps, sandbox).catch(() => undefined);
