@@ -47,6 +47,8 @@ export interface EngineStart {
 /** Chooses the engine, starts an embedded one, connects, and builds what works with it. */
 export async function startEngine({ config, instance, files, log }: EngineStart): Promise<EngineParts> {
   const stops: EngineParts['stops'] = [];
+  // Programs answer while the engine is looked for.
+  const features = runtimeFeatures(config, log);
   const { address, wait, runcRoot } = await engineAddress(config, log, stops);
   const containerd = new Containerd({ address, log });
   containerd.connection.start();
@@ -80,7 +82,7 @@ export async function startEngine({ config, instance, files, log }: EngineStart)
     pumps,
     executions: new Executions({ engine, directory: ioDirectory({ settings: config }), log }),
     host,
-    features: await runtimeFeatures(config, log),
+    features: await features,
     seccomp: await loadSeccompTemplate(),
     relabel: host.selinux ? relabeller(stops) : undefined,
   };
@@ -140,14 +142,15 @@ function restriction(setting: Config['runtime']['restrictOomScoreAdj']): 'auto' 
 /** Asked once at start, of each handler's OCI runtime. */
 async function runtimeFeatures(config: Config, log: Logger): Promise<ContainerDeps['features']> {
   const known = new Map<string, RuntimeFeatures>();
-  for (const [name, { binary, type }] of config.containerd.runtimes) {
-    if (!isRunc(type)) continue;
+  const ask = async (name: string, binary: string): Promise<void> => {
     try {
       known.set(name, await detectRuntimeFeatures(binary === '' ? 'runc' : binary));
     } catch (error) {
       log.warn('failed to ask the OCI runtime for its features', { handler: name, error: messageOf(error) });
     }
-  }
+  };
+  const runc = [...config.containerd.runtimes].filter(([, { type }]) => isRunc(type));
+  await Promise.all(runc.map(([name, { binary }]) => ask(name, binary)));
   const { defaultRuntime } = config.containerd;
   return (handler) => {
     const name = handler === '' ? defaultRuntime : handler;

@@ -1,4 +1,3 @@
-import { execa } from 'execa';
 import { wrap } from '../lib/errors.ts';
 import type { ApparmorFacts } from './host-facts.ts';
 
@@ -53,6 +52,8 @@ export async function loadDefaultApparmor(
 async function parse(parser: string): Promise<void> {
   // Services of some nodes have no sbin in their PATH.
   const env = { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
+  // Not before it is needed: it takes a twentieth of a start.
+  const { execa } = await import('execa');
   try {
     const options = { input: DEFAULT_APPARMOR_TEXT, timeout: TIMEOUT_MS, env };
     await execa(parser, ['--replace', '--skip-cache'], options);

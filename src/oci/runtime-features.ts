@@ -1,4 +1,5 @@
-import { execa } from 'execa';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { isJsonObject } from '../lib/json.ts';
 
 /** What an OCI runtime can do beyond the basics. */
@@ -16,18 +17,24 @@ const TIMEOUT_MS = 5_000;
 
 /**
  * Asks an OCI runtime with its `features` command (runc 1.1, crun 1.8.6 and later); one that does not know the command is
- * taken to have user namespaces only. Source: runtime-spec, features.md.
+ * taken to have user namespaces only. Throws when it cannot be run, or does not end. Source: runtime-spec, features.md.
  */
 export async function detectRuntimeFeatures(
   binary: string,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<RuntimeFeatures> {
-  const { stdout, exitCode } = await execa(binary, ['features'], {
-    reject: false,
-    timeout: TIMEOUT_MS,
-    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
-  });
-  return exitCode === 0 ? parseFeatures(binary, stdout) : BASICS(binary);
+  try {
+    const { stdout } = await promisify(execFile)(binary, ['features'], { timeout: TIMEOUT_MS, ...options });
+    return parseFeatures(binary, stdout);
+  } catch (error) {
+    if (isExitCode(error)) return BASICS(binary);
+    throw error;
+  }
+}
+
+/** Of a program that ran: else the code is an errno, or there is none. */
+function isExitCode(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number';
 }
 
 const BASICS = (name: string): RuntimeFeatures => ({

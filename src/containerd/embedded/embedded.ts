@@ -7,10 +7,11 @@
  *      └──────────────────────────────────────┘  └───┘
  *            stop(), unless something runs
  */
+import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { execa } from 'execa';
+import { promisify } from 'node:util';
 import { writeFileAtomic } from '../../lib/atomic-file.ts';
 import { deadlineSignal, sleep } from '../../lib/deadline.ts';
 import { BerthError, isErrno, messageOf } from '../../lib/errors.ts';
@@ -129,14 +130,12 @@ export class EmbeddedContainerd {
 
   async #askVersion(): Promise<Version> {
     try {
-      const { stdout } = await execa(this.#executable, ['--version'], { timeout: 10_000 });
+      const { stdout } = await promisify(execFile)(this.#executable, ['--version'], { timeout: 10_000 });
       return parseVersion(stdout);
     } catch (error) {
-      const cause =
-        isErrno(error, 'ENOENT') ||
-        (error instanceof Error && 'cause' in error && isErrno(error.cause, 'ENOENT'))
-          ? `there is no executable "${this.#executable}"`
-          : messageOf(error);
+      const cause = isErrno(error, 'ENOENT')
+        ? `there is no executable "${this.#executable}"`
+        : messageOf(error);
       throw new BerthError('FAILED_PRECONDITION', `failed to start the embedded containerd: ${cause}`, {
         cause: error,
       });

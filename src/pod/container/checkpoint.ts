@@ -1,6 +1,5 @@
 import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
-import { execa } from 'execa';
 import { deadlineSignal } from '../../lib/deadline.ts';
 import { BerthError, codeOf, invalid, isErrno, messageOf, wrap } from '../../lib/errors.ts';
 import { encodeJson } from '../../lib/exact-json.ts';
@@ -82,6 +81,7 @@ async function checkLocation(location: string): Promise<void> {
 /** The OCI runtime calls it. Throws FAILED_PRECONDITION when it is not installed. */
 async function checkCriu(signal: AbortSignal): Promise<void> {
   const path = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
+  const { execa } = await import('execa');
   try {
     await execa('criu', ['--version'], {
       env: { PATH: path },
@@ -149,6 +149,7 @@ async function archive(directory: string, location: string, signal: AbortSignal)
       '--',
       ...names,
     ];
+    const { execa } = await import('execa');
     await execa('tar', args, { cancelSignal: signal });
     await rename(temporary, location);
   } finally {
