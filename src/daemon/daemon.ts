@@ -84,8 +84,7 @@ export class Daemon {
       settings: config,
       store,
       files: sandboxFiles(config.storage.root, files),
-      // After the answer, which must not wait for it.
-      creations: new Creations<SandboxPlan>(sameSandbox, () => setImmediate(() => void spares.refill())),
+      creations: new Creations<SandboxPlan>(sameSandbox, () => spares.refillSoon()),
       locks: new KeyedLock(),
       threads: pool,
       namespaces: networking.namespaces,

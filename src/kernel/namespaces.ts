@@ -41,6 +41,9 @@ export class Namespaces {
   }
 }
 
+/** After a pod its status is asked for, and perhaps for the next pod: what is made for later stays out of their way. */
+const REFILL_AFTER_MS = 50;
+
 /** A few namespaces made in quiet moments, since making them is a third of what a sandbox asks of the kernel. */
 export class SpareStock {
   readonly #pool: ThreadPool;
@@ -48,6 +51,7 @@ export class SpareStock {
   readonly #size: number;
   readonly #spares: SpareNamespaces[] = [];
   #refilling = false;
+  #timer: NodeJS.Timeout | undefined;
 
   /** The pool must load namespaceJobsModule. @param sysctls what most pods want written. @param size how many are kept. */
   constructor(pool: ThreadPool, sysctls: Readonly<Record<string, string>>, size: number) {
@@ -59,6 +63,14 @@ export class SpareStock {
   /** One for createPodNamespaces, which the taker has to close; undefined when there is none. */
   take(): SpareNamespaces | undefined {
     return this.#spares.pop();
+  }
+
+  /** Refills in a while; called again meanwhile, it does so once. */
+  refillSoon(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.refill();
+    }, REFILL_AFTER_MS).unref();
   }
 
   /** Makes what is missing, one after the other. That it fails is for the pod to say that finds none. */
@@ -77,6 +89,7 @@ export class SpareStock {
   }
 
   close(): void {
+    clearTimeout(this.#timer);
     for (const spare of this.#spares.splice(0)) closeSpare(spare);
   }
 }

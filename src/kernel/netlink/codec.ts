@@ -144,15 +144,29 @@ export function decodeRaw(bytes: Buffer): RawAttribute[] {
   return attributes;
 }
 
+interface NamedAttribute {
+  readonly name: string;
+  readonly attribute: Attribute;
+}
+
+/** A table is a constant: what is made from it is made once. */
+const tablesByType = new WeakMap<Table, ReadonlyMap<number, NamedAttribute>>();
+
+function byType(table: Table): ReadonlyMap<number, NamedAttribute> {
+  const found =
+    tablesByType.get(table) ??
+    new Map(Object.entries(table).map(([name, attribute]) => [attribute[0], { name, attribute }]));
+  tablesByType.set(table, found);
+  return found;
+}
+
 /** Decodes by a table; of an attribute that comes twice the last counts, as in the kernel. */
 export function decodeAttributes<T extends Table>(bytes: Buffer, table: T): Attributes<T> {
-  const byType = new Map(
-    Object.entries(table).map(([name, attribute]) => [attribute[0], { name, attribute }]),
-  );
+  const attributes = byType(table);
   const values: Record<string, unknown> = {};
   const unknown: RawAttribute[] = [];
   for (const raw of decodeRaw(bytes)) {
-    const known = byType.get(raw.type & TYPE_MASK);
+    const known = attributes.get(raw.type & TYPE_MASK);
     const value = known === undefined ? undefined : decodeValue(raw.bytes, known.attribute);
     if (known === undefined || value === undefined) {
       unknown.push(raw);
@@ -227,17 +241,19 @@ export function encodeAttributes<T extends Table>(values: Attributes<T>, table: 
   return Buffer.concat(parts);
 }
 
+const ZEROS = Buffer.alloc(4);
+
 function appendAttribute(parts: Buffer[], type: number, bytes: Buffer, name: string): void {
   const length = ATTRIBUTE_HEADER_LENGTH + bytes.length;
   if (length > MAX_ATTRIBUTE) {
     throw new RangeError(`netlink attribute ${name} is too long: ${bytes.length} bytes`);
   }
-  const header = Buffer.alloc(ATTRIBUTE_HEADER_LENGTH);
+  const header = Buffer.allocUnsafe(ATTRIBUTE_HEADER_LENGTH);
   header.writeUInt16LE(length, 0);
   header.writeUInt16LE(type, 2);
   parts.push(header, bytes);
   if (align(length) !== length) {
-    parts.push(Buffer.alloc(align(length) - length));
+    parts.push(ZEROS.subarray(0, align(length) - length));
   }
 }
 
@@ -246,7 +262,8 @@ function encodeValue(value: unknown, attribute: Attribute): Buffer {
   if (kind === 'nest') {
     return encodeAttributes(value as Attributes<Table>, attribute[2]);
   }
-  const bytes = Buffer.alloc(LENGTHS[kind] ?? 0);
+  // From Node's pool, as it is filled below.
+  const bytes = Buffer.allocUnsafe(LENGTHS[kind] ?? 0);
   switch (kind) {
     case 'u8':
       bytes.writeUInt8(value as number);

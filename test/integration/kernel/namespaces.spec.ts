@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { listMounts } from '../../../src/kernel/mounts.ts';
 import { namespaceJobsModule, Namespaces, SpareStock } from '../../../src/kernel/namespaces.ts';
 import { closeSpare } from '../../../src/kernel/pod-namespaces.ts';
@@ -23,6 +24,7 @@ import {
   withNetns,
 } from '../../../src/kernel/thread-namespaces.ts';
 import { ThreadPool } from '../../../src/kernel/threads/pool.ts';
+import { eventually } from '../../helpers/fixture.ts';
 import { TestNetns } from '../../helpers/netns.ts';
 
 describe("pods' namespaces", () => {
@@ -133,6 +135,20 @@ describe("pods' namespaces", () => {
     closeSpare(second);
     assert.equal(descriptors(), open);
     await namespaces.removeAll({ pins: [net, ipc, uts], shm });
+  });
+
+  it('are put in stock again a while after they were taken, and not after the stock was closed', async () => {
+    const stock = new SpareStock(pool, {}, 2);
+    const open = descriptors();
+    stock.refillSoon();
+    stock.refillSoon();
+    assert.equal(descriptors(), open);
+    await eventually('both are in stock', () => (descriptors() === open + 6 ? true : undefined));
+    stock.refillSoon();
+    stock.close();
+    assert.equal(descriptors(), open);
+    await sleep(100);
+    assert.equal(descriptors(), open);
   });
 
   it('are undone whole when a late step fails in some from the stock', async () => {
