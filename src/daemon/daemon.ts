@@ -77,7 +77,9 @@ export class Daemon {
     const engine = { config, instance: instance.uuid, files, log: this.#log };
     const { containers, images, stops } = await startEngine(engine);
     this.#stops.push(...stops);
-    const metrics = createMetrics(scraped(store, debts, leases));
+    const metrics = createMetrics(scraped(store, debts, leases), {
+      served: config.metrics.address !== '',
+    });
     const spares = new SpareStock(pool, defaultSysctls(config.sandbox), SPARES);
     this.#stops.push(() => spares.close());
     const pods: PodDeps = {
