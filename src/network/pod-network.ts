@@ -121,7 +121,7 @@ export class PodNetwork {
       }
       return {
         results,
-        primaryIp: this.#primary(results, target.attachments),
+        primaryIp: this.#primary(results, target),
         cached: Promise.all(writes),
       };
     } catch (error) {
@@ -198,7 +198,7 @@ export class PodNetwork {
     };
   }
 
-  #primary(results: readonly Result[], attachments: readonly AttachmentRecord[]): PrimaryIp {
+  #primary(results: readonly Result[], { sandboxId, attachments }: Target): PrimaryIp {
     const [result] = results;
     const [attachment] = attachments;
     if (result === undefined || attachment === undefined)
@@ -207,8 +207,8 @@ export class PodNetwork {
     if (primary !== undefined) return primary;
     throw new BerthError(
       'UNKNOWN',
-      `failed to find network info: network "${attachment.network.name}" gave ${attachment.ifName} no address; ` +
-        `its result is ${JSON.stringify(result)}`,
+      `failed to find network info for sandbox "${sandboxId}": network "${attachment.network.name}" gave ` +
+        `${attachment.ifName} no address; its result is ${JSON.stringify(result)}`,
     );
   }
 }

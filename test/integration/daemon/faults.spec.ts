@@ -85,7 +85,7 @@ describe('a plugin that misbehaves', () => {
     [
       'returns a result without an address',
       `echo '{"cniVersion":"1.0.0"}'; exit 0`,
-      /failed to find network info.*result/s,
+      /failed to find network info for sandbox "[0-9a-f]{64}": .*result/s,
     ],
   ];
   for (const [what, script, message, code] of faults) {
