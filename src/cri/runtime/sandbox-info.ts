@@ -1,5 +1,7 @@
 import type { Result } from '../../network/cni/types.ts';
 import type { Sandbox } from '../../pod/sandbox/sandbox.ts';
+import { hasNetwork } from '../../pod/sandbox/teardown.ts';
+import type { CriDeps } from '../deps.ts';
 import { protoNames } from '../proto-names.ts';
 
 /** How a sandbox got its address: the steps in order, and why this address. `berth net explain` prints it. */
@@ -22,7 +24,7 @@ export function networkInfo(sandbox: Sandbox): Record<string, unknown> {
  * The verbose info of a sandbox. Keys are containerd's, since people and tools read those; `network`, `phase` and `reason` are
  * ours. Without a pause process the pid is 0.
  */
-export function sandboxInfo(sandbox: Sandbox): Record<string, unknown> {
+export function sandboxInfo({ pods }: CriDeps, sandbox: Sandbox): Record<string, unknown> {
   const { record, state } = sandbox;
   const { network = '', ipc = '', uts = '', user = '' } = record.namespaces;
   const namespaces = [
@@ -34,7 +36,7 @@ export function sandboxInfo(sandbox: Sandbox): Record<string, unknown> {
   return {
     pid: state.pausePid,
     processStatus: '',
-    netNsClosed: network !== '' && ['stopped', 'stopping'].includes(state.phase),
+    netNsClosed: network !== '' && !hasNetwork(pods, sandbox),
     runtimeHandler: record.runtimeHandler,
     config: protoNames(record.config),
     runtimeSpec: { linux: { namespaces: namespaces.map(([type, path]) => ({ type, path })) } },

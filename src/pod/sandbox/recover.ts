@@ -63,8 +63,7 @@ async function recoverOne(deps: PodDeps, { record, state }: StoredSandbox): Prom
 
 async function undoHalfMade(deps: PodDeps, sandbox: Sandbox): Promise<void> {
   await endPause(deps, sandbox);
-  const netns = sandbox.record.bootId === deps.bootId ? sandbox.record.namespaces.network : '';
-  await detachNetwork(deps, sandbox, netns === undefined ? {} : { netns });
+  await detachNetwork(deps, sandbox);
   await releaseNamespaces(deps, sandbox);
   await sandbox.forget();
   deps.log.info('undid a half-made sandbox', { sandbox: sandbox.id, pod: sandbox.pod });

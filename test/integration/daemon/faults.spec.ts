@@ -142,6 +142,30 @@ describe('a plugin that misbehaves', () => {
     nothingLeft();
   });
 
+  it('is told in DEL that the namespace is gone when somebody has removed it, and the pod has no IP', async () => {
+    const { client } = rig.daemon;
+    const id = await client.run(podConfig('robbed'));
+    const told = async (): Promise<{ netNsClosed: boolean; netns: string; ip: string; state: string }> => {
+      const answer = await client.podStatus(id, true);
+      const { netNsClosed, runtimeSpec } = JSON.parse(answer.info['info'] ?? '') as {
+        netNsClosed: boolean;
+        runtimeSpec: { linux: { namespaces: { type: string; path: string }[] } };
+      };
+      const netns = runtimeSpec.linux.namespaces.find(({ type }) => type === 'network')?.path ?? '';
+      return { netNsClosed, netns, ip: answer.status?.network?.ip ?? '', state: answer.status?.state ?? '' };
+    };
+    const { netns, ...before } = await told();
+    assert.equal(before.netNsClosed, false);
+    assert.match(before.ip, /^10\.97\./);
+    await execa('umount', [netns]);
+    await rm(netns);
+    assert.deepEqual(await told(), { netNsClosed: true, netns, ip: '', state: 'SANDBOX_READY' });
+    await client.remove(id);
+    const calls = readFileSync(join(scratch.path, 'shaky.calls'), 'utf8').split('\n');
+    assert.equal(calls.findLast((line) => line.startsWith('DEL ')), `DEL ${id} eth0 netns=`);
+    nothingLeft();
+  });
+
   it('keeps its failure explained for a while', async () => {
     const { client } = rig.daemon;
     await plugin.on('add', 'echo "stderr text" >&2; exit 3');
