@@ -98,6 +98,8 @@ export class Networks {
     const { cni, log } = this.#options;
     if (cni.confTemplate === '') return;
     const { watcher } = this.#of('');
+    // A network that was put there a moment ago is one, too.
+    await watcher.reload();
     if (watcher.readiness().ready) return;
     const path = await writeFromTemplate(cni.confTemplate, cidrs.join(','), cni.confDir);
     log.info('made a network configuration from the template', { path, podCidrs: cidrs });

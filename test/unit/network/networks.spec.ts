@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { configSchema } from '../../../src/config/schema.ts';
@@ -52,5 +52,34 @@ describe('the networks', () => {
     assert.deepEqual(names('same'), ['a', 'b']);
     assert.deepEqual(names('common'), ['common']);
     assert.deepEqual(names(''), ['common']);
+  });
+
+  describe('with a template', () => {
+    let started: Networks;
+
+    beforeEach(async () => {
+      const confTemplate = join(root, 'template');
+      await writeFile(confTemplate, conflist('made'));
+      started = await start({ confTemplate });
+    });
+
+    it('are made from it when there is none', async () => {
+      await started.usePodCidrs(['10.1.0.0/24']);
+      assert.deepEqual(await readdir(join(root, 'net.d')), ['10-berth-net.conflist']);
+      assert.deepEqual(
+        started.active('').map(({ name }) => name),
+        ['made'],
+      );
+    });
+
+    it('are not made from it when one has been put there a moment ago', async () => {
+      await writeFile(join(root, 'net.d/20-chosen.conflist'), conflist('chosen'));
+      await started.usePodCidrs(['10.1.0.0/24']);
+      assert.deepEqual(await readdir(join(root, 'net.d')), ['20-chosen.conflist']);
+      assert.deepEqual(
+        started.active('').map(({ name }) => name),
+        ['chosen'],
+      );
+    });
   });
 });
