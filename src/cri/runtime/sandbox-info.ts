@@ -1,4 +1,4 @@
-import type { Result } from '../../network/cni/types.ts';
+import type { Result, ResultInterface, ResultIp } from '../../network/cni/types.ts';
 import type { Sandbox } from '../../pod/sandbox/sandbox.ts';
 import { hasNetwork } from '../../pod/sandbox/teardown.ts';
 import type { CriDeps } from '../deps.ts';
@@ -50,21 +50,28 @@ export function sandboxInfo({ pods }: CriDeps, sandbox: Sandbox): Record<string,
 }
 
 /** containerd shows the result of its CNI library: interfaces by name with their addresses, then DNS and routes. */
-function cniResult(sandbox: Sandbox): unknown {
-  const { results } = sandbox.state;
+function cniResult({ record, state }: Sandbox): unknown {
+  const { results } = state;
   if (results.length === 0) return null;
+  const shown = results.map((result, i) => interfaces(result, record.attachments[i]?.ifName ?? ''));
   return {
-    Interfaces: Object.assign({}, ...results.map(interfaces)) as unknown,
+    Interfaces: Object.assign({}, ...shown) as unknown,
     DNS: results.map((result) => result.dns),
     Routes: results.flatMap((result) => result.routes),
   };
 }
 
-function interfaces(result: Result): Record<string, unknown> {
+/** Addresses that the result ties to no interface, as all of before CNI 0.3.0, are on the one that was asked for. */
+function interfaces({ interfaces: links, ips }: Result, ifName: string): Record<string, unknown> {
+  const untied = ips.some((ip) => ip.interface === undefined) && links.every(({ name }) => name !== ifName);
+  const all = untied ? [...links, { name: ifName }] : links;
   return Object.fromEntries(
-    result.interfaces.map((link, i) => {
-      const ips = result.ips.filter((ip) => ip.interface === i);
-      const configs = ips.map((ip) => ({ IP: ip.address.split('/')[0], Gateway: ip.gateway ?? '' }));
+    all.map((link: ResultInterface, i) => {
+      const isOn = (ip: ResultIp): boolean =>
+        ip.interface === i || (ip.interface === undefined && link.name === ifName);
+      const configs = ips
+        .filter(isOn)
+        .map((ip) => ({ IP: ip.address.split('/')[0], Gateway: ip.gateway ?? '' }));
       return [link.name, { IPConfigs: configs, Mac: link.mac ?? '', Sandbox: link.sandbox ?? '' }];
     }),
   );
