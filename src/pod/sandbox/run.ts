@@ -15,7 +15,14 @@ import { endPause, livesByPause, startPause } from './pause.ts';
 import { removeSandbox } from './remove.ts';
 import { Sandbox } from './sandbox.ts';
 import { byTime } from './sysctls.ts';
-import { detachNetwork, networkTarget, observe, releaseNamespaces, stateDirectory } from './teardown.ts';
+import {
+  detachNetwork,
+  netnsPath,
+  networkTarget,
+  observe,
+  releaseNamespaces,
+  stateDirectory,
+} from './teardown.ts';
 
 /** How long the caller will wait, and what ends the work: Berth's stopping, never the caller's going away. */
 export interface RunOptions {
@@ -162,9 +169,7 @@ function newRecord(deps: PodDeps, plan: SandboxPlan): SandboxRecord {
     runtimeHandler: plan.runtimeHandler,
     config: plan.config,
     namespaces: {
-      ...(ownNetwork
-        ? { network: join(deps.settings.cni.netnsDir, `berth-${deps.instance}-${id.slice(0, 16)}`) }
-        : {}),
+      ...(ownNetwork ? { network: netnsPath(deps, id) } : {}),
       ...(ownNetwork ? { uts: join(state, 'uts') } : {}),
       ...(ipc === 'POD' ? { ipc: join(state, 'ipc') } : {}),
       ...(userMappings(plan.config) === undefined ? {} : { user: join(state, 'user') }),

@@ -55,6 +55,14 @@ export async function releaseNamespaces(deps: PodDeps, sandbox: Sandbox): Promis
   });
 }
 
+/** Where its network namespace is pinned, when it has one of its own. */
+export function netnsPath(
+  { settings, instance }: Pick<PodDeps, 'settings' | 'instance'>,
+  id: string,
+): string {
+  return join(settings.cni.netnsDir, `berth-${instance}-${id.slice(0, 16)}`);
+}
+
 /** Where the sandbox keeps what does not survive a reboot. */
 export function stateDirectory(deps: Pick<PodDeps, 'settings'>, id: string): string {
   return join(deps.settings.storage.state, 'sandboxes', id);
