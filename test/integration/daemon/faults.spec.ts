@@ -162,7 +162,10 @@ describe('a plugin that misbehaves', () => {
     assert.deepEqual(await told(), { netNsClosed: true, netns, ip: '', state: 'SANDBOX_READY' });
     await client.remove(id);
     const calls = readFileSync(join(scratch.path, 'shaky.calls'), 'utf8').split('\n');
-    assert.equal(calls.findLast((line) => line.startsWith('DEL ')), `DEL ${id} eth0 netns=`);
+    assert.equal(
+      calls.findLast((line) => line.startsWith('DEL ')),
+      `DEL ${id} eth0 netns=`,
+    );
     nothingLeft();
   });
 

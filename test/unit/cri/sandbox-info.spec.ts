@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import type { CriDeps } from '../../../src/cri/deps.ts';
 import { sandboxInfo } from '../../../src/cri/runtime/sandbox-info.ts';
+import { directFiles } from '../../../src/lib/atomic-file.ts';
 import type { Result } from '../../../src/network/cni/types.ts';
-import { newState } from '../../../src/pod/sandbox/record.ts';
-import type { SandboxFiles, SandboxRecord } from '../../../src/pod/sandbox/record.ts';
+import { newState, sandboxFiles, type SandboxRecord } from '../../../src/pod/sandbox/record.ts';
 import { Sandbox } from '../../../src/pod/sandbox/sandbox.ts';
 
 const deps = { pods: { namespaces: { isNamespace: () => true } } } as unknown as CriDeps;
@@ -17,7 +17,9 @@ function cniResult(result: Partial<Result>): unknown {
   } as unknown as SandboxRecord;
   const whole: Result = { interfaces: [], ips: [], routes: [], dns: {}, ...result } as Result;
   const state = { ...newState, phase: 'ready', results: [whole] } as const;
-  const { Interfaces } = sandboxInfo(deps, new Sandbox(record, {} as SandboxFiles, state))['cniResult'] as {
+  const { Interfaces } = sandboxInfo(deps, new Sandbox(record, sandboxFiles('/nowhere', directFiles), state))[
+    'cniResult'
+  ] as {
     Interfaces: unknown;
   };
   return Interfaces;
