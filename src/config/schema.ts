@@ -60,6 +60,8 @@ const runtimeHandler = z.object({
   sandbox: rule.oneOf(['namespaces', 'pause']).default('namespaces'),
   /** Network configurations for pods of this handler; '' for the common ones. */
   cniConfDir: rule.optionalPath.default(''),
+  /** How many files of this handler's own cniConfDir are used; 0 for as many as of the common one. */
+  cniMaxConfNum: rule.integer(0, 1000).default(0),
 });
 
 /** `[containerd]`: the engine. */

@@ -129,6 +129,11 @@ export function makeSpare(sysctls: Readonly<Record<string, string>>): SpareNames
   }
 }
 
+/** Writes sysctls in a pinned network namespace. Throws naming the one that the kernel refuses. */
+export function writeNetworkSysctls(netns: string, sysctls: Readonly<Record<string, string>>): void {
+  withNamespaces({ net: netns }, () => fill({ sysctls }));
+}
+
 /** Lets namespaces go that no pod took. */
 export function closeSpare(spare: SpareNamespaces): void {
   for (const kind of SPARE_KINDS) close(spare[kind]);

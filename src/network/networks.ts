@@ -1,4 +1,4 @@
-import type { CniConfig, ContainerdConfig } from '../config/schema.ts';
+import type { CniConfig, ContainerdConfig, RuntimeHandler } from '../config/schema.ts';
 import { BerthError, messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Chain } from './cni/chain.ts';
@@ -22,7 +22,13 @@ export interface NetworkInUse extends ActiveNetwork {
   readonly dir: string;
 }
 
-/** A configuration directory with what is known of its networks. */
+/** A configuration directory and how many of its files are used. */
+interface Place {
+  readonly dir: string;
+  readonly maxConfNum: number;
+}
+
+/** A place with what is known of its networks. */
 interface Source {
   readonly watcher: ConfigurationWatcher;
   readonly prober: StatusProber;
@@ -38,9 +44,11 @@ export class Networks {
 
   constructor(options: NetworksOptions) {
     this.#options = options;
-    const { cni, runtimes } = options;
-    const directories = [cni.confDir, ...[...runtimes.values()].map((runtime) => runtime.cniConfDir)];
-    for (const dir of new Set(directories.filter((d) => d !== ''))) this.#sources.set(dir, this.#source(dir));
+    for (const handler of [undefined, ...options.runtimes.values()]) {
+      const place = this.#placeOf(handler);
+      const key = keyOf(place);
+      if (!this.#sources.has(key)) this.#sources.set(key, this.#source(place));
+    }
   }
 
   async start(): Promise<void> {
@@ -90,6 +98,8 @@ export class Networks {
     const { cni, log } = this.#options;
     if (cni.confTemplate === '') return;
     const { watcher } = this.#of('');
+    // A network that was put there a moment ago is one, too.
+    await watcher.reload();
     if (watcher.readiness().ready) return;
     const path = await writeFromTemplate(cni.confTemplate, cidrs.join(','), cni.confDir);
     log.info('made a network configuration from the template', { path, podCidrs: cidrs });
@@ -137,19 +147,26 @@ export class Networks {
   }
 
   #of(runtimeHandler: string): Source {
-    const { cni, runtimes, defaultRuntime } = this.#options;
-    const own = runtimes.get(runtimeHandler || defaultRuntime)?.cniConfDir ?? '';
-    const source = this.#sources.get(own === '' ? cni.confDir : own);
+    const { runtimes, defaultRuntime } = this.#options;
+    const handler = runtimes.get(runtimeHandler || defaultRuntime);
+    const source = this.#sources.get(keyOf(this.#placeOf(handler)));
     if (source === undefined)
       throw new BerthError('INTERNAL', `no network configurations for "${runtimeHandler}"`);
     return source;
   }
 
-  #source(dir: string): Source {
-    const { cni, chain, log } = this.#options;
+  /** A handler's own place, or the common one. */
+  #placeOf(handler: RuntimeHandler | undefined): Place {
+    const { confDir, maxConfNum } = this.#options.cni;
+    if (handler === undefined || handler.cniConfDir === '') return { dir: confDir, maxConfNum };
+    return { dir: handler.cniConfDir, maxConfNum: handler.cniMaxConfNum || maxConfNum };
+  }
+
+  #source({ dir, maxConfNum }: Place): Source {
+    const { chain, log } = this.#options;
     const watcher: ConfigurationWatcher = new ConfigurationWatcher({
       dir,
-      maxConfNum: cni.maxConfNum,
+      maxConfNum,
       onChange: (snapshot) => {
         report(log, snapshot);
         prober.kick();
@@ -162,6 +179,10 @@ export class Networks {
     });
     return { watcher, prober };
   }
+}
+
+function keyOf({ dir, maxConfNum }: Place): string {
+  return `${maxConfNum} ${dir}`;
 }
 
 function report(log: Logger, { dir, generation, verdicts, error }: Snapshot): void {

@@ -9,7 +9,7 @@ import type { JsonObject } from '../lib/json.ts';
 import { type AttachmentRecord, attachmentOf } from './attachment.ts';
 import { capabilityArgs, podArgs, type PodCapabilities, type PodIdentity } from './cni/args.ts';
 import type { AddOptions, Chain, DelOutcome } from './cni/chain.ts';
-import type { Attachment, Result, Step } from './cni/types.ts';
+import type { Attachment, NetworkList, Result, Step } from './cni/types.ts';
 import type { Debts } from './debts.ts';
 import type { Networks } from './networks.ts';
 import { choosePrimaryIp, type PrimaryIp } from './primary-ip.ts';
@@ -78,9 +78,12 @@ export class PodNetwork {
   plan(runtimeHandler: string, pod: PodIdentity & PodCapabilities): AttachmentRecord[] {
     const args = podArgs(pod);
     const capabilities: JsonObject = capabilityArgs(pod);
-    return this.#networks
-      .active(runtimeHandler)
-      .map((network, i) => ({ network, ifName: `eth${i}`, args, capabilityArgs: capabilities }));
+    return this.#active(runtimeHandler, pod.sandboxId).map((network, i) => ({
+      network,
+      ifName: `eth${i}`,
+      args,
+      capabilityArgs: capabilities,
+    }));
   }
 
   /**
@@ -93,7 +96,6 @@ export class PodNetwork {
     observer: Observer,
     options: { signal: AbortSignal; remainingMs: number; ready?: Promise<unknown> },
   ): Promise<{ results: Result[]; primaryIp: PrimaryIp; cached: Promise<unknown> }> {
-    const doing = `failed to setup network for sandbox "${target.sandboxId}"`;
     const budget = cut(this.#settings.addTimeoutSeconds, options.remainingMs);
     using deadline = deadlineSignal('the CNI chain', budget, options.signal);
     const endsAt = Date.now() + budget;
@@ -121,13 +123,13 @@ export class PodNetwork {
       }
       return {
         results,
-        primaryIp: this.#primary(results, target.attachments),
+        primaryIp: this.#primary(results, target),
         cached: Promise.all(writes),
       };
     } catch (error) {
       // A DEL follows, which drops what is written here.
       await Promise.allSettled(writes);
-      throw networkError(doing, error);
+      throw setupError(target.sandboxId, error);
     }
   }
 
@@ -174,6 +176,14 @@ export class PodNetwork {
     }
   }
 
+  #active(runtimeHandler: string, sandboxId: string): NetworkList[] {
+    try {
+      return this.#networks.active(runtimeHandler);
+    } catch (error) {
+      throw setupError(sandboxId, error);
+    }
+  }
+
   /** ADD; once more when a range was exhausted and garbage has been collected. */
   async #add(attachment: Attachment, options: AddOptions): Promise<Result> {
     try {
@@ -198,7 +208,7 @@ export class PodNetwork {
     };
   }
 
-  #primary(results: readonly Result[], attachments: readonly AttachmentRecord[]): PrimaryIp {
+  #primary(results: readonly Result[], { sandboxId, attachments }: Target): PrimaryIp {
     const [result] = results;
     const [attachment] = attachments;
     if (result === undefined || attachment === undefined)
@@ -207,8 +217,8 @@ export class PodNetwork {
     if (primary !== undefined) return primary;
     throw new BerthError(
       'UNKNOWN',
-      `failed to find network info: network "${attachment.network.name}" gave ${attachment.ifName} no address; ` +
-        `its result is ${JSON.stringify(result)}`,
+      `failed to find network info for sandbox "${sandboxId}": network "${attachment.network.name}" gave ` +
+        `${attachment.ifName} no address; its result is ${JSON.stringify(result)}`,
     );
   }
 }
@@ -222,8 +232,8 @@ function allFailed(attachment: AttachmentRecord, error: unknown): DelOutcome {
   return { failures: plugins.map((p, index) => ({ index, type: p.type, error: messageOf(error), code: 0 })) };
 }
 
-function networkError(doing: string, error: unknown): BerthError {
-  const text = `${doing}: ${messageOf(error)}`;
+function setupError(sandboxId: string, error: unknown): BerthError {
+  const text = `failed to setup network for sandbox "${sandboxId}": ${messageOf(error)}`;
   const message = text.length > ERROR_MAX ? `${text.slice(0, ERROR_MAX)}…` : text;
   return new BerthError(codeOf(error), message, { cause: error });
 }

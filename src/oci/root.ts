@@ -56,7 +56,16 @@ function writable(mount: SpecMount): SpecMount {
  * network the container gets the node's /sys, read-only.
  */
 export function withSysfsOfNode(spec: RuntimeSpec, { sandbox, runtime }: SpecInput): RuntimeSpec {
-  if (sandbox.namespaces.user === undefined || sandbox.namespaces.network !== undefined) return spec;
+  return { ...spec, mounts: sysfsOfNode(spec.mounts, sandbox.namespaces, runtime) };
+}
+
+/** The mounts, with the node's /sys where the pod's namespaces allow no new one. */
+export function sysfsOfNode(
+  mounts: readonly SpecMount[],
+  namespaces: { readonly network?: string; readonly user?: string },
+  runtime: { readonly recursiveReadOnly: boolean },
+): readonly SpecMount[] {
+  if (namespaces.user === undefined || namespaces.network !== undefined) return mounts;
   const access = runtime.recursiveReadOnly ? 'rro' : 'ro';
   const bind: SpecMount = {
     destination: '/sys',
@@ -64,5 +73,5 @@ export function withSysfsOfNode(spec: RuntimeSpec, { sandbox, runtime }: SpecInp
     source: '/sys',
     options: ['rbind', 'rslave', 'nosuid', 'noexec', 'nodev', access],
   };
-  return { ...spec, mounts: spec.mounts.map((mount) => (mount.type === 'sysfs' ? bind : mount)) };
+  return mounts.map((mount) => (mount.type === 'sysfs' ? bind : mount));
 }

@@ -4,6 +4,7 @@ import type { PodSandboxStatusRequest__Output } from '../../gen/runtime/v1/PodSa
 import type { PodSandboxStatusResponse } from '../../gen/runtime/v1/PodSandboxStatusResponse.ts';
 import type { SandboxState } from '../../pod/sandbox/record.ts';
 import { criState, type Sandbox } from '../../pod/sandbox/sandbox.ts';
+import { hasNetwork } from '../../pod/sandbox/teardown.ts';
 import { nowNanos } from '../../lib/time.ts';
 import type { Unary } from '../call.ts';
 import type { CriDeps } from '../deps.ts';
@@ -18,8 +19,8 @@ export const podSandboxStatus: Unary<PodSandboxStatusRequest__Output, PodSandbox
 ) => {
   const sandbox = deps.pods.store.get(requireId('pod_sandbox_id', request.podSandboxId));
   return {
-    status: statusOf(sandbox, sandbox.state),
-    info: request.verbose ? { info: JSON.stringify(sandboxInfo(sandbox)) } : {},
+    status: statusOf(sandbox, stateNow(deps, sandbox)),
+    info: request.verbose ? { info: JSON.stringify(sandboxInfo(deps, sandbox)) } : {},
     containersStatuses: containerStatuses(deps, sandbox),
     timestamp: nowNanos().toString(),
   };
@@ -31,6 +32,14 @@ export const podSandboxStatus: Unary<PodSandboxStatusRequest__Output, PodSandbox
  */
 export function containerStatuses({ pods }: CriDeps, sandbox: Sandbox): ContainerStatus[] {
   return pods.containers.store.ofSandbox(sandbox.id).map(containerStatusOf).reverse();
+}
+
+/**
+ * A namespace that somebody else has removed takes the address with it: by the missing IP kubelet knows that the pod needs a new
+ * sandbox.
+ */
+function stateNow({ pods }: CriDeps, sandbox: Sandbox): SandboxState {
+  return hasNetwork(pods, sandbox) ? sandbox.state : { ...sandbox.state, primaryIp: undefined };
 }
 
 /** The status of a sandbox in a given state. A sandbox that is not ready has no IP: its namespace is gone or going. */

@@ -1,5 +1,7 @@
-import type { Result } from '../../network/cni/types.ts';
+import type { Result, ResultInterface, ResultIp } from '../../network/cni/types.ts';
 import type { Sandbox } from '../../pod/sandbox/sandbox.ts';
+import { hasNetwork } from '../../pod/sandbox/teardown.ts';
+import type { CriDeps } from '../deps.ts';
 import { protoNames } from '../proto-names.ts';
 
 /** How a sandbox got its address: the steps in order, and why this address. `berth net explain` prints it. */
@@ -22,7 +24,7 @@ export function networkInfo(sandbox: Sandbox): Record<string, unknown> {
  * The verbose info of a sandbox. Keys are containerd's, since people and tools read those; `network`, `phase` and `reason` are
  * ours. Without a pause process the pid is 0.
  */
-export function sandboxInfo(sandbox: Sandbox): Record<string, unknown> {
+export function sandboxInfo({ pods }: CriDeps, sandbox: Sandbox): Record<string, unknown> {
   const { record, state } = sandbox;
   const { network = '', ipc = '', uts = '', user = '' } = record.namespaces;
   const namespaces = [
@@ -34,7 +36,7 @@ export function sandboxInfo(sandbox: Sandbox): Record<string, unknown> {
   return {
     pid: state.pausePid,
     processStatus: '',
-    netNsClosed: network !== '' && ['stopped', 'stopping'].includes(state.phase),
+    netNsClosed: network !== '' && !hasNetwork(pods, sandbox),
     runtimeHandler: record.runtimeHandler,
     config: protoNames(record.config),
     runtimeSpec: { linux: { namespaces: namespaces.map(([type, path]) => ({ type, path })) } },
@@ -48,21 +50,28 @@ export function sandboxInfo(sandbox: Sandbox): Record<string, unknown> {
 }
 
 /** containerd shows the result of its CNI library: interfaces by name with their addresses, then DNS and routes. */
-function cniResult(sandbox: Sandbox): unknown {
-  const { results } = sandbox.state;
+function cniResult({ record, state }: Sandbox): unknown {
+  const { results } = state;
   if (results.length === 0) return null;
+  const shown = results.map((result, i) => interfaces(result, record.attachments[i]?.ifName ?? ''));
   return {
-    Interfaces: Object.assign({}, ...results.map(interfaces)) as unknown,
+    Interfaces: Object.assign({}, ...shown) as unknown,
     DNS: results.map((result) => result.dns),
     Routes: results.flatMap((result) => result.routes),
   };
 }
 
-function interfaces(result: Result): Record<string, unknown> {
+/** Addresses that the result ties to no interface, as all of before CNI 0.3.0, are on the one that was asked for. */
+function interfaces({ interfaces: links, ips }: Result, ifName: string): Record<string, unknown> {
+  const untied = ips.some((ip) => ip.interface === undefined) && links.every(({ name }) => name !== ifName);
+  const all = untied ? [...links, { name: ifName }] : links;
   return Object.fromEntries(
-    result.interfaces.map((link, i) => {
-      const ips = result.ips.filter((ip) => ip.interface === i);
-      const configs = ips.map((ip) => ({ IP: ip.address.split('/')[0], Gateway: ip.gateway ?? '' }));
+    all.map((link: ResultInterface, i) => {
+      const isOn = (ip: ResultIp): boolean =>
+        ip.interface === i || (ip.interface === undefined && link.name === ifName);
+      const configs = ips
+        .filter(isOn)
+        .map((ip) => ({ IP: ip.address.split('/')[0], Gateway: ip.gateway ?? '' }));
       return [link.name, { IPConfigs: configs, Mac: link.mac ?? '', Sandbox: link.sandbox ?? '' }];
     }),
   );

@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { cgroupsPathOf } from '../../oci/root.ts';
+import { cgroupsPathOf, sysfsOfNode } from '../../oci/root.ts';
 import { BerthError, wrap } from '../../lib/errors.ts';
 import { BASE_SPEC } from '../../oci/base.ts';
 import type { LinuxNamespace, RuntimeSpec, SpecMount } from '../../oci/types.ts';
@@ -121,7 +121,10 @@ function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): Runt
       oomScoreAdj: Math.max(OOM_SCORE_ADJ, leastOomScoreAdj ?? OOM_SCORE_ADJ),
     },
     root: { ...BASE_SPEC.root, readonly: true },
-    mounts: [...BASE_SPEC.mounts, ...(image === NO_IMAGE ? [programMount()] : [])],
+    mounts: [
+      ...sysfsOfNode(BASE_SPEC.mounts, record.namespaces, deps.containers.features(record.runtimeHandler)),
+      ...(image === NO_IMAGE ? [programMount()] : []),
+    ],
     annotations: sandboxAnnotations(record),
     linux: {
       ...BASE_SPEC.linux,

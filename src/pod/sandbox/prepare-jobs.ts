@@ -1,14 +1,20 @@
 /**
- * The steps of a sandbox that touch kernel and disk, as two jobs: what is many small waits on the main thread is one here.
+ * The steps of a sandbox that touch kernel and disk, as jobs: what is many small waits on the main thread is one here.
  *
  * prepare: the intent is named before anything else is made, so that a Berth that is killed finds it. Then the namespaces.
  * settle: the intent is synced, and the files that containers mount are written, while the network is attached. A power loss before
  * that is over may lose the intent, but only together with the effects, which nothing has synced either; RunPodSandbox
  * does not answer before it is durable.
+ * finish: what needs the network's interfaces, once they are there.
  */
 import { mkdirSync } from 'node:fs';
 import type { DNSConfig__Output } from '../../gen/runtime/v1/DNSConfig.ts';
-import { closeSpare, createPodNamespaces, type PodNamespacesSpec } from '../../kernel/pod-namespaces.ts';
+import {
+  closeSpare,
+  createPodNamespaces,
+  type PodNamespacesSpec,
+  writeNetworkSysctls,
+} from '../../kernel/pod-namespaces.ts';
 import type { Job } from '../../kernel/threads/job.ts';
 import { syncFileSync, writeFileAtomicSync } from '../../lib/atomic-file.ts';
 import { wrap } from '../../lib/errors.ts';
@@ -27,6 +33,11 @@ export interface Settlement {
   readonly stateDirectory: string;
   readonly hostname: string;
   readonly dns: DNSConfig__Output | null;
+}
+
+export interface Finish {
+  readonly netns: string;
+  readonly sysctls: Readonly<Record<string, string>>;
 }
 
 function prepare(arg: unknown): void {
@@ -59,4 +70,13 @@ function settle(arg: unknown): void {
   }
 }
 
-export const jobs: Readonly<Record<string, Job>> = { 'sandbox.prepare': prepare, 'sandbox.settle': settle };
+function finish(arg: unknown): void {
+  const { netns, sysctls } = arg as Finish;
+  writeNetworkSysctls(netns, sysctls);
+}
+
+export const jobs: Readonly<Record<string, Job>> = {
+  'sandbox.prepare': prepare,
+  'sandbox.settle': settle,
+  'sandbox.finish': finish,
+};

@@ -1,16 +1,17 @@
 /**
  * What start-up makes of the records: READY sandboxes whose namespaces live are kept as they are; half-made ones are
- * undone; dead ones are NOTREADY and their DELs owed. Only what a record of ours names is touched.
+ * undone; dead ones are NOTREADY and their DELs owed. Only what a record of ours names is touched, and what is of a sandbox
+ * in our state directory that has no record any more.
  */
-import { mkdir, readFile, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, statfs } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { messageOf } from '../../lib/errors.ts';
 import type { PodDeps } from '../deps.ts';
 import { endPause } from './pause.ts';
 import type { PluginProcess, StoredSandbox } from './record.ts';
 import { Sandbox } from './sandbox.ts';
 import { stopHeld } from './stop.ts';
-import { detachNetwork, networkTarget, releaseNamespaces } from './teardown.ts';
+import { detachNetwork, netnsPath, networkTarget, releaseNamespaces, stateDirectory } from './teardown.ts';
 
 /** statfs type of a pinned namespace (NSFS_MAGIC, linux/magic.h). */
 const NSFS_MAGIC = 0x6e736673;
@@ -23,9 +24,16 @@ export interface Recovery {
 
 /** Reads every record, fills the store, and begins to finish what was interrupted. */
 export async function recoverSandboxes(deps: PodDeps): Promise<Recovery> {
-  await mkdir(join(deps.settings.storage.state, 'sandboxes'), { recursive: true, mode: 0o700 });
+  const states = join(deps.settings.storage.state, 'sandboxes');
+  await mkdir(states, { recursive: true, mode: 0o700 });
   const { stored, unreadable } = await deps.files.readAll();
   for (const path of unreadable) deps.log.error('left an unreadable sandbox record alone', { path });
+  const recorded = [
+    ...stored.map(({ record }) => record.id),
+    ...unreadable.map((path) => basename(path, '.jsonl')),
+  ];
+  const orphans = (await readdir(states)).filter((id) => !recorded.includes(id));
+  for (const id of orphans) await removeOrphan(deps, id);
   stored.sort((a, b) => (BigInt(a.record.createdAt) < BigInt(b.record.createdAt) ? -1 : 1));
   const finishing: Promise<void>[] = [];
   const recovered = await Promise.all(stored.map((one) => recoverOne(deps, one)));
@@ -34,6 +42,21 @@ export async function recoverSandboxes(deps: PodDeps): Promise<Recovery> {
     if (finish !== undefined) finishing.push(guarded(deps, sandbox, finish));
   }
   return { kept: recovered.length - finishing.length, undone: Promise.all(finishing).then(() => undefined) };
+}
+
+/**
+ * Somebody has removed the record alone. With its namespace gone, garbage collection takes the sandbox's attachments for what they
+ * are.
+ */
+async function removeOrphan(deps: PodDeps, id: string): Promise<void> {
+  const directory = stateDirectory(deps, id);
+  const [shm = '', ...pins] = ['shm', 'ipc', 'uts', 'user'].map((name) => join(directory, name));
+  try {
+    await deps.namespaces.removeAll({ pins: [...pins, netnsPath(deps, id)], shm, directory });
+    deps.log.warn('removed what was left of a sandbox without a record', { sandbox: id });
+  } catch (error) {
+    deps.log.error('failed to remove a sandbox without a record', { sandbox: id, error: messageOf(error) });
+  }
 }
 
 interface Recovered {
@@ -63,8 +86,7 @@ async function recoverOne(deps: PodDeps, { record, state }: StoredSandbox): Prom
 
 async function undoHalfMade(deps: PodDeps, sandbox: Sandbox): Promise<void> {
   await endPause(deps, sandbox);
-  const netns = sandbox.record.bootId === deps.bootId ? sandbox.record.namespaces.network : '';
-  await detachNetwork(deps, sandbox, netns === undefined ? {} : { netns });
+  await detachNetwork(deps, sandbox);
   await releaseNamespaces(deps, sandbox);
   await sandbox.forget();
   deps.log.info('undid a half-made sandbox', { sandbox: sandbox.id, pod: sandbox.pod });

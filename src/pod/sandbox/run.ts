@@ -10,11 +10,19 @@ import { userMappings } from '../../oci/user-namespace.ts';
 import { sameSandbox, type SandboxPlan } from './plan.ts';
 import { lineOf } from '../record-files.ts';
 import type { SandboxRecord, SandboxState } from './record.ts';
-import type { Preparation, Settlement } from './prepare-jobs.ts';
+import type { Finish, Preparation, Settlement } from './prepare-jobs.ts';
 import { endPause, livesByPause, startPause } from './pause.ts';
 import { removeSandbox } from './remove.ts';
 import { Sandbox } from './sandbox.ts';
-import { detachNetwork, networkTarget, observe, releaseNamespaces, stateDirectory } from './teardown.ts';
+import { byTime } from './sysctls.ts';
+import {
+  detachNetwork,
+  netnsPath,
+  networkTarget,
+  observe,
+  releaseNamespaces,
+  stateDirectory,
+} from './teardown.ts';
 
 /** How long the caller will wait, and what ends the work: Berth's stopping, never the caller's going away. */
 export interface RunOptions {
@@ -57,6 +65,7 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
       attach(deps, sandbox, { ...options, ready: prepared }),
       settle(deps, sandbox, prepared),
     ]);
+    await finish(deps, sandbox, plan);
     if (livesByPause(deps, sandbox.record)) {
       // After the network: a machine takes its links over as it starts.
       rollback.add('pause process', () => endPause(deps, sandbox));
@@ -110,6 +119,14 @@ async function settle(deps: PodDeps, { record }: Sandbox, prepared: Promise<unkn
   await deps.threads.call('sandbox.settle', settlement);
 }
 
+/** What the pod wants of its interfaces. As with containerd it has the last word, after the plugins. */
+async function finish(deps: PodDeps, { record }: Sandbox, plan: SandboxPlan): Promise<void> {
+  const sysctls = byTime(plan.sysctls).attached;
+  if (Object.keys(sysctls).length === 0) return;
+  const job: Finish = { netns: record.namespaces.network ?? '', sysctls };
+  await deps.threads.call('sandbox.finish', job);
+}
+
 /** Waits for all, also when one fails, since the undoing must meet none on its way; then throws the failure of the first that failed. */
 async function allDone<T extends readonly Promise<unknown>[] | []>(
   promises: T,
@@ -152,9 +169,7 @@ function newRecord(deps: PodDeps, plan: SandboxPlan): SandboxRecord {
     runtimeHandler: plan.runtimeHandler,
     config: plan.config,
     namespaces: {
-      ...(ownNetwork
-        ? { network: join(deps.settings.cni.netnsDir, `berth-${deps.instance}-${id.slice(0, 16)}`) }
-        : {}),
+      ...(ownNetwork ? { network: netnsPath(deps, id) } : {}),
       ...(ownNetwork ? { uts: join(state, 'uts') } : {}),
       ...(ipc === 'POD' ? { ipc: join(state, 'ipc') } : {}),
       ...(userMappings(plan.config) === undefined ? {} : { user: join(state, 'user') }),
@@ -203,7 +218,7 @@ function preparation(deps: PodDeps, { record }: Sandbox, plan: SandboxPlan): Pre
       ...(user === undefined || mappings === undefined ? {} : { user: { ...mappings, path: user } }),
       ...(uts === undefined ? {} : { uts, hostname: record.hostname }),
       ...(record.shm === '' ? {} : { shm: record.shm }),
-      sysctls: plan.sysctls,
+      sysctls: byTime(plan.sysctls).first,
       loopbackUp: network !== undefined,
       ...(spare === undefined ? {} : { spare }),
     },

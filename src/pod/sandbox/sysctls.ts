@@ -1,3 +1,4 @@
+import { sysctlPath } from '../../kernel/sysctl.ts';
 import { invalid } from '../../lib/errors.ts';
 
 /** Sysctls that live in a namespace which a pod has of its own. */
@@ -44,6 +45,28 @@ export function podSysctls(
   const sysctls = own.network ? defaultSysctls(defaults) : {};
   for (const [name, value] of Object.entries(asked)) sysctls[checked(name, value, own)] = value;
   return sysctls;
+}
+
+/** Sysctls in the order in which they can be written. */
+export interface SysctlsByTime {
+  /** In the new namespaces, so that interfaces are made by them. */
+  readonly first: Readonly<Record<string, string>>;
+  /** Those of one interface, which is there once the network is attached. */
+  readonly attached: Readonly<Record<string, string>>;
+}
+
+/** Parts sysctls that name an interface, such as `net.ipv4.conf.eth0.arp_ignore`, from all others. */
+export function byTime(sysctls: Readonly<Record<string, string>>): SysctlsByTime {
+  const entries = Object.entries(sysctls);
+  return {
+    first: Object.fromEntries(entries.filter(([name]) => !namesInterface(name))),
+    attached: Object.fromEntries(entries.filter(([name]) => namesInterface(name))),
+  };
+}
+
+function namesInterface(name: string): boolean {
+  const [, link] = /^\/proc\/sys\/net\/[^/]+\/(?:conf|neigh)\/([^/]+)\//.exec(sysctlPath(name)) ?? [];
+  return link !== undefined && !['all', 'default', 'lo'].includes(link);
 }
 
 /** The name with dots, as the kernel's documentation writes it, unless an interface name inside has dots itself. */

@@ -17,19 +17,28 @@ export function observe(sandbox: Sandbox, deps: Pick<PodDeps, 'log'>): Observer 
   };
 }
 
+/** Whether the sandbox has a network namespace of its own that is still pinned. Somebody else may have removed it. */
+export function hasNetwork({ namespaces }: Pick<PodDeps, 'namespaces'>, { record }: Sandbox): boolean {
+  const { network } = record.namespaces;
+  return network !== undefined && namespaces.isNamespace(network);
+}
+
 /** The sandbox as PodNetwork wants it. A netns of '' says that it is gone. */
 export function networkTarget(sandbox: Sandbox, netns = sandbox.record.namespaces.network ?? ''): Target {
   return { sandboxId: sandbox.id, pod: sandbox.pod, netns, attachments: sandbox.record.attachments };
 }
 
-/** DELs the sandbox's attachments; what is not paid is a debt, not an error. */
+/**
+ * DELs the sandbox's attachments; what is not paid is a debt, not an error. Plugins are told of the namespace only while it is
+ * there: of one that is gone the CNI specification wants an empty CNI_NETNS.
+ */
 export async function detachNetwork(
   deps: PodDeps,
   sandbox: Sandbox,
-  options: { remainingMs?: number; netns?: string } = {},
+  { remainingMs = Infinity }: { remainingMs?: number } = {},
 ): Promise<void> {
   if (sandbox.record.attachments.length === 0) return;
-  const { remainingMs = Infinity, netns } = options;
+  const netns = hasNetwork(deps, sandbox) ? sandbox.record.namespaces.network : '';
   await deps.network.detach(networkTarget(sandbox, netns), sandbox.state.results, observe(sandbox, deps), {
     namespaceEnds: true,
     remainingMs,
@@ -44,6 +53,14 @@ export async function releaseNamespaces(deps: PodDeps, sandbox: Sandbox): Promis
     ...(shm === '' ? {} : { shm }),
     directory: stateDirectory(deps, id),
   });
+}
+
+/** Where its network namespace is pinned, when it has one of its own. */
+export function netnsPath(
+  { settings, instance }: Pick<PodDeps, 'settings' | 'instance'>,
+  id: string,
+): string {
+  return join(settings.cni.netnsDir, `berth-${instance}-${id.slice(0, 16)}`);
 }
 
 /** Where the sandbox keeps what does not survive a reboot. */

@@ -11,7 +11,7 @@ import { ContainerRig } from './rig.ts';
 const FOREVER = ['sleep', '3600'];
 
 /** Options of a pod whose root is `hostId` outside. */
-function mapped(hostId: number, more: { pid?: 'POD' | 'CONTAINER' } = {}) {
+function mapped(hostId: number, more: { pid?: 'POD' | 'CONTAINER'; network?: 'NODE' } = {}) {
   const mappings = [{ containerId: 0, hostId, length: 65_536 }];
   const usernsOptions = { mode: 'POD', uids: mappings, gids: mappings } as const;
   return { linux: { securityContext: { namespaceOptions: { usernsOptions, ...more } } } };
@@ -65,6 +65,17 @@ describe('containers in a user namespace', () => {
     assert.match(await user(id), /300000[^]*owner/);
     const { status: pods } = await rig.daemon.client.podStatus(pod.id);
     await rig.base.node.run('ping', '-c1', '-W2', pods?.network?.ip ?? '');
+  });
+
+  it("may be on the node's network, with and without a pid namespace of the pod", async () => {
+    assert.equal((await rig.daemon.client.status()).features?.userNamespacesHostNetwork, true);
+    for (const pid of ['CONTAINER', 'POD'] as const) {
+      const options = mapped(200_000, { pid, network: 'NODE' });
+      const pod = await rig.runPod(`node-network-${pid.toLowerCase()}`, options);
+      const id = await rig.run(pod, 'main', FOREVER, options);
+      assert.match((await rig.exec(id, ['cat', '/proc/self/uid_map'])).stdout, /^\s+0\s+200000\s+65536\n$/);
+      assert.match((await rig.exec(id, ['cat', '/sys/class/net/lo/address'])).stdout, /^00:00:/);
+    }
   });
 
   it('of two pods with different mappings do not share ids', async () => {

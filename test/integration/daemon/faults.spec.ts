@@ -85,7 +85,7 @@ describe('a plugin that misbehaves', () => {
     [
       'returns a result without an address',
       `echo '{"cniVersion":"1.0.0"}'; exit 0`,
-      /failed to find network info.*result/s,
+      /failed to find network info for sandbox "[0-9a-f]{64}": .*result/s,
     ],
   ];
   for (const [what, script, message, code] of faults) {
@@ -139,6 +139,33 @@ describe('a plugin that misbehaves', () => {
     await plugin.on('del', 'exit 1');
     const sysctls = { 'net.ipv4.ip_forward': 'neither' };
     await assert.rejects(client.run(podConfig('unmade', { linux: { sysctls } })), { details: /ip_forward/ });
+    nothingLeft();
+  });
+
+  it('is told in DEL that the namespace is gone when somebody has removed it, and the pod has no IP', async () => {
+    const { client } = rig.daemon;
+    const id = await client.run(podConfig('robbed'));
+    const told = async (): Promise<{ netNsClosed: boolean; netns: string; ip: string; state: string }> => {
+      const answer = await client.podStatus(id, true);
+      const { netNsClosed, runtimeSpec } = JSON.parse(answer.info['info'] ?? '') as {
+        netNsClosed: boolean;
+        runtimeSpec: { linux: { namespaces: { type: string; path: string }[] } };
+      };
+      const netns = runtimeSpec.linux.namespaces.find(({ type }) => type === 'network')?.path ?? '';
+      return { netNsClosed, netns, ip: answer.status?.network?.ip ?? '', state: answer.status?.state ?? '' };
+    };
+    const { netns, ...before } = await told();
+    assert.equal(before.netNsClosed, false);
+    assert.match(before.ip, /^10\.97\./);
+    await execa('umount', [netns]);
+    await rm(netns);
+    assert.deepEqual(await told(), { netNsClosed: true, netns, ip: '', state: 'SANDBOX_READY' });
+    await client.remove(id);
+    const calls = readFileSync(join(scratch.path, 'shaky.calls'), 'utf8').split('\n');
+    assert.equal(
+      calls.findLast((line) => line.startsWith('DEL ')),
+      `DEL ${id} eth0 netns=`,
+    );
     nothingLeft();
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { findProcesses } from '../../../src/containerd/embedded/process.ts';
@@ -189,6 +189,25 @@ describe('after kill -9', () => {
     assert.equal(status?.state, 'SANDBOX_NOTREADY');
     assert.match((JSON.parse(info['info'] ?? '') as { reason: string }).reason, /namespaces are gone/);
     assert.deepEqual(crashing.left(), { 'root/sandboxes': [`${id}.jsonl`] });
+  });
+
+  it('what is left of a pod whose record somebody removed goes, and garbage collection frees its address', async () => {
+    await using crashing = await Crashing.start();
+    const { rig } = crashing;
+    const { client, directory, socket } = rig.daemon;
+    const id = await client.run(podConfig('unrecorded'));
+    const kept = await client.run(podConfig('recorded'));
+    await rig.daemon.kill();
+    await rm(join(directory, `root/sandboxes/${id}.jsonl`));
+    await rig.daemon.start();
+    await ready(rig);
+    assert.deepEqual(entries(join(directory, 'state/sandboxes')), [kept]);
+    assert.equal(entries(join(directory, 'netns')).length, 1);
+    assert.equal((await rig.daemon.client.podStatus(kept)).status?.state, 'SANDBOX_READY');
+    await rig.daemon.client.remove(kept);
+    const main = new URL('../../../src/main.js', import.meta.url).pathname;
+    await execa(process.execPath, [main, 'net', 'gc', '--address', socket]);
+    assert.deepEqual(crashing.left(), {});
   });
 
   it('leaves alone what no record of ours names', async () => {

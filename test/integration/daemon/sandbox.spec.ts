@@ -72,6 +72,24 @@ describe('a sandbox', () => {
     assert.equal(told.config.linux.cgroup_parent, '/berth-test/told');
   });
 
+  it('has sysctls of an interface, which only the network makes', async () => {
+    const { client } = rig.daemon;
+    const sysctls = { 'net.ipv4.conf.eth0.arp_notify': '0', 'net/ipv4/neigh/eth0/mcast_solicit': '5' };
+    const id = await client.run(podConfig('interface', { linux: { sysctls } }));
+    const netns = namespace(await info(id), 'network');
+    // The bridge plugin sets it to 1.
+    assert.equal(await runIn(netns, 'cat', '/proc/sys/net/ipv4/conf/eth0/arp_notify'), '0');
+    assert.equal(await runIn(netns, 'cat', '/proc/sys/net/ipv4/neigh/eth0/mcast_solicit'), '5');
+    await assert.rejects(
+      client.run(podConfig('no-interface', { linux: { sysctls: { 'net.ipv4.conf.eth7.arp_notify': '0' } } })),
+      { details: /failed to set sysctl "net\.ipv4\.conf\.eth7\.arp_notify"/ },
+    );
+    assert.deepEqual(
+      (await client.list()).map((pod) => pod.metadata?.name),
+      ['interface'],
+    );
+  });
+
   it('has its hostname, sysctls, resolv.conf, hosts and 64 MiB of shm', async () => {
     const { client, directory } = rig.daemon;
     const id = await client.run(

@@ -104,7 +104,8 @@ describe('the daemon', () => {
     assert.match(before.message, /cni plugin not initialized.*10-bad\.conflist: rejected/s);
     await assert.rejects(client.run(podConfig('early')), {
       code: status.UNAVAILABLE,
-      details: /10-bad\.conflist: rejected/,
+      details:
+        /^failed to setup network for sandbox "[0-9a-f]{64}": .*cni plugin not initialized.*10-bad\.conflist: rejected/,
     });
     writeFileSync(join(confDir, '20-good.conflist'), JSON.stringify(bridgeNetwork(directory)));
     const deadline = Date.now() + 10_000;

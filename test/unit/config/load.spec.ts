@@ -101,6 +101,7 @@ describe('the configuration', () => {
       binary: '',
       sandbox: 'pause',
       cniConfDir: '',
+      cniMaxConfNum: 0,
     });
   });
 
