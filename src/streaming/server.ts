@@ -18,6 +18,8 @@ import { WebSocketUpgrade } from './websocket/upgrade.ts';
 
 /** containerd's and kubelet's own, too. */
 const LIMITS: StreamingLimits = { idleMs: 4 * 60 * 60 * 1_000, creationMs: 30_000 };
+/** A client whose machine has vanished says nothing: after so long without a word the kernel asks. */
+const KEEP_ALIVE_MS = 30_000;
 /** How long clients may take to go when Berth stops. */
 const STOP_MS = 2_000;
 
@@ -51,7 +53,8 @@ export class StreamingServer {
   constructor(options: StreamingServerOptions) {
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
-    this.#server = createServer((request, response) => {
+    const connections = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+    this.#server = createServer(connections, (request, response) => {
       const found = this.#take(request) !== undefined;
       response.writeHead(found ? 400 : 404, { 'content-type': 'text/plain; charset=utf-8' });
       response.end(

@@ -4,7 +4,7 @@ import { BerthError, codeOf } from '../../lib/errors.ts';
 import type { Client } from '../client.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
 import { connect, connectionOptions } from '../connect.ts';
-import { Exit, UsageError } from '../exit.ts';
+import { errorLine, Exit, UsageError } from '../exit.ts';
 import { containerOption, findContainer } from './container.ts';
 import { LogReader } from './log-reader.ts';
 
@@ -30,7 +30,8 @@ stderr is written to stderr.`,
     const { id } = await findContainer(client, pod, values.container);
     const path = await logPath(client, id);
     const print = printer(context, values.timestamps);
-    await using log = await LogReader.open(path);
+    const notice = (text: string): void => context.stderr(errorLine(new Error(text)));
+    await using log = await LogReader.open(path, notice);
     for await (const line of tail === undefined ? log.rest() : lastOf(log.rest(), tail)) print(line);
     while (values.follow && !context.signal.aborted) {
       // What was written before it ended is read after that is known.

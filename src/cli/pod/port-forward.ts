@@ -33,7 +33,7 @@ is reached, over IPv4 and then IPv6. Each port is printed once it is listened on
     const forwards = ports.map(parseForward);
     using client = await connect(values, context);
     const { id } = findPod(given, (await client.listPods()).items);
-    const tunnel = await openTunnel(await client.portForward({ podSandboxId: id, port: [] }));
+    const tunnel = await openTunnel(await client.portForward({ podSandboxId: id, port: [] }), context);
     const session = new SpdySession(tunnel, { role: 'client', windowed: true });
     const servers: Server[] = [];
     try {

@@ -4,8 +4,7 @@ import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { makeRaw } from '../../kernel/terminal.ts';
-import { BerthError } from '../../lib/errors.ts';
-import type { Status } from '../../streaming/status.ts';
+import { BerthError, wrap } from '../../lib/errors.ts';
 import { openWebSocket } from '../../streaming/websocket/client.ts';
 import type { CommandContext, OptionSpecs, ProcessStreams } from '../command.ts';
 import { connectionOptions } from '../connect.ts';
@@ -51,7 +50,7 @@ export async function runSession(
   const status: Buffer[] = [];
   const connection: { socket?: WebSocket } = {};
   const outputs: Readonly<Record<number, Writable>> = { [STDOUT]: streams.stdout, [STDERR]: streams.stderr };
-  const socket = await openWebSocket(url, PROTOCOLS, (message) => {
+  const take = (message: Buffer): void => {
     const channel = message[0] ?? -1;
     const bytes = message.subarray(1);
     if (channel === ERROR) status.push(bytes);
@@ -60,10 +59,13 @@ export async function runSession(
     // Our reader is slow: so is the command then.
     connection.socket?.pause();
     output.once('drain', () => connection.socket?.resume());
-  });
+  };
+  const socket = await openWebSocket(url, PROTOCOLS, take, { signal });
   connection.socket = socket;
   const cut = (): void => socket.terminate();
   signal.addEventListener('abort', cut, { once: true });
+  let unreadable: Error | undefined;
+  streams.stdin.once('error', (error) => (unreadable = error));
   const closed = once(socket, 'close');
   socket.on('error', () => undefined);
   const terminal = tty && stdin ? streams.stdin.fd : undefined;
@@ -78,6 +80,7 @@ export async function runSession(
     streams.stdin.destroy();
   }
   signal.throwIfAborted();
+  if (unreadable !== undefined && status.length === 0) throw wrap('failed to read stdin', unreadable);
   return codeOfStatus(Buffer.concat(status).toString());
 }
 
@@ -109,14 +112,26 @@ function send(socket: WebSocket, channel: number, bytes: Buffer): Promise<void> 
 /** 0, or the code of the command; a failure of anything else is thrown. */
 export function codeOfStatus(text: string): number {
   if (text === '') throw new BerthError('UNAVAILABLE', 'the connection was lost');
-  let status: Partial<Status>;
-  try {
-    status = JSON.parse(text) as Partial<Status>;
-  } catch {
-    throw new BerthError('INTERNAL', `the server ended with what is no status: ${text.slice(0, 200)}`);
-  }
+  const status = parseStatus(text);
   if (status.status === 'Success') return Exit.ok;
-  const code = Number(status.details?.causes.find(({ reason }) => reason === 'ExitCode')?.message);
-  if (Number.isInteger(code)) return code;
+  const code = status.details?.causes?.find(({ reason }) => reason === 'ExitCode')?.message ?? '';
+  if (/^[1-9]\d{0,8}$/.test(code)) return Number(code);
   throw new BerthError('UNKNOWN', status.message ?? 'the server says only that it failed');
+}
+
+/** A Status as any server may send it. */
+interface AnyStatus {
+  readonly status?: string;
+  readonly message?: string;
+  readonly details?: { readonly causes?: readonly { readonly reason?: string; readonly message?: string }[] };
+}
+
+function parseStatus(text: string): AnyStatus {
+  try {
+    const status: unknown = JSON.parse(text);
+    if (typeof status === 'object' && status !== null) return status;
+  } catch {
+    // Told below.
+  }
+  throw new BerthError('INTERNAL', `the server ended with what is no status: ${text.slice(0, 200)}`);
 }

@@ -2,6 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { isErrno } from '../../lib/errors.ts';
 
+/** USER_HZ, which is the same on every platform that Node knows. */
+const TICKS_PER_SECOND = 100;
+
 /** A process that cannot be mistaken for a later one of the same pid. */
 export interface ProcessIdentity {
   readonly pid: number;
@@ -11,13 +14,21 @@ export interface ProcessIdentity {
 
 /** The process of this pid; undefined when there is none, or only its zombie. */
 export function identify(pid: number): ProcessIdentity | undefined {
-  const stat = readProc(pid, 'stat');
-  // The name, in parentheses, may hold anything.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = statOf(pid);
   const [state] = fields;
   const startTime = fields[19];
   if (startTime === undefined || state === 'Z' || state === 'X') return undefined;
   return { pid, startTime };
+}
+
+/** 0 for that of a process that is not there. */
+export function parentOf(pid: number): number {
+  return Number(statOf(pid)[1] ?? 0);
+}
+
+/** What a process that begins now has as its start time. */
+export function ticksSinceBoot(): number {
+  return Math.floor(Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * TICKS_PER_SECOND);
 }
 
 /** Whether just this process still runs. */
@@ -58,6 +69,13 @@ export function isShimOf(argv: readonly string[], address: string): boolean {
 
 export function argvOf(pid: number): string[] {
   return readProc(pid, 'cmdline').split('\0').slice(0, -1);
+}
+
+/** The fields of proc_pid_stat(5) from the state on. */
+function statOf(pid: number): string[] {
+  const stat = readProc(pid, 'stat');
+  // The name, in parentheses, may hold anything.
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
 function readProc(pid: number, file: string): string {

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ticksSinceBoot } from '../../containerd/embedded/process.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { newId } from '../../lib/id.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -43,8 +44,8 @@ export class Executions {
   /** For whoever reads their output on this thread. */
   readonly buffer = Buffer.allocUnsafeSlow(DIRECT_READ_BYTES);
   readonly #options: ExecutionsOptions;
-  /** Ids of those that nobody waits for, and that the engine could not be asked to end yet. */
-  readonly #abandoned = new Set<string>();
+  /** Ids of those that nobody waits for, and that the engine could not be asked to end yet, with when that was, in ticks since boot. */
+  readonly #abandoned = new Map<string, number>();
   readonly #ending = new Set<Promise<void>>();
 
   constructor(options: ExecutionsOptions) {
@@ -54,7 +55,8 @@ export class Executions {
   /** Notes what a former process has left. To be called while nothing is executed. */
   async recover(): Promise<void> {
     const ids = await readdir(this.#options.directory).catch(() => []);
-    for (const id of ids.filter((one) => isExecution(one))) this.#abandoned.add(id);
+    const now = ticksSinceBoot();
+    for (const id of ids.filter((one) => isExecution(one))) this.#abandoned.set(id, now);
   }
 
   /**
@@ -90,9 +92,9 @@ export class Executions {
 
   /** To be called whenever the engine answers again. */
   endAbandoned(): void {
-    const ids = [...this.#abandoned];
+    const abandoned = [...this.#abandoned];
     this.#abandoned.clear();
-    for (const id of ids) void this.#end(id, this.#discardOutput(id));
+    for (const [id, lostAt] of abandoned) void this.#end(id, this.#discardOutput(id), lostAt);
   }
 
   /** Resolves when what is being ended has ended. */
@@ -114,27 +116,32 @@ export class Executions {
     return new DirectStreams(fifoPaths(directory, id, { stdin: false, terminal }), client, this.buffer);
   }
 
-  #end(id: string, listener?: Promise<Listener>): Promise<void> {
+  #end(id: string, listener?: Promise<Listener>, lostAt?: number): Promise<void> {
     // It is looked at after the end of the process.
     listener?.catch(() => undefined);
-    const ending = this.#endOne(id, listener).finally(() => this.#ending.delete(ending));
+    const ending = this.#endOne(id, listener, lostAt).finally(() => this.#ending.delete(ending));
     this.#ending.add(ending);
     return ending;
   }
 
-  async #endOne(id: string, listener: Promise<Listener> | undefined): Promise<void> {
+  async #endOne(
+    id: string,
+    listener: Promise<Listener> | undefined,
+    lostAt: number | undefined,
+  ): Promise<void> {
     const { engine, directory, log } = this.#options;
+    const now = ticksSinceBoot();
     const [, containerId = '', execId = ''] = EXECUTION_ID.exec(id) ?? [];
     try {
       try {
-        await engine.endExec(containerId, execId);
+        await engine.endExec(containerId, execId, { lostAt });
       } finally {
         const listening = await listener?.catch(() => undefined);
         await listening?.close();
       }
       await removeFifos(directory, id);
     } catch (error) {
-      this.#abandoned.add(id);
+      this.#abandoned.set(id, lostAt ?? now);
       log.warn('a command is not ended yet', {
         container: containerId,
         exec: execId,

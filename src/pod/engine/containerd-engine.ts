@@ -6,7 +6,7 @@ import type { ImageDocuments } from '../../containerd/image-documents.ts';
 import type { CallOptions } from '../../containerd/connection.ts';
 import type { NewContainer } from '../../containerd/containers.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
-import type { Process } from '../../containerd/tasks.ts';
+import type { Process, ProcessRef } from '../../containerd/tasks.ts';
 import { isRunc, runcOptionsAny } from '../../containerd/typeurl.ts';
 import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
@@ -36,6 +36,7 @@ import { writeCheckpoint } from './checkpoint.ts';
 import { gone } from './gone.ts';
 import { ImageResolver } from './image-resolver.ts';
 import { Remapper } from './remapper.ts';
+import { endStrayExecs } from './stray-execs.ts';
 import type { RootFs } from './rootfs.ts';
 
 /** What is made before the container object holds it; a Berth that dies in between leaves it no longer than this. */
@@ -195,22 +196,9 @@ export class ContainerdEngine implements Engine {
     };
   }
 
-  async endExec(id: string, execId: string): Promise<void> {
-    const { tasks } = this.#containerd;
-    const ref = { containerId: id, execId };
-    const forget = (): Promise<unknown> => ofTask(() => tasks.delete(ref));
-    try {
-      await forget();
-      return;
-    } catch (error) {
-      // A shim forgets what has ended or has not started, and refuses what runs, with a code of its choice.
-      if (codeOf(error) === 'UNAVAILABLE') throw error;
-    }
-    const ended = ofTask(() => tasks.wait(ref));
-    ended.catch(() => undefined);
-    await ofTask(() => tasks.kill(ref, SIGKILL));
-    await ended;
-    await forget();
+  async endExec(id: string, execId: string, { lostAt }: { lostAt?: number | undefined } = {}): Promise<void> {
+    const wasStarted = await this.#killExec({ containerId: id, execId });
+    if (!wasStarted && lostAt !== undefined) await gone(endStrayExecs(this.#containerd, id, lostAt));
   }
 
   async resize(id: string, size: EngineTerminalSize): Promise<void> {
@@ -329,6 +317,26 @@ export class ContainerdEngine implements Engine {
   }
 
   /** Kills what runs, waits for its end, and forgets it. */
+  /** Kills and forgets it; whether its shim knows that it was started. */
+  async #killExec(ref: Required<ProcessRef>): Promise<boolean> {
+    const { tasks } = this.#containerd;
+    const forget = async (): Promise<boolean> => {
+      const forgotten = await ofTask(() => tasks.delete(ref));
+      return forgotten !== undefined && forgotten.pid !== 0;
+    };
+    try {
+      return await forget();
+    } catch (error) {
+      // A shim forgets what has ended or has not started, and refuses what runs, with a code of its choice.
+      if (codeOf(error) === 'UNAVAILABLE') throw error;
+    }
+    const ended = ofTask(() => tasks.wait(ref));
+    ended.catch(() => undefined);
+    await ofTask(() => tasks.kill(ref, SIGKILL));
+    await ended;
+    return await forget();
+  }
+
   async #endTask(id: string): Promise<void> {
     const { tasks } = this.#containerd;
     const ended = ofTask(() => tasks.wait({ containerId: id }));

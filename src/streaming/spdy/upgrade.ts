@@ -31,7 +31,10 @@ export function spdyCommand(
       role: 'server',
       accept: (headers) => isNew(headers, channels),
       onStream(stream) {
-        channels[typeOf(stream.headers) as CommandChannel] = stream;
+        const name = typeOf(stream.headers) as CommandChannel;
+        channels[name] = stream;
+        // What the request does not ask for, or is only written to, would wait for a reader for ever.
+        if (!wanted.includes(name) || (name !== 'stdin' && name !== 'resize')) stream.discardInput();
         if (wanted.every((name) => channels[name] !== undefined)) ready();
       },
     });
@@ -42,9 +45,6 @@ export function spdyCommand(
     });
     const ready = (): void => {
       clearTimeout(timer);
-      for (const [name, channel] of Object.entries(channels)) {
-        if (name !== 'stdin' && name !== 'resize') channel.discardInput();
-      }
       resolve({
         channels: Object.fromEntries(wanted.map((name) => [name, channels[name]])),
         jsonStatus: protocol === V4,

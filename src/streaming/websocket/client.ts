@@ -11,21 +11,22 @@ const MAX_ANSWER = 4_096;
 
 /**
  * Connects to a URL of the streaming server. What it sends may come with its answer: it is taken from the start. Throws UNAVAILABLE
- * with the server's words when it refuses.
+ * with the server's words when it refuses, and the signal's reason when that aborts before it has answered.
  */
 export async function openWebSocket(
   url: string,
   protocols: readonly string[],
   onMessage: (message: Buffer) => void,
+  { signal }: { readonly signal: AbortSignal },
 ): Promise<WebSocket> {
   const socket = new WebSocket(url.replace(/^http/, 'ws'), [...protocols], { perMessageDeflate: false });
   socket.on('message', (data: Buffer) => onMessage(data));
-  await opened(socket, url);
+  await opened(socket, url, signal);
   return socket;
 }
 
-/** A connection for SPDY through a WebSocket. */
-export async function openTunnel(url: string): Promise<Duplex> {
+/** A connection for SPDY through a WebSocket. Throws as openWebSocket() does. */
+export async function openTunnel(url: string, { signal }: { readonly signal: AbortSignal }): Promise<Duplex> {
   const socket = new WebSocket(url.replace(/^http/, 'ws'), {
     perMessageDeflate: false,
     headers: { 'Sec-WebSocket-Protocol': TUNNEL_PROTOCOL },
@@ -37,17 +38,23 @@ export async function openTunnel(url: string): Promise<Duplex> {
   const tunnel = createWebSocketStream(socket);
   // Told by the rejection, or by its close.
   tunnel.on('error', () => undefined);
-  await opened(socket, url);
+  await opened(socket, url, signal);
   return tunnel;
 }
 
-function opened(socket: WebSocket, url: string): Promise<void> {
+function opened(socket: WebSocket, url: string, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
+    const cut = (): void => {
+      reject(signal.reason as Error);
+      socket.terminate();
+    };
     const fail = (reason: string): void => {
+      signal.removeEventListener('abort', cut);
       reject(new BerthError('UNAVAILABLE', `failed to connect to ${new URL(url).host}: ${reason}`));
     };
     socket.once('open', () => {
       socket.off('error', onError);
+      signal.removeEventListener('abort', cut);
       resolve();
     });
     const onError = (error: Error): void => fail(error.message);
@@ -60,5 +67,7 @@ function opened(socket: WebSocket, url: string): Promise<void> {
       });
       response.once('close', () => fail(text.trim()));
     });
+    if (signal.aborted) cut();
+    else signal.addEventListener('abort', cut, { once: true });
   });
 }

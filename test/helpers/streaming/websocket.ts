@@ -83,7 +83,7 @@ export class Channels {
 
 /** SPDY in a WebSocket, as kubectl forwards ports. */
 export async function webSocketPorts(url: string): Promise<SpdyPorts> {
-  const tunnel = await openTunnel(url);
+  const tunnel = await openTunnel(url, { signal: new AbortController().signal });
   return new SpdyPorts(new SpdySession(tunnel, { role: 'client', windowed: true }), tunnel);
 }
 

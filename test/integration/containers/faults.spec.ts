@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { execa } from 'execa';
+import { findProcesses } from '../../../src/containerd/embedded/process.ts';
 import { eventually } from '../../helpers/fixture.ts';
 import { tinyImage } from '../containerd/tiny-image.ts';
 import { ContainerRig, type Pod } from './rig.ts';
@@ -92,13 +94,30 @@ describe('faults of containers', () => {
   });
 });
 
+/** A runc that, while there is a file `runc.on` beside it, has executed something and does not come back. */
+const HELD_RUNC = `#!/bin/sh
+runc "$@"
+code=$?
+case " $* " in *" exec "*) [ ! -e "$0.on" ] || exec sleep 3600 ;; esac
+exit $code
+`;
+
+/** Whether some process has this argument. */
+function runs(argument: string): boolean {
+  return findProcesses((argv) => argv[0] === 'sleep' && argv[1] === argument).length > 0;
+}
+
 describe('a containerd that is killed in the middle of', () => {
   let rig: ContainerRig;
+  let held: string;
 
   // One for each test: the more often a containerd ends, the longer its supervisor waits.
   beforeEach(async () => {
     const paused = { type: 'io.containerd.runc.v2', sandbox: 'pause' };
-    const runtimes = { runc: { type: 'io.containerd.runc.v2' }, paused };
+    held = join(await mkdtemp(join(tmpdir(), 'berth-held-')), 'runc');
+    await writeFile(held, HELD_RUNC, { mode: 0o755 });
+    const holding = { type: 'io.containerd.runc.v2', binary: held };
+    const runtimes = { runc: { type: 'io.containerd.runc.v2' }, paused, held: holding };
     rig = await ContainerRig.start({ config: { containerd: { runtimes } } });
     // Unpacked beforehand: what is tested is not that.
     const pod = await rig.runPod('first');
@@ -114,6 +133,7 @@ describe('a containerd that is killed in the middle of', () => {
       await rig.clear();
     } finally {
       await rig[Symbol.asyncDispose]();
+      await rm(dirname(held), { recursive: true });
     }
   });
 
@@ -207,6 +227,39 @@ describe('a containerd that is killed in the middle of', () => {
       assert.equal(stdout, 'done\n');
       assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
     });
+  });
+
+  it('the Start of an exec, and what it has started is ended, and nothing else', async () => {
+    const pod = await rig.runPod('stray', {}, 'held');
+    const id = await rig.run(pod, 'main', ['sh', '-c', 'sleep 4721 & exec sleep 4722'], own);
+    await rig.ctr(
+      'tasks',
+      'exec',
+      '--detach',
+      '--exec-id',
+      'another',
+      id,
+      'sh',
+      '-c',
+      'sleep 4723 & exec sleep 4724',
+    );
+    await rig.ctr('tasks', 'exec', '--detach', '--exec-id', 'over', id, 'sh', '-c', 'sleep 4725 &');
+    const others = ['4721', '4722', '4723', '4724', '4725'];
+    await eventually('all others run', () => (others.every(runs) ? true : undefined));
+    await writeFile(`${held}.on`, '');
+    const outcome = rig.exec(id, ['sleep', '4720']).catch((error: unknown) => error as ServiceError);
+    await eventually('it runs', () => (runs('4720') ? true : undefined));
+    const dead = rig.enginePid;
+    process.kill(dead, 'SIGKILL');
+    assert.equal(((await outcome) as ServiceError).code, status.UNAVAILABLE);
+    await eventually('another containerd', () => (rig.enginePid === dead ? undefined : true), 15_000);
+    await eventually('it has ended', () => (runs('4720') ? undefined : true), 15_000);
+    await rm(`${held}.on`);
+    assert.deepEqual(
+      others.filter((one) => !runs(one)),
+      [],
+    );
+    assert.equal((await rig.exec(id, ['echo', 'one more'])).stdout, 'one more\n');
   });
 
   it('RunPodSandbox and StopPodSandbox, with a pause process', async () => {

@@ -117,11 +117,16 @@ describe('berth pod exec, attach, logs and port-forward', () => {
     const following = follow('rotated');
     await following.shows('1\n2\n');
     const path = join(rig.containers.logDirectory, 'cli', 'rotated.log');
-    for (let rotation = 1; rotation <= 4; rotation += 1) {
+    const rotate = async (second: number, pauseMs: number): Promise<void> => {
       // As kubelet does it.
-      renameSync(path, `${path}.${rotation}`);
-      await sleep(50);
+      renameSync(path, `${path}.20260102-03040${second}`);
+      await sleep(pauseMs);
       await rig.containers.reopenLog(id);
+    };
+    for (let rotation = 1; rotation <= 8; rotation += 2) {
+      await rotate(rotation, 50);
+      // At once after it, so that one look may find both.
+      await rotate(rotation + 1, 0);
       const [first = ''] = (await rig.containers.logged(pod, 'rotated', /\n/)).split('\n');
       await following.shows(`\n${first}\n`);
     }

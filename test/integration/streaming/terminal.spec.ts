@@ -22,11 +22,13 @@ describe('berth pod exec in a terminal', () => {
   });
 
   /** A shell in the container that runs this script, once it has begun. */
-  async function exec(script: string): Promise<Terminal> {
+  async function exec(script: string, reader = ''): Promise<Terminal> {
     const { socket } = rig.containers.daemon;
     const command = ['sh', '-c', `stty -echo; echo begun; ${script}`];
     const args = ['pod', 'exec', '-it', '--address', socket, 'default/terminal', '--', ...command];
-    const terminal = await Terminal.run([process.execPath, main, ...args], SIZE);
+    const argv = [process.execPath, main, ...args];
+    const piped = ['sh', '-c', `"$@" | ${reader}`, 'sh', ...argv];
+    const terminal = await Terminal.run(reader === '' ? argv : piped, SIZE);
     try {
       await terminal.shows(/begun/);
       return terminal;
@@ -67,6 +69,12 @@ describe('berth pod exec in a terminal', () => {
     assert.deepEqual([code, after], [1, terminal.before]);
     assert.match(terminal.text, /\r\nberth: interrupted by SIGTERM\r\n/);
     await rig.settled(id, '4721');
+  });
+
+  it('gives the terminal back when what it shows goes to a reader that has seen enough', async () => {
+    await using terminal = await exec('while :; do echo more; sleep 0.05; done', 'head -n 1');
+    const { code, after } = await terminal.ended();
+    assert.deepEqual([code, after], [0, terminal.before]);
   });
 
   it('gives the terminal back when the connection is lost', async () => {

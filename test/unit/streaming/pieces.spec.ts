@@ -103,9 +103,25 @@ describe('terminal sizes', () => {
       fc.asyncProperty(fc.array(fc.nat({ max: text.length }), { maxLength: 6 }), async (cuts) => {
         const at = [0, ...cuts.sort((a, b) => a - b), text.length];
         const chunks = at.slice(1).map((end, index) => text.slice(at[index], end));
-        assert.deepEqual(await sizesOf(chunks), ['80x24', '132x43', '65535x1']);
+        const sizes = await sizesOf(chunks);
+        const all = ['80x24', '132x43', '65535x1'];
+        assert.deepEqual(
+          sizes,
+          all.filter((size) => sizes.includes(size)),
+        );
+        assert.equal(sizes.at(-1), all.at(-1));
       }),
     );
+    assert.deepEqual(await sizesOf(text.split(/(?<=})/)), ['80x24', '132x43', '65535x1']);
+  });
+
+  it('that come at once are only the last of them', async () => {
+    const many = '{"Width":1,"Height":1}'.repeat(100_000);
+    assert.deepEqual(await sizesOf([`${many}{"Width":2,"Height":2}{"Wid`, 'th":3,"Height":3}']), [
+      '2x2',
+      '3x3',
+    ]);
+    assert.deepEqual(await sizesOf(['}'.repeat(100_000), '{}'.repeat(100_000), many]), ['1x1']);
   });
 
   it('that are none are passed over', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -307,6 +308,50 @@ describe('the streaming server', () => {
       ports.destroy();
     });
   }
+
+  it('takes what comes on a stream that the request does not ask for, and keeps none of it', async () => {
+    let end: (exitCode: number) => void = () => undefined;
+    const ended = new Promise<number>((resolve) => (end = resolve));
+    const server = await serve({ exec: () => ended });
+    const url = server.urlFor({ ...EXEC, stdin: false });
+    const command = await spdyCommand(url, { stdin: true, stderr: true });
+    await command.write(Buffer.alloc(8 * 1024 * 1024));
+    end(0);
+    assert.match(await command.status, /Success/);
+  });
+
+  it('has the kernel ask whether the machine of a silent client is still there', async () => {
+    const server = await serve({});
+    const { hostname, port } = new URL(server.urlFor(EXEC));
+    const client = connect({ host: hostname, port: Number(port) });
+    await once(client, 'connect');
+    const local = `:${Number(port).toString(16).toUpperCase().padStart(4, '0')}`;
+    await eventually('its timer is that of keep-alive', () => {
+      const lines = readFileSync('/proc/net/tcp', 'utf8').split('\n');
+      const fields = lines.map((line) => line.trim().split(/\s+/));
+      const accepted = fields.find(([, address = '', , state]) => address.endsWith(local) && state === '01');
+      return accepted?.[5]?.startsWith('02:') === true ? true : undefined;
+    });
+    client.destroy();
+  });
+
+  it('refuses what is no WebSocket once, and says so', async () => {
+    const server = await serve({});
+    for (const [wanted, protocol] of [
+      [EXEC, 'v5.channel.k8s.io'],
+      [PORTS, 'v4.channel.k8s.io'],
+      [PORTS, 'SPDY/3.1+portforward.k8s.io'],
+    ] as const) {
+      const { hostname, port, pathname } = new URL(server.urlFor(wanted));
+      const client = connect({ host: hostname, port: Number(port) });
+      const head = [`GET ${pathname} HTTP/1.1`, 'Host: x', 'Connection: Upgrade', 'Upgrade: websocket'];
+      client.write(
+        [...head, 'Sec-WebSocket-Version: 13', `Sec-WebSocket-Protocol: ${protocol}`, '', ''].join('\r\n'),
+      );
+      const answer = await textOf(client);
+      assert.equal(answer.match(/HTTP\/1\.1 400/g)?.length, 1, `${protocol}: ${answer}`);
+    }
+  });
 
   it('makes a command wait for a client that does not read', async () => {
     for (const open of [spdyCommand, webSocketCommand]) {
