@@ -5,6 +5,7 @@ import type { ContainerStatusRequest__Output } from '../../gen/runtime/v1/Contai
 import type { ContainerStatusResponse } from '../../gen/runtime/v1/ContainerStatusResponse.ts';
 import { type Container, criContainerState } from '../../pod/container/container.ts';
 import type { ContainerRecord } from '../../pod/container/record.ts';
+import { effectiveStopSignal } from '../../pod/container/stop-signal.ts';
 import type { Unary } from '../call.ts';
 import type { CriDeps } from '../deps.ts';
 import { protoNames } from '../proto-names.ts';
@@ -43,7 +44,7 @@ export function containerStatusOf({ record, state }: Container): ContainerStatus
     logPath,
     resources: state.resources === null ? null : { linux: state.resources },
     user: state.user,
-    stopSignal: config.stopSignal,
+    stopSignal: effectiveStopSignal(config.stopSignal, record.stopSignal),
   };
 }
 
