@@ -10,7 +10,7 @@ const KILLED_MS = 120_000;
 
 /**
  * Stops a container (CRI StopContainer): its stop signal, then after the timeout SIGKILL to all of its processes. Not running is
- * success. A second call with a shorter timeout is not held up by the first one's.
+ * success. A second call does not send the stop signal again, and with a shorter timeout is not held up by the first.
  */
 export async function stopContainer(
   deps: PodDeps,
@@ -21,7 +21,7 @@ export async function stopContainer(
   if (container.state.phase !== 'running') return;
   const { engine } = deps.containers;
   if (timeoutSeconds > 0) {
-    await engine.kill(container.id, stopSignalOf(container), { signal });
+    await sendStopSignal(deps, container, signal);
     if (await endsWithin(container, timeoutSeconds * 1_000, signal)) return;
   }
   await engine.kill(container.id, constants.signals.SIGKILL, { all: true, signal });
@@ -42,10 +42,18 @@ async function endsWithin(container: Container, ms: number, signal: AbortSignal)
   }
 }
 
-/** Throws INVALID_ARGUMENT for what an image says that is no signal. */
-function stopSignalOf({ record: { stopSignal } }: Container): number {
+/** Once. Throws INVALID_ARGUMENT for what an image says that is no signal. */
+async function sendStopSignal(deps: PodDeps, container: Container, signal: AbortSignal): Promise<void> {
+  const { stopSignal } = container.record;
   const number = signalNumber(stopSignal);
   if (number === undefined)
     throw new BerthError('INVALID_ARGUMENT', `invalid stop signal: "${stopSignal}" is none`);
-  return number;
+  if (container.stopSignalled) return;
+  container.stopSignalled = true;
+  try {
+    await deps.containers.engine.kill(container.id, number, { signal });
+  } catch (error) {
+    container.stopSignalled = false;
+    throw error;
+  }
 }

@@ -100,6 +100,28 @@ describe('containers', () => {
     await rig.stop('0'.repeat(64));
   });
 
+  it('are sent their stop signal once, however often they are stopped', async () => {
+    const pod = await rig.runPod('stop-once');
+    const script = 'trap "echo told" USR1; echo ready; while :; do sleep 0.05; done';
+    const id = await rig.run(pod, 'once', ['sh', '-c', script], { ...own, stopSignal: 'SIGUSR1' });
+    await rig.logged(pod, 'once', /ready/);
+    const stops = [rig.stop(id, 2), rig.stop(id, 2)];
+    await rig.logged(pod, 'once', /told/);
+    await Promise.all([...stops, rig.stop(id, 1)]);
+    const ended = await rig.status(id);
+    assert.deepEqual([ended.exitCode, ended.stopSignal], [137, 'SIGUSR1']);
+    assert.equal(rig.logText(pod, 'once'), 'ready\ntold\n');
+  });
+
+  it('are stopped by any signal that the CRI has', async () => {
+    const pod = await rig.runPod('stop-realtime');
+    const script = 'trap "exit 7" 37; echo ready; while :; do sleep 0.05; done';
+    const id = await rig.run(pod, 'main', ['sh', '-c', script], { ...own, stopSignal: 'SIGRTMINPLUS3' });
+    await rig.logged(pod, 'main', /ready/);
+    await rig.stop(id, 20);
+    assert.equal((await rig.status(id)).exitCode, 7);
+  });
+
   it('run commands in them, of which a late one is killed', async () => {
     const pod = await rig.runPod('exec');
     const id = await rig.run(pod, 'main', FOREVER, own);
