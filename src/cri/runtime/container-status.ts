@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { ContainerStatus } from '../../gen/runtime/v1/ContainerStatus.ts';
+import type { ImageSpec } from '../../gen/runtime/v1/ImageSpec.ts';
 import type { Mount } from '../../gen/runtime/v1/Mount.ts';
 import type { ContainerStatusRequest__Output } from '../../gen/runtime/v1/ContainerStatusRequest.ts';
 import type { ContainerStatusResponse } from '../../gen/runtime/v1/ContainerStatusResponse.ts';
@@ -35,7 +36,7 @@ export function containerStatusOf({ record, state }: Container): ContainerStatus
     exitCode: state.exitCode,
     reason: state.reason,
     message: state.message,
-    image: config.image,
+    image: statusImage(record),
     imageRef,
     imageId,
     labels: config.labels,
@@ -46,6 +47,11 @@ export function containerStatusOf({ record, state }: Container): ContainerStatus
     user: state.user,
     stopSignal: effectiveStopSignal(config.stopSignal, record.stopSignal),
   };
+}
+
+/** By its tag: kubelet asks for it by id, and shows people what the status says. */
+function statusImage({ config, imageTag = '' }: ContainerRecord): ImageSpec | null {
+  return imageTag === '' ? config.image : { ...config.image, image: imageTag };
 }
 
 /** As asked for; of an image volume also which image it has become (KEP-5365). */

@@ -16,7 +16,9 @@ export interface ContainerRecord {
   readonly config: ContainerConfig__Output;
   /** The image's id, `sha256:…`: the digest of its configuration. */
   readonly imageId: string;
-  /** A reference by which the image can be pulled again; the id when it has none. */
+  /** The image's first name that has a tag; '' when none has. */
+  readonly imageTag?: string;
+  /** By digest, as the image can be pulled again; the id when it has no such name. */
   readonly imageRef: string;
   /** What each image volume is, in the order of the mounts: by digest, or else by id. */
   readonly volumeImageRefs?: readonly string[];

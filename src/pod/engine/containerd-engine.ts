@@ -90,7 +90,8 @@ export class ContainerdEngine implements Engine {
     const { image, name, documents } = await this.#images.resolve(reference, options);
     return {
       id: image.id,
-      reference: image.repoDigests[0] ?? image.repoTags[0] ?? image.id,
+      tag: image.repoTags[0] ?? '',
+      reference: image.repoDigests[0] ?? image.id,
       name,
       chainId: await this.#unpacker.unpack(documents, (await this.#snapshots()).snapshotter, options),
       config: documents.config,

@@ -22,6 +22,7 @@ const PROGRAM = '/catatonit';
 
 const NO_IMAGE: EngineImage = {
   id: '',
+  tag: '',
   reference: '',
   name: '',
   chainId: '',

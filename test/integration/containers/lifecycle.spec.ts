@@ -42,6 +42,22 @@ describe('containers', () => {
     assert.equal(readFileSync(join(rig.logDirectory, 'life', 'main.log'), 'utf8'), log);
   });
 
+  it('that are asked for by the id of their image, as kubelet does, have its tag in their status', async () => {
+    const pod = await rig.runPod('by-id');
+    const first = await rig.status(await rig.create(pod, 'by-tag', FOREVER, own));
+    const image = { image: first.imageId, userSpecifiedImage: 'tiny:1' };
+    const { status: second, info } = await rig.statusResponse(
+      await rig.create(pod, 'by-id', FOREVER, { ...own, image }),
+      true,
+    );
+    assert.equal(first.image?.image, imageName);
+    assert.deepEqual([second?.image?.image, second?.image?.userSpecifiedImage], [imageName, 'tiny:1']);
+    // Nothing was pulled: there is no digest of a registry.
+    assert.deepEqual([second?.imageId, second?.imageRef], [first.imageId, first.imageId]);
+    const { config } = JSON.parse(info['info'] ?? '') as { config: { image: { image: string } } };
+    assert.equal(config.image.image, first.imageId);
+  });
+
   it('that end at once are reported with their codes, every one of them', async () => {
     const pod = await rig.runPod('short');
     const codes = [...Array(12).keys()];
