@@ -359,7 +359,14 @@ export class ContainerdEngine implements Engine {
     if (!isRunc(runtime.type)) return { type: runtime.type };
     // A slice is systemd's to make; the parent that kubelet sent decides, whatever driver is configured.
     const systemdCgroup = spec.linux.cgroupsPath.includes('.slice:');
-    const options = { binaryName: runtime.binary, systemdCgroup, root: runcRoot };
+    const [uids, gids] = [spec.linux.uidMappings?.[0], spec.linux.gidMappings?.[0]];
+    const options = {
+      binaryName: runtime.binary,
+      systemdCgroup,
+      root: runcRoot,
+      // Whose the pipes of its outputs are: to open /dev/stdout takes an owner that its user namespace knows.
+      ...(uids === undefined || gids === undefined ? {} : { ioUid: uids.hostID, ioGid: gids.hostID }),
+    };
     return { type: runtime.type, options: runcOptionsAny(containerd.connection.api, options) };
   }
 }
