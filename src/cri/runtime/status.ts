@@ -16,7 +16,7 @@ export const status: Unary<StatusRequest__Output, StatusResponse> = (deps, reque
       userNamespaces: deps.pods.containers.features(name).userNamespaces,
     },
   })),
-  features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false },
+  features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: true },
   info: request.verbose ? info(deps) : {},
 });
 

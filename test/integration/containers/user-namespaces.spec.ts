@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { readlinkSync, statSync } from 'node:fs';
 import { chmod, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,6 +79,21 @@ describe('containers in a user namespace', () => {
     assert.match(await user(id), /300000[^]*owner/);
     const { status: pods } = await rig.daemon.client.podStatus(pod.id);
     await rig.base.node.run('ping', '-c1', '-W2', pods?.network?.ip ?? '');
+  });
+
+  it('may have the network of the node, as Status says', async () => {
+    const { namespaceOptions } = mapped(350_000, { pid: 'CONTAINER' }).linux.securityContext;
+    const options = {
+      linux: { securityContext: { namespaceOptions: { ...namespaceOptions, network: 'NODE' } } },
+    } as const;
+    const pod = await rig.runPod('node-network', options);
+    const id = await rig.run(pod, 'main', FOREVER, options);
+    assert.match((await rig.exec(id, ['cat', '/proc/self/uid_map'])).stdout, /^\s+0\s+350000\s/);
+    const { stdout } = await rig.exec(id, ['busybox', 'readlink', '/proc/self/ns/net']);
+    assert.equal(stdout.trim(), readlinkSync(`/proc/${rig.daemon.pid}/ns/net`));
+    assert.equal((await rig.exec(id, ['cat', '/sys/class/net/lo/mtu'])).exitCode, 0);
+    const { features } = await rig.daemon.client.status();
+    assert.equal(features?.userNamespacesHostNetwork, true);
   });
 
   it('of two pods with different mappings do not share ids', async () => {
