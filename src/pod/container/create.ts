@@ -7,6 +7,7 @@ import { nowNanos } from '../../lib/time.ts';
 import { buildSpec } from '../../oci/build.ts';
 import type { SandboxFacts, SpecInput } from '../../oci/input.ts';
 import { pidMode } from '../../oci/namespaces.ts';
+import { criResources } from '../../oci/resources.ts';
 import type { RuntimeSpec } from '../../oci/types.ts';
 import { userMappings } from '../../oci/user-namespace.ts';
 import type { PodDeps } from '../deps.ts';
@@ -60,7 +61,7 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
     const { spec, snapshotter } = await makeInEngine(deps, plan, container, { image, images }, signal);
     const { uid, gid, additionalGids } = spec.process.user;
     const user = { linux: { uid, gid, supplementalGroups: [...additionalGids] } };
-    const resources = plan.config.linux?.resources ?? null;
+    const resources = criResources(spec);
     await Promise.all([
       containers.files.writeSpec(container.id, encodeJson(spec)),
       container.update({ phase: 'created', user, resources, snapshotter }),

@@ -50,7 +50,7 @@ export interface ContainerState {
   /** CamelCase, for programs: Completed, Error, OOMKilled, StartError, Unknown. */
   readonly reason: string;
   readonly message: string;
-  /** As last updated; what the configuration asked for until then. */
+  /** As its cgroup has them, or will have once it is started. */
   readonly resources: LinuxContainerResources__Output | null;
   /** What keeps its root file system, by the engine's name of it; '' until it is made. */
   readonly snapshotter: string;

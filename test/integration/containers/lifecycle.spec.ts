@@ -3,6 +3,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
+import { detectHostFacts } from '../../../src/oci/host-facts.ts';
 import { eventually } from '../../helpers/fixture.ts';
 import { ContainerRig, imageName } from './rig.ts';
 
@@ -193,6 +194,28 @@ describe('containers', () => {
     assert.equal((await rig.exec(id, ['cat', '/proc/1/cmdline'])).stdout, 'sleep\u00003600\u0000');
     const stranger = await rig.run(other, 'main', FOREVER, own);
     await assert.rejects(rig.create(pod, 'spy', FOREVER, debug(stranger)), { code: status.INVALID_ARGUMENT });
+  });
+
+  it('tell in their status what their cgroup allows, from the beginning on', async () => {
+    const pod = await rig.runPod('resources');
+    const resources = { memoryLimitInBytes: 64 << 20, cpuShares: 512, oomScoreAdj: 999 };
+    const id = await rig.create(pod, 'main', FOREVER, { linux: { ...own.linux, resources } });
+    const created = (await rig.status(id)).resources?.linux;
+    // Without a limit of its own swap is memory's.
+    const swap = detectHostFacts().swapLimit ? String(64 << 20) : '0';
+    assert.deepEqual(
+      [
+        created?.memoryLimitInBytes,
+        created?.memorySwapLimitInBytes,
+        created?.cpuShares,
+        created?.oomScoreAdj,
+      ],
+      [String(64 << 20), swap, '512', '999'],
+    );
+    await rig.startContainer(id);
+    await rig.updateResources(id, { cpuShares: 1024 });
+    const { resources: updated } = await rig.status(id);
+    assert.deepEqual(updated?.linux, { ...created, cpuShares: '1024' });
   });
 
   it('that take more memory than they may are OOMKilled', async () => {

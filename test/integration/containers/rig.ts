@@ -10,6 +10,7 @@ import type { ContainerConfig } from '../../../src/gen/runtime/v1/ContainerConfi
 import type { ContainerStatus__Output } from '../../../src/gen/runtime/v1/ContainerStatus.ts';
 import type { ContainerStatusResponse__Output } from '../../../src/gen/runtime/v1/ContainerStatusResponse.ts';
 import type { ExecSyncResponse__Output } from '../../../src/gen/runtime/v1/ExecSyncResponse.ts';
+import type { LinuxContainerResources } from '../../../src/gen/runtime/v1/LinuxContainerResources.ts';
 import type { ListContainersResponse__Output } from '../../../src/gen/runtime/v1/ListContainersResponse.ts';
 import type { PodSandboxConfig } from '../../../src/gen/runtime/v1/PodSandboxConfig.ts';
 import { removeCgroups } from '../../helpers/cgroups.ts';
@@ -159,6 +160,12 @@ export class ContainerRig implements AsyncDisposable {
   async checkpoint(containerId: string, location: string, timeout = 0): Promise<void> {
     await this.#call((done) =>
       this.daemon.client.runtime.checkpointContainer({ containerId, location, timeout }, deadline(), done),
+    );
+  }
+
+  async updateResources(containerId: string, linux: LinuxContainerResources): Promise<void> {
+    await this.#call((done) =>
+      this.daemon.client.runtime.updateContainerResources({ containerId, linux }, deadline(), done),
     );
   }
 
