@@ -229,7 +229,7 @@ export class ContainerdEngine implements Engine {
   }
 
   async update(id: string, resources: LinuxResources, options: EngineOptions = {}): Promise<void> {
-    await this.#containerd.tasks.update(id, resources, options);
+    await gone(this.#containerd.tasks.update(id, resources, options));
   }
 
   async deleteTask(id: string, options: EngineOptions = {}): Promise<EngineExit | undefined> {

@@ -218,6 +218,22 @@ describe('containers', () => {
     assert.deepEqual(updated?.linux, { ...created, cpuShares: '1024' });
   });
 
+  it('keep their limits when others are refused, and may be given some after their end', async () => {
+    const pod = await rig.runPod('refused');
+    const resources = { memoryLimitInBytes: 64 << 20 };
+    const id = await rig.run(pod, 'main', FOREVER, { linux: { ...own.linux, resources } });
+    const specOf = async (): Promise<unknown> =>
+      JSON.parse(await rig.ctr('containers', 'info', '--spec', id));
+    const [before, spec] = [await rig.status(id), await specOf()];
+    // No such CPU.
+    await assert.rejects(rig.updateResources(id, { cpusetCpus: '4000' }), /failed to update container/);
+    assert.deepEqual((await rig.status(id)).resources, before.resources);
+    assert.deepEqual(await specOf(), spec);
+    await rig.stop(id);
+    await rig.updateResources(id, { cpuShares: 128 });
+    assert.equal((await rig.status(id)).resources?.linux?.cpuShares, '128');
+  });
+
   it('that take more memory than they may are OOMKilled', async () => {
     const pod = await rig.runPod('oom');
     const hog = ['sh', '-c', 'x=0123456789; while :; do x=$x$x; done'];
