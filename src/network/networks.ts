@@ -112,10 +112,19 @@ export class Networks {
     };
   }
 
-  /** `OK`, or what is wrong; under containerd's name in verbose Status. */
-  lastLoadStatus(): string {
-    const { ready, message } = this.#of('').watcher.readiness();
-    return ready ? 'OK' : message;
+  /**
+   * `OK`, or what is wrong, under containerd's names in verbose Status: for pods without a runtime handler, for the common directory
+   * (`.default`) and for each handler with a directory of its own.
+   */
+  lastLoadStatus(): Record<string, string> {
+    const { cni, runtimes } = this.#options;
+    const handlers = [...runtimes].map(([name, { cniConfDir }]) => [name, cniConfDir] as const);
+    const statuses: Record<string, string> = { lastCNILoadStatus: loadStatusOf(this.#of('')) };
+    for (const [name, dir] of [['default', cni.confDir] as const, ...handlers]) {
+      const source = this.#sources.get(dir);
+      if (source !== undefined) statuses[`lastCNILoadStatus.${name}`] = loadStatusOf(source);
+    }
+    return statuses;
   }
 
   /** Each directory with its files' verdicts, its generation and what the plugins said of themselves. */
@@ -162,6 +171,11 @@ export class Networks {
     });
     return { watcher, prober };
   }
+}
+
+function loadStatusOf({ watcher }: Source): string {
+  const { ready, message } = watcher.readiness();
+  return ready ? 'OK' : message;
 }
 
 function report(log: Logger, { dir, generation, verdicts, error }: Snapshot): void {
