@@ -12,6 +12,7 @@ import type { ContainerStatusResponse__Output } from '../../../src/gen/runtime/v
 import type { ExecSyncResponse__Output } from '../../../src/gen/runtime/v1/ExecSyncResponse.ts';
 import type { LinuxContainerResources } from '../../../src/gen/runtime/v1/LinuxContainerResources.ts';
 import type { ListContainersResponse__Output } from '../../../src/gen/runtime/v1/ListContainersResponse.ts';
+import type { ListImagesResponse__Output } from '../../../src/gen/runtime/v1/ListImagesResponse.ts';
 import type { PodSandboxConfig } from '../../../src/gen/runtime/v1/PodSandboxConfig.ts';
 import { removeCgroups } from '../../helpers/cgroups.ts';
 import type { DaemonOptions } from '../../helpers/daemon.ts';
@@ -102,6 +103,14 @@ export class ContainerRig implements AsyncDisposable {
   async removeImage(name: string): Promise<void> {
     const request = { image: { image: name } };
     await this.#call((done) => this.daemon.client.image.removeImage(request, deadline(), done));
+  }
+
+  /** Ids of the images that kubelet must not remove. */
+  async pinnedImages(): Promise<string[]> {
+    const { images } = await this.#call<ListImagesResponse__Output>((done) =>
+      this.daemon.client.image.listImages({}, deadline(), done),
+    );
+    return images.filter(({ pinned }) => pinned).map(({ id }) => id);
   }
 
   shims(): number[] {
