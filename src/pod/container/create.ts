@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { BerthError, codeOf, invalid, messageOf, wrap } from '../../lib/errors.ts';
+import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
 import { encodeJson } from '../../lib/exact-json.ts';
 import { newId } from '../../lib/id.ts';
 import { nowNanos } from '../../lib/time.ts';
@@ -22,6 +22,7 @@ import { mountImageVolumes, volumeImages } from './image-volumes.ts';
 import type { ContainerPlan } from './plan.ts';
 import type { ContainerRecord } from './record.ts';
 import { removeContainer } from './remove.ts';
+import { targetContainer } from './target.ts';
 
 /**
  * Creates a container in a READY sandbox and returns its id (CRI CreateContainer). A retry joins the creation under way, or
@@ -140,13 +141,7 @@ async function pidNamespaceOf(
   const mode = pidMode(config);
   if (mode === 'POD') return podPidNamespace(deps, sandbox, signal);
   if (mode !== 'TARGET') return undefined;
-  const given = config.linux?.securityContext?.namespaceOptions?.targetId ?? '';
-  const target = deps.containers.store.find(given);
-  const field = 'config.linux.security_context.namespace_options.target_id';
-  if (target?.record.sandboxId !== sandbox.id)
-    throw invalid(field, `container "${given}" is not in this sandbox`);
-  if (target.state.phase !== 'running') throw invalid(field, `container "${given}" is not running`);
-  return `/proc/${target.state.pid}/ns/pid`;
+  return `/proc/${targetContainer(deps, config, sandbox.id).state.pid}/ns/pid`;
 }
 
 /** What a container takes over from its sandbox. */

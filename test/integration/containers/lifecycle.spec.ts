@@ -194,6 +194,11 @@ describe('containers', () => {
     assert.equal((await rig.exec(id, ['cat', '/proc/1/cmdline'])).stdout, 'sleep\u00003600\u0000');
     const stranger = await rig.run(other, 'main', FOREVER, own);
     await assert.rejects(rig.create(pod, 'spy', FOREVER, debug(stranger)), { code: status.INVALID_ARGUMENT });
+    // By then its pid may be anybody's.
+    const late = await rig.create(pod, 'late', FOREVER, debug(target));
+    await rig.stop(target);
+    await assert.rejects(rig.startContainer(late), { details: /target_id: container "\w+" is not running/ });
+    assert.equal((await rig.status(late)).reason, 'StartError');
   });
 
   it('tell in their status what their cgroup allows, from the beginning on', async () => {
