@@ -3,6 +3,7 @@ import { Containerd } from '../containerd/containerd.ts';
 import { EmbeddedContainerd, embeddedPaths } from '../containerd/embedded/embedded.ts';
 import { chooseEngine } from '../containerd/engine-choice.ts';
 import { isRunc } from '../containerd/typeurl.ts';
+import { withPinnedImage } from '../containerd/pinned-image.ts';
 import { ContainerdImageService, type ImageService } from '../containerd/image-service.ts';
 import { selinuxJobsModule } from '../kernel/selinux.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
@@ -86,7 +87,7 @@ export async function startEngine({ config, instance, files, log }: EngineStart)
     seccomp: await loadSeccompTemplate(),
     relabel: host.selinux ? relabeller(stops) : undefined,
   };
-  return { containers, images, stops };
+  return { containers, images: withPinnedImage(images, config.sandbox.image), stops };
 }
 
 /** On a thread of its own, since a volume may have many files, or be far away. */

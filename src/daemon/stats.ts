@@ -70,7 +70,7 @@ class PodSource implements StatsSource {
       metadata: config.metadata,
       labels: config.labels,
       annotations: config.annotations,
-      image: config.image?.userSpecifiedImage || record.imageRef,
+      image: config.image?.userSpecifiedImage || record.imageTag || record.imageRef,
       running: state.phase === 'running',
       cgroupsPath: cgroupsPathOf(parent, id),
       startedAt: BigInt(state.startedAt),

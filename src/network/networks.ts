@@ -122,10 +122,18 @@ export class Networks {
     };
   }
 
-  /** `OK`, or what is wrong; under containerd's name in verbose Status. */
-  lastLoadStatus(): string {
-    const { ready, message } = this.#of('').watcher.readiness();
-    return ready ? 'OK' : message;
+  /**
+   * `OK`, or what is wrong, under containerd's names in verbose Status: for pods without a runtime handler, for the common directory
+   * (`.default`) and for each handler with a directory of its own.
+   */
+  lastLoadStatus(): Record<string, string> {
+    const own = [...this.#options.runtimes].filter(([, { cniConfDir }]) => cniConfDir !== '');
+    const statuses: Record<string, string> = { lastCNILoadStatus: loadStatusOf(this.#of('')) };
+    for (const [name, handler] of [['default', undefined] as const, ...own]) {
+      const source = this.#sources.get(keyOf(this.#placeOf(handler)));
+      if (source !== undefined) statuses[`lastCNILoadStatus.${name}`] = loadStatusOf(source);
+    }
+    return statuses;
   }
 
   /** Each directory with its files' verdicts, its generation and what the plugins said of themselves. */
@@ -183,6 +191,11 @@ export class Networks {
 
 function keyOf({ dir, maxConfNum }: Place): string {
   return `${maxConfNum} ${dir}`;
+}
+
+function loadStatusOf({ watcher }: Source): string {
+  const { ready, message } = watcher.readiness();
+  return ready ? 'OK' : message;
 }
 
 function report(log: Logger, { dir, generation, verdicts, error }: Snapshot): void {

@@ -22,6 +22,8 @@ export interface PodEvent {
 
 /** How many events a subscriber may be behind. Past that the oldest are dropped: kubelet's relist makes up for them. */
 const BACKLOG_MOST = 1_000;
+/** How long events wait while nobody listens, as with containerd: a kubelet that lost its connection looks around before it comes back. */
+const HELD_MS = 5 * 60 * 1_000;
 
 /** One subscriber's queue. */
 class Subscription implements AsyncIterableIterator<PodEvent> {
@@ -37,6 +39,12 @@ class Subscription implements AsyncIterableIterator<PodEvent> {
     }
     this.#queue.push(event);
     this.#wake?.();
+  }
+
+  /** Forgets events that are older than this, in nanoseconds since the epoch; whether any are left. */
+  forgetBefore(time: bigint): boolean {
+    this.#queue = this.#queue.filter(({ createdAt }) => createdAt >= time);
+    return this.#queue.length > 0;
   }
 
   end(): void {
@@ -59,23 +67,31 @@ class Subscription implements AsyncIterableIterator<PodEvent> {
   }
 }
 
-/** Hands each event to everyone who listens. Publishing never waits for a listener. */
+/** Hands each event to everyone who listens, or else to who does so next. Publishing never waits for a listener. */
 export class PodEvents {
   readonly #subscriptions = new Set<Subscription>();
   readonly #log: Logger;
+  readonly #heldMs: number;
+  /** That of whoever listens next, when nobody does. */
+  #next = new Subscription();
+  #forgetting: NodeJS.Timeout | undefined;
 
-  constructor(log: Logger) {
+  constructor(log: Logger, heldMs = HELD_MS) {
     this.#log = log;
+    this.#heldMs = heldMs;
   }
 
   publish(type: PodEventType, sandbox: Sandbox, containerId: string = sandbox.id): void {
     const event = { type, containerId, sandbox, state: sandbox.state, createdAt: nowNanos() };
     for (const subscription of this.#subscriptions) subscription.push(event);
+    if (this.#subscriptions.size > 0) return;
+    this.#next.push(event);
+    this.#forgetting ??= setTimeout(() => this.#forget(), this.#heldMs).unref();
   }
 
-  /** Events from now on, until the signal aborts. */
+  /** Events of the last minutes that nobody has listened to, and those from now on, until the signal aborts. */
   async *subscribe(signal: AbortSignal): AsyncGenerator<PodEvent, void, undefined> {
-    const subscription = new Subscription();
+    const subscription = this.#takeNext();
     const end = (): void => subscription.end();
     signal.addEventListener('abort', end, { once: true });
     if (signal.aborted) end();
@@ -88,5 +104,21 @@ export class PodEvents {
       if (subscription.dropped > 0)
         this.#log.warn('event subscriber was too slow', { dropped: subscription.dropped });
     }
+  }
+
+  #takeNext(): Subscription {
+    this.#forget();
+    clearTimeout(this.#forgetting);
+    this.#forgetting = undefined;
+    const subscription = this.#next;
+    this.#next = new Subscription();
+    // There was nobody to be too slow.
+    subscription.dropped = 0;
+    return subscription;
+  }
+
+  #forget(): void {
+    const isAnyLeft = this.#next.forgetBefore(nowNanos() - BigInt(this.#heldMs) * 1_000_000n);
+    this.#forgetting = isAnyLeft ? setTimeout(() => this.#forget(), this.#heldMs).unref() : undefined;
   }
 }

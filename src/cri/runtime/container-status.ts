@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import type { ContainerStatus } from '../../gen/runtime/v1/ContainerStatus.ts';
+import type { ImageSpec } from '../../gen/runtime/v1/ImageSpec.ts';
 import type { Mount } from '../../gen/runtime/v1/Mount.ts';
 import type { ContainerStatusRequest__Output } from '../../gen/runtime/v1/ContainerStatusRequest.ts';
 import type { ContainerStatusResponse } from '../../gen/runtime/v1/ContainerStatusResponse.ts';
 import { type Container, criContainerState } from '../../pod/container/container.ts';
 import type { ContainerRecord } from '../../pod/container/record.ts';
+import { effectiveStopSignal } from '../../pod/container/stop-signal.ts';
 import type { Unary } from '../call.ts';
 import type { CriDeps } from '../deps.ts';
 import { protoNames } from '../proto-names.ts';
@@ -34,7 +36,7 @@ export function containerStatusOf({ record, state }: Container): ContainerStatus
     exitCode: state.exitCode,
     reason: state.reason,
     message: state.message,
-    image: config.image,
+    image: statusImage(record),
     imageRef,
     imageId,
     labels: config.labels,
@@ -43,8 +45,13 @@ export function containerStatusOf({ record, state }: Container): ContainerStatus
     logPath,
     resources: state.resources === null ? null : { linux: state.resources },
     user: state.user,
-    stopSignal: config.stopSignal,
+    stopSignal: effectiveStopSignal(config.stopSignal, record.stopSignal),
   };
+}
+
+/** By its tag: kubelet asks for it by id, and shows people what the status says. */
+function statusImage({ config, imageTag = '' }: ContainerRecord): ImageSpec | null {
+  return imageTag === '' ? config.image : { ...config.image, image: imageTag };
 }
 
 /** As asked for; of an image volume also which image it has become (KEP-5365). */

@@ -45,7 +45,7 @@ function info(deps: CriDeps): Record<string, string> {
   return {
     config: JSON.stringify(configInfo(deps.config)),
     cniconfig: JSON.stringify(deps.networks.cniConfig()),
-    lastCNILoadStatus: deps.networks.lastLoadStatus(),
+    ...deps.networks.lastLoadStatus(),
     network: JSON.stringify(deps.networks.info()),
     debts: JSON.stringify(deps.debts.list().map((debt) => debtInfo(deps.debts, debt))),
   };

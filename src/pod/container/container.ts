@@ -31,6 +31,8 @@ export function criContainerState({ phase }: ContainerState): CriContainerState 
 export class Container extends Recorded<ContainerRecord, ContainerState> {
   /** Told by the kernel, before or after the exit: decides the exit's reason. */
   oomKilled = false;
+  /** Its stop signal was sent: a second one makes many programs give up their work at once. */
+  stopSignalled = false;
   #ended: () => void = () => undefined;
   /** Resolves when its process has ended and that is recorded. */
   readonly ended = new Promise<void>((resolve) => {

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { BerthError, codeOf, invalid, messageOf, wrap } from '../../lib/errors.ts';
+import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
 import { encodeJson } from '../../lib/exact-json.ts';
 import { newId } from '../../lib/id.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { buildSpec } from '../../oci/build.ts';
 import type { SandboxFacts, SpecInput } from '../../oci/input.ts';
 import { pidMode } from '../../oci/namespaces.ts';
+import { criResources } from '../../oci/resources.ts';
 import type { RuntimeSpec } from '../../oci/types.ts';
 import { userMappings } from '../../oci/user-namespace.ts';
 import type { PodDeps } from '../deps.ts';
@@ -21,6 +22,7 @@ import { mountImageVolumes, volumeImages } from './image-volumes.ts';
 import type { ContainerPlan } from './plan.ts';
 import type { ContainerRecord } from './record.ts';
 import { removeContainer } from './remove.ts';
+import { targetContainer } from './target.ts';
 
 /**
  * Creates a container in a READY sandbox and returns its id (CRI CreateContainer). A retry joins the creation under way, or
@@ -61,7 +63,7 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
     const { spec, snapshotter } = await makeInEngine(deps, plan, container, input, signal);
     const { uid, gid, additionalGids } = spec.process.user;
     const user = { linux: { uid, gid, supplementalGroups: [...additionalGids] } };
-    const resources = plan.config.linux?.resources ?? null;
+    const resources = criResources(spec);
     await Promise.all([
       containers.files.writeSpec(container.id, encodeJson(spec)),
       container.update({ phase: 'created', user, resources, snapshotter }),
@@ -114,7 +116,7 @@ async function makeInEngine(
     sandbox: sandboxFacts(deps, sandbox),
     image: image.config,
     extraMounts: volumes.map(volumeMount),
-    imageName: config.image?.userSpecifiedImage || image.reference,
+    imageName: config.image?.userSpecifiedImage || image.tag || image.reference,
     host,
     runtime: features(sandbox.record.runtimeHandler),
     seccomp,
@@ -150,13 +152,7 @@ async function pidNamespaceOf(
   const mode = pidMode(config);
   if (mode === 'POD') return podPidNamespace(deps, sandbox, signal);
   if (mode !== 'TARGET') return undefined;
-  const given = config.linux?.securityContext?.namespaceOptions?.targetId ?? '';
-  const target = deps.containers.store.find(given);
-  const field = 'config.linux.security_context.namespace_options.target_id';
-  if (target?.record.sandboxId !== sandbox.id)
-    throw invalid(field, `container "${given}" is not in this sandbox`);
-  if (target.state.phase !== 'running') throw invalid(field, `container "${given}" is not running`);
-  return `/proc/${target.state.pid}/ns/pid`;
+  return `/proc/${targetContainer(deps, config, sandbox.id).state.pid}/ns/pid`;
 }
 
 /** What a container takes over from its sandbox. */
@@ -191,8 +187,9 @@ function newRecord(
     runtimeHandler: sandbox.record.runtimeHandler,
     config,
     imageId: image.id,
+    imageTag: image.tag,
     imageRef: image.reference,
-    volumeImageRefs: volumeImages.map(({ id, reference }) => (reference.includes('@') ? reference : id)),
+    volumeImageRefs: volumeImages.map(({ reference }) => reference),
     logPath: plan.logPath,
     stopSignal: asked || image.config.stopSignal || 'SIGTERM',
   };

@@ -5,6 +5,7 @@ import { invalid } from '../../lib/errors.ts';
 import { checkAnnotations, checkLabels } from '../labels.ts';
 import { checkName } from '../name.ts';
 import { checkImageVolumes } from './image-volumes.ts';
+import { checkStopSignal } from './stop-signal.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 
 export interface ContainerPlan {
@@ -27,6 +28,7 @@ export function planContainer(config: ContainerConfig__Output | null, sandbox: S
   const image = config.image?.image ?? '';
   if (image === '') throw invalid('config.image.image', 'must not be empty');
   checkImageVolumes(config);
+  checkStopSignal(config.stopSignal);
   checkLabels('config.labels', config.labels);
   checkAnnotations('config.annotations', config.annotations);
   const pod = sandbox.record.config.metadata;

@@ -16,7 +16,9 @@ export interface ContainerRecord {
   readonly config: ContainerConfig__Output;
   /** The image's id, `sha256:…`: the digest of its configuration. */
   readonly imageId: string;
-  /** A reference by which the image can be pulled again; the id when it has none. */
+  /** The image's first name that has a tag; '' when none has. */
+  readonly imageTag?: string;
+  /** By digest, as the image can be pulled again; the id when it has no such name. */
   readonly imageRef: string;
   /** What each image volume is, in the order of the mounts: by digest, or else by id. */
   readonly volumeImageRefs?: readonly string[];
@@ -48,7 +50,7 @@ export interface ContainerState {
   /** CamelCase, for programs: Completed, Error, OOMKilled, StartError, Unknown. */
   readonly reason: string;
   readonly message: string;
-  /** As last updated; what the configuration asked for until then. */
+  /** As its cgroup has them, or will have once it is started. */
   readonly resources: LinuxContainerResources__Output | null;
   /** What keeps its root file system, by the engine's name of it; '' until it is made. */
   readonly snapshotter: string;

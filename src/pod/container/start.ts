@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import { BerthError, messageOf, wrap } from '../../lib/errors.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { createFifos, type FifoPaths, removeFifos } from '../../stdio/fifos.ts';
+import { pidMode } from '../../oci/namespaces.ts';
 import type { PumpSpec } from '../../stdio/protocol.ts';
 import type { PodDeps } from '../deps.ts';
 import type { EngineIo, EngineStart } from '../engine/engine.ts';
 import type { Container } from './container.ts';
 import { withShim } from './shim-lock.ts';
+import { targetContainer } from './target.ts';
 
 /** What containerd's CRI reports of a container whose first process could not be started. */
 const START_FAILED = { exitCode: 128, reason: 'StartError' };
@@ -37,6 +39,9 @@ async function startHeld(deps: PodDeps, container: Container, signal: AbortSigna
     throw new BerthError('FAILED_PRECONDITION', `sandbox "${sandbox.id}" is not ready`);
   }
   try {
+    // Another process may have the pid of one that has ended meanwhile.
+    if (pidMode(container.record.config) === 'TARGET')
+      targetContainer(deps, container.record.config, sandbox.id);
     const { pid, at } = await run(deps, container, signal);
     await container.update({ phase: 'running', pid, startedAt: at.toString() });
   } catch (error) {

@@ -3,13 +3,14 @@ import { BerthError } from '../../lib/errors.ts';
 import { raceSignal, sleep } from '../../lib/deadline.ts';
 import type { PodDeps } from '../deps.ts';
 import type { Container } from './container.ts';
+import { signalNumber } from './stop-signal.ts';
 
 /** How long a killed process may take to be reported dead: a process in the kernel's hands may take its time. */
 const KILLED_MS = 120_000;
 
 /**
  * Stops a container (CRI StopContainer): its stop signal, then after the timeout SIGKILL to all of its processes. Not running is
- * success. A second call with a shorter timeout is not held up by the first one's.
+ * success. A second call does not send the stop signal again, and with a shorter timeout is not held up by the first.
  */
 export async function stopContainer(
   deps: PodDeps,
@@ -20,7 +21,7 @@ export async function stopContainer(
   if (container.state.phase !== 'running') return;
   const { engine } = deps.containers;
   if (timeoutSeconds > 0) {
-    await engine.kill(container.id, signalNumber(container.record.stopSignal), { signal });
+    await sendStopSignal(deps, container, signal);
     if (await endsWithin(container, timeoutSeconds * 1_000, signal)) return;
   }
   await engine.kill(container.id, constants.signals.SIGKILL, { all: true, signal });
@@ -41,16 +42,18 @@ async function endsWithin(container: Container, ms: number, signal: AbortSignal)
   }
 }
 
-/** A signal by name, with or without SIG, or by number; `SIGRTMIN+3` counts from 34. Throws INVALID_ARGUMENT. */
-export function signalNumber(name: string): number {
-  if (/^\d{1,2}$/.test(name)) return Number(name);
-  const full = name.startsWith('SIG') ? name : `SIG${name}`;
-  const realtime = /^SIGRTM(IN|AX)(?:([+-])(\d{1,2}))?$/.exec(full);
-  if (realtime !== null) {
-    const [, end, sign = '+', offset = '0'] = realtime;
-    return (end === 'IN' ? 34 : 64) + Number(`${sign}${offset}`);
+/** Once. Throws INVALID_ARGUMENT for what an image says that is no signal. */
+async function sendStopSignal(deps: PodDeps, container: Container, signal: AbortSignal): Promise<void> {
+  const { stopSignal } = container.record;
+  const number = signalNumber(stopSignal);
+  if (number === undefined)
+    throw new BerthError('INVALID_ARGUMENT', `invalid stop signal: "${stopSignal}" is none`);
+  if (container.stopSignalled) return;
+  container.stopSignalled = true;
+  try {
+    await deps.containers.engine.kill(container.id, number, { signal });
+  } catch (error) {
+    container.stopSignalled = false;
+    throw error;
   }
-  const number = constants.signals[full as NodeJS.Signals];
-  if (typeof number === 'number') return number;
-  throw new BerthError('INVALID_ARGUMENT', `invalid stop signal: "${name}" is none`);
 }

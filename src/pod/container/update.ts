@@ -8,8 +8,8 @@ import type { PodDeps } from '../deps.ts';
 import type { Container } from './container.ts';
 
 /**
- * Changes a container's limits (CRI UpdateContainerResources), of one that runs at once, of one that was created in its spec. What is
- * not given stays.
+ * Changes a container's limits (CRI UpdateContainerResources): in its spec, and of one that runs at once. One that has ended, perhaps
+ * just now, is no error. What is not given stays.
  */
 export function updateContainer(
   deps: PodDeps,
@@ -20,16 +20,19 @@ export function updateContainer(
   const { engine, host } = deps.containers;
   return deps.locks.with(`container ${container.id}`, async () => {
     const { phase } = container.state;
-    if (phase !== 'running' && phase !== 'created') {
+    if (phase === 'creating' || phase === 'unknown') {
       throw new BerthError('FAILED_PRECONDITION', `container "${container.id}" is ${phase}`);
     }
     const path = deps.containers.files.specPath(container.id);
     const spec = decodeJson(await readFile(path, 'utf8')) as RuntimeSpec;
     const updated = updateResources(spec, resources, host);
-    await engine.updateSpec(container.id, updated, { signal }).catch((error: unknown) => {
+    try {
+      // First: limits that the kernel refuses are nobody's.
+      if (phase === 'running') await engine.update(container.id, updated.linux.resources, { signal });
+      await engine.updateSpec(container.id, updated, { signal });
+    } catch (error) {
       throw wrap(`failed to update container "${container.id}"`, error);
-    });
-    if (phase === 'running') await engine.update(container.id, updated.linux.resources, { signal });
+    }
     await deps.containers.files.writeSpec(container.id, encodeJson(updated));
     await container.update({ resources: criResources(updated) });
   });

@@ -95,7 +95,8 @@ export class ContainerdEngine implements Engine {
     chainId.catch(() => undefined);
     return {
       id: image.id,
-      reference: image.repoDigests[0] ?? image.repoTags[0] ?? image.id,
+      tag: image.repoTags[0] ?? '',
+      reference: image.repoDigests[0] ?? image.id,
       name,
       chainId,
       config: documents.config,
@@ -223,7 +224,7 @@ export class ContainerdEngine implements Engine {
   }
 
   async update(id: string, resources: LinuxResources, options: EngineOptions = {}): Promise<void> {
-    await this.#containerd.tasks.update(id, resources, options);
+    await gone(this.#containerd.tasks.update(id, resources, options));
   }
 
   async deleteTask(id: string, options: EngineOptions = {}): Promise<EngineExit | undefined> {
@@ -378,7 +379,14 @@ export class ContainerdEngine implements Engine {
     if (!isRunc(runtime.type)) return { type: runtime.type };
     // A slice is systemd's to make; the parent that kubelet sent decides, whatever driver is configured.
     const systemdCgroup = spec.linux.cgroupsPath.includes('.slice:');
-    const options = { binaryName: runtime.binary, systemdCgroup, root: runcRoot };
+    const [uids, gids] = [spec.linux.uidMappings?.[0], spec.linux.gidMappings?.[0]];
+    const options = {
+      binaryName: runtime.binary,
+      systemdCgroup,
+      root: runcRoot,
+      // Whose the pipes of its outputs are: to open /dev/stdout takes an owner that its user namespace knows.
+      ...(uids === undefined || gids === undefined ? {} : { ioUid: uids.hostID, ioGid: gids.hostID }),
+    };
     return { type: runtime.type, options: runcOptionsAny(containerd.connection.api, options) };
   }
 }

@@ -9,7 +9,9 @@ import type { EngineVolume } from './volume-content.ts';
 export interface EngineImage {
   /** `sha256:…` of its configuration: the id that the CRI shows. */
   readonly id: string;
-  /** A reference by which it can be pulled again; the id when it has none. */
+  /** The first of its names that has a tag; '' when none has. */
+  readonly tag: string;
+  /** By digest, as it can be pulled again; the id when it has no such name. */
   readonly reference: string;
   /** The engine's own name of it. */
   readonly name: string;

@@ -24,6 +24,7 @@ const NO_STREAMS = { io: { stdin: '', stdout: '', stderr: '', terminal: false } 
 
 const NO_IMAGE: EngineImage = {
   id: '',
+  tag: '',
   reference: '',
   name: '',
   chainId: Promise.resolve(''),

@@ -3,6 +3,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
+import { detectHostFacts } from '../../../src/oci/host-facts.ts';
 import { eventually } from '../../helpers/fixture.ts';
 import { ContainerRig, imageName } from './rig.ts';
 
@@ -40,6 +41,22 @@ describe('containers', () => {
     await rig.remove(id);
     assert.deepEqual(await rig.list(), []);
     assert.equal(readFileSync(join(rig.logDirectory, 'life', 'main.log'), 'utf8'), log);
+  });
+
+  it('that are asked for by the id of their image, as kubelet does, have its tag in their status', async () => {
+    const pod = await rig.runPod('by-id');
+    const first = await rig.status(await rig.create(pod, 'by-tag', FOREVER, own));
+    const image = { image: first.imageId, userSpecifiedImage: 'tiny:1' };
+    const { status: second, info } = await rig.statusResponse(
+      await rig.create(pod, 'by-id', FOREVER, { ...own, image }),
+      true,
+    );
+    assert.equal(first.image?.image, imageName);
+    assert.deepEqual([second?.image?.image, second?.image?.userSpecifiedImage], [imageName, 'tiny:1']);
+    // Nothing was pulled: there is no digest of a registry.
+    assert.deepEqual([second?.imageId, second?.imageRef], [first.imageId, first.imageId]);
+    const { config } = JSON.parse(info['info'] ?? '') as { config: { image: { image: string } } };
+    assert.equal(config.image.image, first.imageId);
   });
 
   it('that end at once are reported with their codes, every one of them', async () => {
@@ -100,6 +117,28 @@ describe('containers', () => {
     await rig.stop('0'.repeat(64));
   });
 
+  it('are sent their stop signal once, however often they are stopped', async () => {
+    const pod = await rig.runPod('stop-once');
+    const script = 'trap "echo told" USR1; echo ready; while :; do sleep 0.05; done';
+    const id = await rig.run(pod, 'once', ['sh', '-c', script], { ...own, stopSignal: 'SIGUSR1' });
+    await rig.logged(pod, 'once', /ready/);
+    const stops = [rig.stop(id, 2), rig.stop(id, 2)];
+    await rig.logged(pod, 'once', /told/);
+    await Promise.all([...stops, rig.stop(id, 1)]);
+    const ended = await rig.status(id);
+    assert.deepEqual([ended.exitCode, ended.stopSignal], [137, 'SIGUSR1']);
+    assert.equal(rig.logText(pod, 'once'), 'ready\ntold\n');
+  });
+
+  it('are stopped by any signal that the CRI has', async () => {
+    const pod = await rig.runPod('stop-realtime');
+    const script = 'trap "exit 7" 37; echo ready; while :; do sleep 0.05; done';
+    const id = await rig.run(pod, 'main', ['sh', '-c', script], { ...own, stopSignal: 'SIGRTMINPLUS3' });
+    await rig.logged(pod, 'main', /ready/);
+    await rig.stop(id, 20);
+    assert.equal((await rig.status(id)).exitCode, 7);
+  });
+
   it('run commands in them, of which a late one is killed', async () => {
     const pod = await rig.runPod('exec');
     const id = await rig.run(pod, 'main', FOREVER, own);
@@ -155,6 +194,49 @@ describe('containers', () => {
     assert.equal((await rig.exec(id, ['cat', '/proc/1/cmdline'])).stdout, 'sleep\u00003600\u0000');
     const stranger = await rig.run(other, 'main', FOREVER, own);
     await assert.rejects(rig.create(pod, 'spy', FOREVER, debug(stranger)), { code: status.INVALID_ARGUMENT });
+    // By then its pid may be anybody's.
+    const late = await rig.create(pod, 'late', FOREVER, debug(target));
+    await rig.stop(target);
+    await assert.rejects(rig.startContainer(late), { details: /target_id: container "\w+" is not running/ });
+    assert.equal((await rig.status(late)).reason, 'StartError');
+  });
+
+  it('tell in their status what their cgroup allows, from the beginning on', async () => {
+    const pod = await rig.runPod('resources');
+    const resources = { memoryLimitInBytes: 64 << 20, cpuShares: 512, oomScoreAdj: 999 };
+    const id = await rig.create(pod, 'main', FOREVER, { linux: { ...own.linux, resources } });
+    const created = (await rig.status(id)).resources?.linux;
+    // Without a limit of its own swap is memory's.
+    const swap = detectHostFacts().swapLimit ? String(64 << 20) : '0';
+    assert.deepEqual(
+      [
+        created?.memoryLimitInBytes,
+        created?.memorySwapLimitInBytes,
+        created?.cpuShares,
+        created?.oomScoreAdj,
+      ],
+      [String(64 << 20), swap, '512', '999'],
+    );
+    await rig.startContainer(id);
+    await rig.updateResources(id, { cpuShares: 1024 });
+    const { resources: updated } = await rig.status(id);
+    assert.deepEqual(updated?.linux, { ...created, cpuShares: '1024' });
+  });
+
+  it('keep their limits when others are refused, and may be given some after their end', async () => {
+    const pod = await rig.runPod('refused');
+    const resources = { memoryLimitInBytes: 64 << 20 };
+    const id = await rig.run(pod, 'main', FOREVER, { linux: { ...own.linux, resources } });
+    const specOf = async (): Promise<unknown> =>
+      JSON.parse(await rig.ctr('containers', 'info', '--spec', id));
+    const [before, spec] = [await rig.status(id), await specOf()];
+    // No such CPU.
+    await assert.rejects(rig.updateResources(id, { cpusetCpus: '4000' }), /failed to update container/);
+    assert.deepEqual((await rig.status(id)).resources, before.resources);
+    assert.deepEqual(await specOf(), spec);
+    await rig.stop(id);
+    await rig.updateResources(id, { cpuShares: 128 });
+    assert.equal((await rig.status(id)).resources?.linux?.cpuShares, '128');
   });
 
   it('that take more memory than they may are OOMKilled', async () => {
@@ -233,7 +315,8 @@ describe('containers', () => {
     // When that moment is depends on the machine: each tries another one.
     for (let first = 0; first < 40; first += 4)
       await Promise.all([0, 1, 2, 3].map((more) => stopAtItsEnd(`moment-${first + more}`, first + more)));
-  });
+    // Forty pods with a container each take a busy machine longer than what one test usually has.
+  }).timeout(120_000);
 
   it('tell in their verbose status what containerd’s tell', async () => {
     const pod = await rig.runPod('verbose');

@@ -131,6 +131,7 @@ describe('the image of a pause process', () => {
     await eventually("runc has become the image's program", () =>
       readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('/bin/sleep') ? true : undefined,
     );
+    assert.deepEqual(await rig.pinnedImages(), [served.id]);
     const asked = registry.requests.length;
     await rig.runPod('second', {}, 'paused');
     assert.equal(registry.requests.length, asked);

@@ -10,7 +10,9 @@ import type { ContainerConfig } from '../../../src/gen/runtime/v1/ContainerConfi
 import type { ContainerStatus__Output } from '../../../src/gen/runtime/v1/ContainerStatus.ts';
 import type { ContainerStatusResponse__Output } from '../../../src/gen/runtime/v1/ContainerStatusResponse.ts';
 import type { ExecSyncResponse__Output } from '../../../src/gen/runtime/v1/ExecSyncResponse.ts';
+import type { LinuxContainerResources } from '../../../src/gen/runtime/v1/LinuxContainerResources.ts';
 import type { ListContainersResponse__Output } from '../../../src/gen/runtime/v1/ListContainersResponse.ts';
+import type { ListImagesResponse__Output } from '../../../src/gen/runtime/v1/ListImagesResponse.ts';
 import type { PodSandboxConfig } from '../../../src/gen/runtime/v1/PodSandboxConfig.ts';
 import { removeCgroups } from '../../helpers/cgroups.ts';
 import type { DaemonOptions } from '../../helpers/daemon.ts';
@@ -103,6 +105,14 @@ export class ContainerRig implements AsyncDisposable {
     await this.#call((done) => this.daemon.client.image.removeImage(request, deadline(), done));
   }
 
+  /** Ids of the images that kubelet must not remove. */
+  async pinnedImages(): Promise<string[]> {
+    const { images } = await this.#call<ListImagesResponse__Output>((done) =>
+      this.daemon.client.image.listImages({}, deadline(), done),
+    );
+    return images.filter(({ pinned }) => pinned).map(({ id }) => id);
+  }
+
   shims(): number[] {
     return findProcesses((argv) => isShimOf(argv, this.engine.socket)).map(({ pid }) => pid);
   }
@@ -159,6 +169,12 @@ export class ContainerRig implements AsyncDisposable {
   async checkpoint(containerId: string, location: string, timeout = 0): Promise<void> {
     await this.#call((done) =>
       this.daemon.client.runtime.checkpointContainer({ containerId, location, timeout }, deadline(), done),
+    );
+  }
+
+  async updateResources(containerId: string, linux: LinuxContainerResources): Promise<void> {
+    await this.#call((done) =>
+      this.daemon.client.runtime.updateContainerResources({ containerId, linux }, deadline(), done),
     );
   }
 

@@ -53,6 +53,20 @@ describe('containers in a user namespace', () => {
     assert.equal(write.exitCode, 0, write.stderr);
   });
 
+  it('can open their outputs by name, as many servers do for their logs', async () => {
+    const options = mapped(250_000, { pid: 'CONTAINER' });
+    const pod = await rig.runPod('outputs', options);
+    const script = 'echo out > /dev/stdout; echo err > /dev/stderr';
+    const id = await rig.run(pod, 'main', ['sh', '-c', `${script}; sleep 3600`], options);
+    // Of two streams nobody knows which is read first.
+    await rig.logged(pod, 'main', /^(out\nerr|err\nout)\n$/);
+    assert.deepEqual(await rig.exec(id, ['sh', '-c', script]), {
+      stdout: 'out\n',
+      stderr: 'err\n',
+      exitCode: 0,
+    });
+  });
+
   it('own the network, the hostname and the processes of their pod', async () => {
     const options = mapped(300_000);
     const pod = await rig.runPod('owner', options);

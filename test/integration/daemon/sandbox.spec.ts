@@ -203,11 +203,13 @@ describe('a sandbox', () => {
   it('is told of by events with its status', async () => {
     const { client } = rig.daemon;
     const seen: ContainerEventResponse__Output[] = [];
-    const stream = client.runtime.getContainerEvents({});
-    stream.on('data', (event: ContainerEventResponse__Output) => seen.push(event));
-    stream.on('error', () => undefined);
-    await new Promise((resolve) => setTimeout(resolve, 100));
     const id = await client.run(podConfig('events'));
+    // What happened before anybody listened is told, too; of other tests' sandboxes as well.
+    const stream = client.runtime.getContainerEvents({});
+    stream.on('data', (event: ContainerEventResponse__Output) => {
+      if (event.podSandboxStatus?.metadata?.name === 'events') seen.push(event);
+    });
+    stream.on('error', () => undefined);
     await client.stop(id);
     await client.remove(id);
     await eventually('four events', () => (seen.length === 4 ? true : undefined));

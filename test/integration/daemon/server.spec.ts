@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { credentials, status } from '@grpc/grpc-js';
 import { loadCri } from '../../../src/lib/proto.ts';
 import { podConfig } from '../../helpers/cri-client.ts';
-import { Rig } from '../../helpers/fixture.ts';
+import { Rig, Scratch } from '../../helpers/fixture.ts';
 import { bridgeNetwork, TestDaemon } from '../../helpers/daemon.ts';
 
 describe('the daemon', () => {
@@ -28,6 +28,22 @@ describe('the daemon', () => {
       join(rig.daemon.directory, 'state'),
     );
     assert.equal(info['lastCNILoadStatus'], 'OK');
+  });
+
+  it('tells how the networks of each runtime handler were read', async () => {
+    await using other = await Scratch.create();
+    const handler = { type: 'io.containerd.runc.v2' };
+    const runtimes = { runc: handler, own: { ...handler, cni_conf_dir: other.path } };
+    const address = join(other.path, 'no-engine.sock');
+    await using rig = await Rig.start({ config: { containerd: { address, runtimes } } });
+    const { info } = await rig.daemon.client.status(true);
+    const statuses = Object.entries(info).filter(([key]) => key.startsWith('lastCNILoadStatus'));
+    const { 'lastCNILoadStatus.own': own, ...common } = Object.fromEntries(statuses) as Record<
+      string,
+      string
+    >;
+    assert.deepEqual(common, { lastCNILoadStatus: 'OK', 'lastCNILoadStatus.default': 'OK' });
+    assert.match(own ?? '', /has no \.conflist/);
   });
 
   it("replaces a stale socket, and refuses to be the second on its directories with the first one's pid", async () => {

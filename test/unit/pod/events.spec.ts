@@ -29,6 +29,29 @@ describe('PodEvents', () => {
     assert.deepEqual(await Promise.all(readers), [both, both]);
   });
 
+  it('keeps events while nobody listens for who listens next, if that is not too late', async () => {
+    const events = new PodEvents(log, 200);
+    const read = async (): Promise<string[]> => {
+      const end = new AbortController();
+      const types: string[] = [];
+      setTimeout(() => end.abort(), 5);
+      for await (const event of events.subscribe(end.signal)) types.push(event.type);
+      return types;
+    };
+    events.publish('CONTAINER_CREATED_EVENT', sandbox);
+    events.publish('CONTAINER_STARTED_EVENT', sandbox);
+    // The first has them, and whoever comes after it has not.
+    assert.deepEqual(await Promise.all([read(), read()]), [
+      ['CONTAINER_CREATED_EVENT', 'CONTAINER_STARTED_EVENT'],
+      [],
+    ]);
+    events.publish('CONTAINER_STOPPED_EVENT', sandbox);
+    assert.deepEqual(await read(), ['CONTAINER_STOPPED_EVENT']);
+    events.publish('CONTAINER_DELETED_EVENT', sandbox);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.deepEqual(await read(), []);
+  });
+
   it('drops the oldest events of a subscriber that does not read, and never waits for it', async () => {
     const events = new PodEvents(log);
     const end = new AbortController();

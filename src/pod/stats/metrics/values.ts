@@ -1,4 +1,5 @@
 import type { InterfaceReading } from '../interfaces.ts';
+import type { DeviceReading } from '../cgroup/io.ts';
 import type { Pressure } from '../cgroup/pressure.ts';
 import type { MetricName } from './descriptors.ts';
 import type { MeasuredForMetrics } from './metrics.ts';
@@ -94,20 +95,24 @@ function filesystemValues({ filesystem, layer }: MeasuredForMetrics): Known {
 }
 
 function deviceValues({ reading: { devices = [] } }: MeasuredForMetrics): Known {
+  const each = (of: (reading: DeviceReading) => bigint): Labelled =>
+    devices.map((reading) => ({ labels: [nameOf(reading)], value: of(reading) }));
   return {
-    container_fs_reads_bytes_total: devices.map((each) => ({ labels: [each.device], value: each.readBytes })),
-    container_fs_reads_total: devices.map((each) => ({ labels: [each.device], value: each.reads })),
-    container_fs_writes_bytes_total: devices.map((each) => ({
-      labels: [each.device],
-      value: each.writeBytes,
-    })),
-    container_fs_writes_total: devices.map((each) => ({ labels: [each.device], value: each.writes })),
-    container_blkio_device_usage_total: devices.flatMap(({ device, major, minor, ...each }) => [
-      { labels: [device, major, minor, 'Read'], value: each.readBytes },
-      { labels: [device, major, minor, 'Write'], value: each.writeBytes },
-      { labels: [device, major, minor, 'Discard'], value: each.discardBytes },
+    container_fs_reads_bytes_total: each(({ readBytes }) => readBytes),
+    container_fs_reads_total: each(({ reads }) => reads),
+    container_fs_writes_bytes_total: each(({ writeBytes }) => writeBytes),
+    container_fs_writes_total: each(({ writes }) => writes),
+    container_blkio_device_usage_total: devices.flatMap(({ device, major, minor, ...counts }) => [
+      { labels: [device, major, minor, 'Read'], value: counts.readBytes },
+      { labels: [device, major, minor, 'Write'], value: counts.writeBytes },
+      { labels: [device, major, minor, 'Discard'], value: counts.discardBytes },
     ]),
   };
+}
+
+/** By its number without a name, as hidden paths of a disk are: kubelet shows no metric of which two have the same labels. */
+function nameOf({ device, major, minor }: DeviceReading): string {
+  return device === '' ? `${major}:${minor}` : device;
 }
 
 function processValues({ reading: { processes, processDetails } }: MeasuredForMetrics): Known {

@@ -22,7 +22,8 @@ const v2Files = {
   'memory.events': 'max 6\noom_kill 2\n',
   'memory.stat':
     'anon 300\nfile 400\nkernel 30\nfile_mapped 40\ninactive_file 250\nactive_file 150\npgfault 50\npgmajfault 10\n',
-  'io.stat': '999:9 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=512 dios=1\n',
+  'io.stat':
+    '999:9 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=512 dios=1\n999:10 rbytes=1 wbytes=1 rios=1 wios=1\n',
   'cpu.pressure':
     'some avg10=0.00 avg60=0.00 avg300=0.00 total=17000000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1\n',
   'memory.pressure':
@@ -93,6 +94,9 @@ describe('CRI metrics', () => {
       );
       assert.equal(metric.kind, descriptors[metric.name].kind);
     }
+    // Prometheus refuses twins.
+    const series = metrics.map(({ name, labelValues }) => [name, ...labelValues].join(' '));
+    assert.equal(new Set(series).size, series.length);
     const missing = Object.keys(descriptors).filter(
       (name) => !metrics.some((metric) => metric.name === name),
     );
