@@ -320,10 +320,9 @@ describe('bridge plugin on the real kernel', () => {
     assert.throws(() => add({}, { netns: absent }), {
       message: `failed to open netns "${absent}": failed to Statfs "${absent}": no such file or directory`,
     });
-    assert.throws(
-      () => add({}, { netns: '/etc/hostname' }),
-      /unknown FS magic on "\/etc\/hostname": [0-9a-f]+$/,
-    );
+    assert.throws(() => add({}, { netns: '/etc/hostname' }), {
+      message: /^failed to open netns "\/etc\/hostname": unknown FS magic on "\/etc\/hostname": [0-9a-f]+$/,
+    });
     assert.equal(host.link('br-test'), undefined);
   });
 
