@@ -315,6 +315,13 @@ describe('bridge plugin on the real kernel', () => {
     assert.deepEqual(veths(), []);
   });
 
+  it('takes no routes from containers, on a bridge that somebody else made either', () => {
+    host.run('ip', 'link', 'add', 'br-test', 'type', 'bridge');
+    assert.notEqual(host.sysctl('net/ipv6/conf/br-test/accept_ra'), '0');
+    add();
+    assert.equal(host.sysctl('net/ipv6/conf/br-test/accept_ra'), '0');
+  });
+
   it('makes nothing when the namespace is none', () => {
     const absent = '/run/netns/brt-absent';
     assert.throws(() => add({}, { netns: absent }), {
