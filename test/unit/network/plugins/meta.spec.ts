@@ -74,6 +74,9 @@ describe('bandwidth', () => {
     assert.throws(() => bandwidth.add(pluginArgs({}), context), {
       message: 'must be called as chained plugin',
     });
+    assert.throws(() => bandwidth.check(pluginArgs({}), context), {
+      message: 'must be called as a chained plugin',
+    });
   });
 });
 
