@@ -129,6 +129,15 @@ describe('firewall', () => {
     firewall.del(args, context);
   });
 
+  it('needs a bridge to keep apart, with addresses or without', () => {
+    const prevResult = { ...someResult, interfaces: [], ips: [] };
+    const args = pluginArgs({ backend: 'iptables', ingressPolicy: 'isolated' }, { prevResult });
+    assert.throws(() => firewall.add(args, context), {
+      message:
+        'interface needs to be set for ingress policy "isolated", make sure to chain "firewall" plugin with "bridge"',
+    });
+  });
+
   it('writes isolation once, also beside what an older release wrote', () => {
     const table = (...lines: string[]) => parseSaved([':FORWARD ACCEPT [0:0]', ...lines].join('\n'));
     const lines = isolationLines('isolated', 'br0', table());
