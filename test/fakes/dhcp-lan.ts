@@ -1,7 +1,7 @@
 /** A LAN with one client and whatever server a test needs, under a clock that a test moves. */
 import type { RouteSpec } from '../../src/kernel/netlink/routes.ts';
 import type { Clock, Wire } from '../../src/network/plugins/ipam/dhcp/exchange.ts';
-import { encodeFrame } from '../../src/network/plugins/ipam/dhcp/frame.ts';
+import { BROADCAST_ADDRESS, BROADCAST_MAC, encodeFrame } from '../../src/network/plugins/ipam/dhcp/frame.ts';
 import type { Links } from '../../src/network/plugins/ipam/dhcp/links.ts';
 import {
   type DhcpMessage,
@@ -68,6 +68,13 @@ export interface Said extends DhcpMessage {
   /** Milliseconds since the LAN was made. */
   readonly at: number;
   readonly isUnicast: boolean;
+}
+
+/** What a client's frame said. */
+export function saidIn(frame: Uint8Array, at: number): Said {
+  const message = decodeMessage(Buffer.from(frame.subarray(42)));
+  const type = message.options.get(Option.messageType)?.[0] ?? 0;
+  return { ...message, type, at, isUnicast: frame[0] !== 0xff };
 }
 
 export type Answering = (said: Said) => readonly Partial<DhcpMessage>[];
@@ -155,21 +162,27 @@ export class FakeLan implements Links {
   }
 
   #hear(frame: Buffer): Uint8Array[] {
-    const message = decodeMessage(frame.subarray(42));
-    const said: Said = {
-      ...message,
-      type: message.options.get(Option.messageType)?.[0] ?? 0,
-      at: this.#clock.now() - this.#begun,
-      isUnicast: frame[0] !== 0xff,
-    };
+    const said = saidIn(frame, this.#clock.now() - this.#begun);
     this.said.push(said);
-    return this.answering(said).map((each) => fromServer({ ...message, op: 2, options: new Map(), ...each }));
+    return answersTo(said, this.answering);
   }
 }
 
-/** As a server sends it: our own frames with the ports changed over, which leaves the checksum as it is. */
+/** The frames that a server answers with. */
+export function answersTo(said: Said, answering: Answering): Buffer[] {
+  return answering(said).map((each) => fromServer({ ...said, op: 2, options: new Map(), ...each }));
+}
+
+/**
+ * As a server sends it (RFC 2131, 4.1): a NAK to everybody, all else to the client. Our own frames with the ports changed over, which
+ * leaves the checksum as it is.
+ */
 export function fromServer(message: DhcpMessage): Buffer {
-  const ends = { sourceMac: SERVER_MAC, destinationMac: CLIENT_MAC, source: SERVER, destination: '10.0.0.9' };
+  const isForAll = message.broadcast || message.options.get(Option.messageType)?.[0] === MessageType.nak;
+  const to = isForAll
+    ? { destinationMac: BROADCAST_MAC, destination: BROADCAST_ADDRESS }
+    : { destinationMac: message.chaddr, destination: message.yiaddr };
+  const ends = { sourceMac: SERVER_MAC, source: SERVER, ...to };
   const frame = encodeFrame(ends, encodeMessage(message));
   frame.writeUInt16BE(67, 34);
   frame.writeUInt16BE(68, 36);

@@ -1,16 +1,16 @@
-/** A DHCP server that others wrote (udhcpd of busybox), and an eye on what clients say to it. */
+/** DHCP servers, one that others wrote (udhcpd of busybox) and one that a test scripts, and an eye on what clients say to them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { close, recv } from '../../src/kernel/libc.ts';
+import { close, recv, send } from '../../src/kernel/libc.ts';
 import { findLink } from '../../src/kernel/netlink/links.ts';
 import { NetlinkSocket } from '../../src/kernel/netlink/socket.ts';
 import { filterProgram, openPacketSocket } from '../../src/kernel/packet-socket.ts';
 import { withNetns } from '../../src/kernel/thread-namespaces.ts';
-import { type DhcpMessage, decodeMessage, Option } from '../../src/network/plugins/ipam/dhcp/message.ts';
+import { answersTo, type Answering, type Said, saidIn, SERVER_MAC } from '../fakes/dhcp-lan.ts';
 import { Scratch, eventually } from './fixture.ts';
-import type { TestNode } from './node.ts';
+import { TestNode } from './node.ts';
 
 export interface DhcpServerOptions {
   readonly node: TestNode;
@@ -75,11 +75,8 @@ export class DhcpServer implements AsyncDisposable {
   }
 }
 
-/** A message of a client, and how it was sent. */
-export interface Heard extends DhcpMessage {
-  /** DISCOVER 1, REQUEST 3, RELEASE 7. */
-  readonly type: number;
-  readonly isUnicast: boolean;
+/** A message of a client, and between which addresses it was sent. */
+export interface Heard extends Said {
   readonly source: string;
   readonly destination: string;
 }
@@ -93,6 +90,71 @@ const UDP_TO_SERVER = filterProgram([
   [0x06, 0, 0, 0],
 ]);
 
+/** A socket that sees what clients say on a link. */
+function clientsOn(node: TestNode, device: string): number {
+  return withNetns(node.path, () => {
+    using socket = NetlinkSocket.open();
+    return openPacketSocket(findLink(socket, device)?.index ?? 0, UDP_TO_SERVER);
+  });
+}
+
+/** A server that answers as the test says, in a network namespace of its own at the other end of a veth. */
+export class ScriptedDhcpServer implements AsyncDisposable {
+  readonly said: Said[] = [];
+  answering: Answering;
+  readonly #node: TestNode;
+  readonly #fd: number;
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(node: TestNode, answering: Answering) {
+    this.#node = node;
+    this.answering = answering;
+    this.#fd = clientsOn(node, 'eth0');
+    this.#timer = setInterval(() => this.#serve(), 5);
+  }
+
+  /** @param bridge where clients are, on the node. */
+  static async start(node: TestNode, bridge: string, answering: Answering): Promise<ScriptedDhcpServer> {
+    const own = await TestNode.create();
+    try {
+      const peer = ['peer', 'name', 'eth0', 'address', SERVER_MAC, 'netns', own.name];
+      await node.run('ip', 'link', 'add', 'scripted', 'type', 'veth', ...peer);
+      await node.run('ip', 'link', 'set', 'scripted', 'master', bridge, 'up');
+      await own.run('ip', 'link', 'set', 'eth0', 'up');
+      return new ScriptedDhcpServer(own, answering);
+    } catch (error) {
+      await own[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** What was said so far, in types. */
+  get story(): string {
+    return this.said.map(({ type }) => type).join(' ');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    close(this.#fd);
+    await this.#node[Symbol.asyncDispose]();
+  }
+
+  #serve(): void {
+    const buffer = Buffer.alloc(2_048);
+    for (;;) {
+      let length: number;
+      try {
+        length = recv(this.#fd, buffer);
+      } catch {
+        return;
+      }
+      const said = saidIn(buffer.subarray(0, length), Date.now());
+      this.said.push(said);
+      for (const frame of answersTo(said, this.answering)) send(this.#fd, frame);
+    }
+  }
+}
+
 /** Hears what clients say on a link. */
 export class DhcpEar implements AsyncDisposable {
   readonly heard: Heard[] = [];
@@ -100,10 +162,7 @@ export class DhcpEar implements AsyncDisposable {
   readonly #timer: NodeJS.Timeout;
 
   constructor(node: TestNode, device: string) {
-    this.#fd = withNetns(node.path, () => {
-      using socket = NetlinkSocket.open();
-      return openPacketSocket(findLink(socket, device)?.index ?? 0, UDP_TO_SERVER);
-    });
+    this.#fd = clientsOn(node, device);
     this.#timer = setInterval(() => this.#listen(), 5);
   }
 
@@ -127,11 +186,8 @@ export class DhcpEar implements AsyncDisposable {
     for (;;) {
       try {
         const frame = buffer.subarray(0, recv(this.#fd, buffer));
-        const message = decodeMessage(Buffer.from(frame.subarray(42)));
         this.heard.push({
-          ...message,
-          type: message.options.get(Option.messageType)?.[0] ?? 0,
-          isUnicast: (frame[0] ?? 0) % 2 === 0,
+          ...saidIn(frame, Date.now()),
           source: frame.subarray(26, 30).join('.'),
           destination: frame.subarray(30, 34).join('.'),
         });

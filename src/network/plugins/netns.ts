@@ -5,6 +5,7 @@ import { NetlinkSocket } from '../../kernel/netlink/socket.ts';
 import { isNamespace, withNetns } from '../../kernel/thread-namespaces.ts';
 import { isErrno, messageOf } from '../../lib/errors.ts';
 import { CniCode, CniError } from '../cni/types.ts';
+import { failure } from './config.ts';
 
 /**
  * The error of the protocol for what the kernel refused: `<doing>: <errno in words>`, as the reference plugins write it. What the kernel
@@ -35,18 +36,16 @@ export function requireNetns(netns: string): void {
     return;
   }
   const quoted = JSON.stringify(netns);
+  throw failure(`failed to open netns ${quoted}: ${whyNoNamespace(netns, quoted)}`);
+}
+
+function whyNoNamespace(netns: string, quoted: string): string {
   try {
-    const magic = statfsSync(netns).type.toString(16);
-    throw new CniError(
-      CniCode.Internal,
-      `failed to open netns ${quoted}: unknown FS magic on ${quoted}: ${magic}`,
-    );
+    return `unknown FS magic on ${quoted}: ${statfsSync(netns).type.toString(16)}`;
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) {
-      const cause = `failed to Statfs ${quoted}: no such file or directory`;
-      throw new CniError(CniCode.Internal, `failed to open netns ${quoted}: ${cause}`);
-    }
-    throw kernelFailure(`failed to open netns ${quoted}`, error);
+    return isErrno(error, 'ENOENT')
+      ? `failed to Statfs ${quoted}: no such file or directory`
+      : messageOf(error);
   }
 }
 

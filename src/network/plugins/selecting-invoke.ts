@@ -5,10 +5,14 @@ import {
   type PluginReply,
   type PluginRequest,
 } from '../cni/invoke/invoke.ts';
+import type { JsonObject } from '../../lib/json.ts';
+import { VERSION_WHEN_EMPTY } from '../cni/versions/versions.ts';
 import { key } from './config.ts';
 import { passedOver } from './context.ts';
 import { ipamTypeIfAny } from './main-conf.ts';
+import type { Plugin } from './plugin.ts';
 import type { Registry } from './registry.ts';
+import { versionsOf } from './skeleton.ts';
 
 export interface SelectingInvokeOptions {
   /** `[cni] builtin`: with `never` every plugin is an executable. */
@@ -39,8 +43,7 @@ export class SelectingInvoke implements Invoke {
     if (plugin === undefined) return executables.invoke(request, options);
     const unknown = request.verb === 'VERSION' ? undefined : plugin.unknownKey(request.config);
     if (unknown === undefined) {
-      const passes = request.verb === 'ADD' && plugin.passesOn?.(request.config) === true;
-      if (passes) return passedOn(request);
+      if (request.verb === 'ADD' && passesOn(plugin, request.config)) return passedOn(request);
       return (this.waits(request) ? waiting : builtins).invoke(request, options);
     }
     try {
@@ -58,6 +61,13 @@ export class SelectingInvoke implements Invoke {
     const { registry } = this.options;
     return verb === 'ADD' && [type, ipamTypeIfAny(config)].some((each) => registry.get(each)?.waits === true);
   }
+}
+
+/** In a version that the plugin does not speak it has to run, and to say so. */
+function passesOn(plugin: Plugin, config: JsonObject): boolean {
+  const version = key(config, 'cniVersion') ?? '';
+  const isSpoken = versionsOf(plugin).some((each) => each === (version || VERSION_WHEN_EMPTY));
+  return isSpoken && plugin.passesOn?.(config) === true;
 }
 
 function passedOn({ config }: PluginRequest): PluginReply {

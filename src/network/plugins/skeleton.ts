@@ -172,20 +172,27 @@ function checkVersion(config: JsonObject, command: PluginVerb, versions: readonl
     );
   }
   const version = given === '' ? VERSION_WHEN_EMPTY : given;
-  try {
-    parseVersion(version);
-  } catch (error) {
-    throw new CniError(CniCode.DecodeFailure, messageOf(error));
-  }
-  if (!isAtLeast(version, verbs[command].since)) {
-    throw new CniError(CniCode.IncompatibleVersion, `config version does not allow ${command}`);
-  }
+  const { since } = verbs[command];
+  if (since !== VERSION_WHEN_EMPTY) checkAge(version, command, since, versions);
   if (!versions.includes(version)) {
     const supported = versions.map((each) => `"${each}"`).join(' ');
     const details = `config is "${version}", plugin supports [${supported}]`;
     throw new CniError(CniCode.IncompatibleVersion, 'incompatible CNI versions', details);
   }
   return version;
+}
+
+/** Verbs that came later: they need a configuration and a plugin that know them. */
+function checkAge(version: string, command: PluginVerb, since: string, versions: readonly string[]): void {
+  try {
+    parseVersion(version);
+  } catch (error) {
+    throw new CniError(CniCode.DecodeFailure, messageOf(error));
+  }
+  const refuse = (who: string): CniError =>
+    new CniError(CniCode.IncompatibleVersion, `${who} version does not allow ${command}`);
+  if (!isAtLeast(version, since)) throw refuse('config');
+  if (!versions.some((each) => isAtLeast(each, version))) throw refuse('plugin');
 }
 
 function pluginArgs(environment: Environment, config: JsonObject, version: string): PluginArgs {

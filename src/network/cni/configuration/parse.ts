@@ -61,7 +61,10 @@ export function parseSinglePlugin(text: string, source: string): NetworkList {
     throw bad("missing 'type'; a list of plugins belongs into a file with the extension .conflist");
   }
   const plugin = toPlugin(object);
-  const list = { name: nameOf(plugin), cniVersion: versionOf(plugin) };
+  // A plugin is read by Go's decoder, which ignores case; a list from a plain map, which does not.
+  const at = (key: string): Json | undefined => field(plugin, key) as Json | undefined;
+  const head = withFields({}, { name: at('name'), cniVersion: at('cniVersion') });
+  const list = { name: nameOf(head), cniVersion: versionOf(head) };
   return {
     ...list,
     disableCheck: false,

@@ -315,15 +315,21 @@ describe('bridge plugin on the real kernel', () => {
     assert.deepEqual(veths(), []);
   });
 
+  it('takes no routes from containers, on a bridge that somebody else made either', () => {
+    host.run('ip', 'link', 'add', 'br-test', 'type', 'bridge');
+    assert.notEqual(host.sysctl('net/ipv6/conf/br-test/accept_ra'), '0');
+    add();
+    assert.equal(host.sysctl('net/ipv6/conf/br-test/accept_ra'), '0');
+  });
+
   it('makes nothing when the namespace is none', () => {
     const absent = '/run/netns/brt-absent';
     assert.throws(() => add({}, { netns: absent }), {
       message: `failed to open netns "${absent}": failed to Statfs "${absent}": no such file or directory`,
     });
-    assert.throws(
-      () => add({}, { netns: '/etc/hostname' }),
-      /unknown FS magic on "\/etc\/hostname": [0-9a-f]+$/,
-    );
+    assert.throws(() => add({}, { netns: '/etc/hostname' }), {
+      message: /^failed to open netns "\/etc\/hostname": unknown FS magic on "\/etc\/hostname": [0-9a-f]+$/,
+    });
     assert.equal(host.link('br-test'), undefined);
   });
 

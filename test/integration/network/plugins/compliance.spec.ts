@@ -51,6 +51,16 @@ const cases: readonly ComplianceCase[] = [
     ],
   },
   {
+    name: 'bandwidth, with the burst that Kubernetes’ runtimes ask for',
+    plugins: [
+      bridge,
+      {
+        type: 'bandwidth',
+        runtimeConfig: { bandwidth: { ingressRate: 10_000_000, ingressBurst: 4_294_967_295 } },
+      },
+    ],
+  },
+  {
     name: 'bandwidth, without limits',
     // CHECK of the reference panics.
     cniVersion: '0.3.1',

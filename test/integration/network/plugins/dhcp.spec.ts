@@ -74,7 +74,8 @@ describe('dhcp: leases of pods, by a real server, kept by the daemon', function 
   });
 
   it('a lease is renewed by unicast, also by the daemon that comes after one that was killed', async () => {
-    await serve(8);
+    // To be renewed soon, and not to run out however long a busy machine takes.
+    await serve(120, '10.98.0.20', ['option router 10.98.0.1', 'option 0x3a 00000004']);
     const ear = listen();
     const daemon = await start();
     const id = await daemon.client.run(podConfig('kept'));
@@ -104,10 +105,10 @@ describe('dhcp: leases of pods, by a real server, kept by the daemon', function 
     const daemon = await start();
     const started = Date.now();
     await assert.rejects(
-      daemon.client.run(podConfig('alone'), '', 4_000),
+      daemon.client.run(podConfig('alone'), '', 12_000),
       /no more tries: no DHCP server answered on "eth0" within [\d.]+ s/,
     );
-    assert.ok(Date.now() - started < 6_000);
+    assert.ok(Date.now() - started < 14_000);
     await eventually(
       'nothing is left',
       () => readdirSync(join(daemon.directory, 'netns')).length + recorded(daemon).length === 0 || undefined,

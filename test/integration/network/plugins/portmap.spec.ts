@@ -151,6 +151,16 @@ describe('portmap', () => {
     );
   });
 
+  it('has as many masquerading rules in nftables with masqAll as without: the CHECK of either implementation counts them', async () => {
+    const count = async (id: string, masqAll: boolean): Promise<number> => {
+      const one = cleanup.use(await TestNode.create());
+      await callWell(one, 'berth', call('ADD', id, config('5', { backend: 'nftables', masqAll })));
+      await callWell(one, 'berth', call('CHECK', id, config('5', { backend: 'nftables', masqAll })));
+      return (await one.run('nft', 'list', 'ruleset')).match(/ masquerade comment "c1"/g)?.length ?? 0;
+    };
+    assert.deepEqual([await count('c1', true), await count('c1', false)], [3, 3]);
+  });
+
   it('uses a chain for marking that someone else provides', async () => {
     for (const tool of ['iptables', 'ip6tables']) await node.run(tool, '-t', 'nat', '-N', 'THEIR-MARK');
     await callWell(node, 'berth', call('ADD', 'c1', config('5', { externalSetMarkChain: 'THEIR-MARK' })));

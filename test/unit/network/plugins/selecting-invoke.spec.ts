@@ -21,21 +21,21 @@ function request(
   return { verb, type, containerId: 'c', netns: '/n', ifName: 'eth0', args: '', path: ['/opt'], config };
 }
 
+function selecting(builtin: 'auto' | 'never', executables = serving('/opt/fake')): SelectingInvoke {
+  const registry = new Map([
+    ['fake', fakePlugin('fake', [])],
+    ['slow', { ...fakePlugin('slow', []), waits: true as const }],
+    ['idle', { ...fakePlugin('idle', []), since: '0.3.0', passesOn: () => true }],
+  ]);
+  const builtins = serving('built-in');
+  return new SelectingInvoke({ builtin, registry, builtins, waiting: serving('waiting'), executables });
+}
+
 function choose(
   builtin: 'auto' | 'never',
   executables = serving('/opt/fake'),
 ): (request: PluginRequest) => Promise<string> {
-  const registry = new Map([
-    ['fake', fakePlugin('fake', [])],
-    ['slow', { ...fakePlugin('slow', []), waits: true as const }],
-  ]);
-  const invoke = new SelectingInvoke({
-    builtin,
-    registry,
-    builtins: serving('built-in'),
-    waiting: serving('waiting'),
-    executables,
-  });
+  const invoke = selecting(builtin, executables);
   const { signal } = new AbortController();
   return async (each) => (await invoke.invoke(each, { signal })).provider;
 }
@@ -52,6 +52,16 @@ describe('choice between built-in and executable', () => {
     assert.equal(await choose('auto')(request({ ipam: { type: 'slow' } }, 'DEL')), 'built-in');
     assert.equal(await choose('auto')(request({ ipam: { type: 'fake' } })), 'built-in');
     assert.equal(await choose('auto')(request({ ipam: 'slow' })), 'built-in');
+  });
+
+  it('starts nothing for a plugin with nothing to do, save to be told that it does not speak the version', async () => {
+    const prevResult = { ips: [] };
+    const options = { signal: new AbortController().signal };
+    const invoke = selecting('auto');
+    const idle = (cniVersion: string) => request({ cniVersion, prevResult }, 'ADD', 'idle');
+    assert.equal((await invoke.invoke(idle('1.0.0'), options)).output, prevResult);
+    assert.equal((await invoke.invoke(idle('0.2.0'), options)).output, undefined);
+    assert.equal((await invoke.invoke(idle(''), options)).output, undefined);
   });
 
   it('takes the executable for an unknown key, an unknown type, and when built-ins are off', async () => {

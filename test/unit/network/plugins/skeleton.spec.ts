@@ -104,7 +104,10 @@ describe('plugin skeleton', () => {
       message: 'incompatible CNI versions',
       details: 'config is "2.0.0", plugin supports ["0.1.0" "0.2.0" "0.3.0" "0.3.1" "0.4.0" "1.0.0" "1.1.0"]',
     });
-    assert.throws(() => run({}, { ...config, cniVersion: 'one' }), { code: 6 });
+    assert.throws(() => run({}, { ...config, cniVersion: 'one' }), {
+      code: 1,
+      details: 'config is "one", plugin supports ["0.1.0" "0.2.0" "0.3.0" "0.3.1" "0.4.0" "1.0.0" "1.1.0"]',
+    });
   });
 
   it('refuses verbs that the version does not know', () => {
@@ -112,6 +115,14 @@ describe('plugin skeleton', () => {
     for (const [verb, cniVersion] of Object.entries(wanted)) {
       const message = `config version does not allow ${verb}`;
       assert.throws(() => run({ CNI_COMMAND: verb }, { ...config, cniVersion }), { code: 1, message });
+    }
+  });
+
+  it('refuses verbs that came later when it does not know the version, and versions that are none', () => {
+    for (const CNI_COMMAND of ['CHECK', 'GC', 'STATUS']) {
+      const message = `plugin version does not allow ${CNI_COMMAND}`;
+      assert.throws(() => run({ CNI_COMMAND }, { ...config, cniVersion: '2.0.0' }), { code: 1, message });
+      assert.throws(() => run({ CNI_COMMAND }, { ...config, cniVersion: 'one' }), { code: 6 });
     }
   });
 

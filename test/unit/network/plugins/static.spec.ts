@@ -28,10 +28,10 @@ describe('static', () => {
     });
   });
 
-  it('adds what CNI_ARGS ask for, with a gateway for each network that it lies in', () => {
+  it('adds what CNI_ARGS ask for, with the gateway of its network; what is configured keeps its own', () => {
     const args = 'IP=10.3.0.7/24, fd01::7/64;GATEWAY=10.3.0.1,10.1.0.2';
     assert.deepEqual(add({ ipam }, { args }).ips, [
-      { address: '10.1.0.5/16', gateway: '10.1.0.2' },
+      { address: '10.1.0.5/16', gateway: '10.1.0.1' },
       { address: 'fd00::5/64' },
       { address: '10.3.0.7/24', gateway: '10.3.0.1' },
       { address: 'fd01::7/64' },

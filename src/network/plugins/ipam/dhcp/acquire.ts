@@ -75,6 +75,11 @@ async function ask(
         await records.put(full);
         return full;
       }
+      if (answer !== undefined) {
+        // What was refused is not ours to give back.
+        asked = undefined;
+        await records.drop(who.client);
+      }
       problem = `DHCP server ${server.address} ${didNot(answer)} ${address}`;
       log.warn('a DHCP server does not give what it has offered', { client: who.client, problem });
       await clock.sleep(Math.max(0, Math.min(REFUSED_PAUSE_MS, until - clock.now())), signal);

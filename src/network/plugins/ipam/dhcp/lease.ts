@@ -5,7 +5,8 @@
  *                        ▲            │ACK           │ACK             │the same address again
  *                        └────────────┴──────────────┴────────────────┘
  *
- * A pod's address never changes: the cluster knows the pod by it. Who refuses it or offers another one is asked again and again.
+ * A NAK ends the lease at once, in whatever phase (RFC 2131, 4.4, figure 5: "DHCPNAK / Halt network"). A pod's address never changes: the
+ * cluster knows the pod by it. Who refuses it or offers another one is asked for the same one again and again.
  */
 import { messageOf } from '../../../../lib/errors.ts';
 import type { Logger } from '../../../../lib/log.ts';
@@ -22,7 +23,7 @@ import {
   type Talk,
 } from './exchange.ts';
 import { type LeaseRecord, optionsOf } from './records.ts';
-import { backoff, nextRequestAt, type Phase, phaseAt, phaseEnd, timesOf } from './terms.ts';
+import { backoff, endedAt, nextRequestAt, type Phase, phaseAt, phaseEnd, timesOf } from './terms.ts';
 
 /** What happens to leases, for metrics. */
 export const leaseEvents = [
@@ -55,8 +56,8 @@ export class Lease {
   readonly #log: Logger;
   readonly #ending = new AbortController();
   #kept: Promise<void> = Promise.resolve();
-  /** The server has refused the address: it is asked for from the beginning. */
-  #isRefused = false;
+  /** A server gave another address instead: ours is asked for from the beginning. */
+  #isReplaced = false;
   #isGone = false;
 
   constructor(record: LeaseRecord, deps: LeaseDeps) {
@@ -157,7 +158,7 @@ export class Lease {
     const now = this.#deps.clock.now();
     const { phase } = this;
     if (granted === undefined || (phase !== asked && phase !== 'bound')) return now;
-    if (!this.#isRefused && phase !== 'expired') return nextRequestAt(granted, now);
+    if (!this.#isReplaced && phase !== 'expired') return nextRequestAt(granted, now);
     const at = now + pauses.next().value;
     return now < granted.expireAt ? Math.min(at, granted.expireAt) : at;
   }
@@ -180,7 +181,7 @@ export class Lease {
     const until = granted === undefined ? Number.POSITIVE_INFINITY : phaseEnd(granted, phase);
     const patience = { delays: [ANSWER_MS], until, signal };
     const answer =
-      this.#isRefused || phase === 'expired'
+      this.#isReplaced || phase === 'expired'
         ? await this.#askAnew(talk, patience)
         : await extend(talk, phase === 'renewing' ? server : undefined, address, patience);
     await this.#take(answer, phase);
@@ -208,10 +209,11 @@ export class Lease {
     if (answer === undefined || granted === undefined) {
       this.#tell('unanswered', 'no DHCP server gave the lease more time', { phase, ...this.#end() });
     } else if (answer.kind === 'nak') {
-      this.#isRefused = true;
+      const ended = { ...granted, ...endedAt(this.#deps.clock.now()) };
+      if (phase !== 'expired') await this.#put({ ...this.#record, granted: ended });
       this.#tell('refused', 'a DHCP server refused the address', { reason: answer.reason, ...this.#end() });
     } else if (answer.address !== address) {
-      this.#isRefused = true;
+      this.#isReplaced = true;
       const fields = { offered: answer.address, ...this.#end() };
       this.#tell('other_address', 'a DHCP server gives another address, which a pod cannot take', fields);
     } else {
@@ -222,7 +224,7 @@ export class Lease {
   async #extended({ server, options, sentAt }: Granted): Promise<void> {
     const { withdrawn, ...rest } = this.#record;
     if (rest.granted === undefined) return;
-    this.#isRefused = false;
+    this.#isReplaced = false;
     const granted = { ...rest.granted, ...timesOf(options, sentAt) };
     if (withdrawn !== undefined)
       await this.#deps.links.restore({ ...this.#interfaceAddress(), routes: withdrawn });

@@ -48,6 +48,11 @@ export function timesOf(options: Options, since: number): Times {
   };
 }
 
+/** The times of a lease that a server has taken back. */
+export function endedAt(now: number): Times {
+  return { renewAt: now, rebindAt: now, expireAt: now };
+}
+
 export type Phase = 'bound' | 'renewing' | 'rebinding' | 'expired';
 
 export function phaseAt({ renewAt, rebindAt, expireAt }: Times, now: number): Phase {

@@ -122,21 +122,21 @@ function gatewayOf(text: string): Address | undefined {
   return address;
 }
 
-/** IP and GATEWAY of CNI_ARGS: more addresses, and a gateway for each network that it lies in. */
+/** IP and GATEWAY of CNI_ARGS: more addresses, and gateways for those of them whose network they lie in. */
 function withArgs(addresses: readonly StaticAddress[], args: string): StaticAddress[] {
   const { IP = '', GATEWAY = '' } = cniArgs(args, ['IP', 'GATEWAY']);
-  const more = listOf(IP).map((text): StaticAddress => {
+  const more = listOf(IP).map((text): Cidr => {
     const cidr = parseCidr(text);
     if (cidr === undefined) {
       throw failure(`the 'ip' field is expected to be in CIDR notation, got: '${text}'`);
     }
-    return { cidr, gateway: undefined };
+    return cidr;
   });
   const gateways = listOf(GATEWAY).flatMap((text) => gatewayOf(text) ?? []);
-  return [...addresses, ...more].map(({ cidr, gateway }) => ({
-    cidr,
-    gateway: gateways.findLast((each) => inNetwork(each, cidr)) ?? gateway,
-  }));
+  return [
+    ...addresses,
+    ...more.map((cidr) => ({ cidr, gateway: gateways.findLast((each) => inNetwork(each, cidr)) })),
+  ];
 }
 
 function listOf(text: string): string[] {

@@ -34,6 +34,8 @@ export function findBridge(host: NetlinkSocket, name: string): Link | undefined 
 export function ensureBridge(host: NetlinkSocket, conf: BridgeConf): Link {
   return doing(`failed to create bridge "${conf.bridge}"`, () => {
     const found = findBridge(host, conf.bridge) ?? createBridge(host, conf);
+    // Whoever made it: a container must not advertise routes to the host.
+    ownRoutes(conf.bridge);
     const up = (found.flags & Iff.UP) === 0;
     const promiscuous = conf.promiscMode && (found.flags & Iff.PROMISC) === 0;
     if (up || promiscuous) {
@@ -59,7 +61,6 @@ function createBridge(host: NetlinkSocket, conf: BridgeConf): Link {
   if (bridge === undefined) {
     throw failure(`could not lookup "${conf.bridge}": Link not found`);
   }
-  ownRoutes(conf.bridge);
   return bridge;
 }
 

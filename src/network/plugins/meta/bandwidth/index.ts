@@ -18,7 +18,6 @@ import type { Result } from '../../../cni/types.ts';
 import { validAttachments } from '../../attachments.ts';
 import { hashWithPrefix } from '../../chain-names.ts';
 import { failure, firstUnknownKey, key, stringAt } from '../../config.ts';
-import { requirePrevious } from '../../container-link.ts';
 import { doing, openIn, requireNetns } from '../../netns.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { type UndoList, withUndo } from '../../undo.ts';
@@ -125,7 +124,8 @@ function del(args: PluginArgs): void {
 
 function check(args: PluginArgs): void {
   const limits = limitsOf(args.config);
-  const previous = requirePrevious(args);
+  const { prevResult: previous } = args;
+  if (previous === undefined) throw failure('must be called as a chained plugin');
   requireNetns(args.netns);
   if (limits.ingress === undefined && limits.egress === undefined) return;
   using host = NetlinkSocket.open();

@@ -42,6 +42,7 @@ function families({ ips }: Result): (readonly [4 | 6, Address[]])[] {
 
 /** Puts the rules of a container's addresses in place, in one transaction per family. */
 export function allow(conf: FirewallConf, result: Result): void {
+  const isolation = isolationOf(conf, result);
   withNamespaceLock(() => {
     for (const [family, addresses] of families(result)) {
       const table = readTable(family, TABLE);
@@ -51,7 +52,7 @@ export function allow(conf: FirewallConf, result: Result): void {
           .flatMap(rulesFor)
           .filter(([chain, words]) => !hasRule(table, chain, words))
           .map(([chain, words]) => ruleLine('-A', chain, words)),
-        ...isolation(conf, result, table),
+        ...isolation(table),
       ];
       if (lines.length > 0) restoreTable(family, TABLE, lines);
     }
@@ -61,17 +62,21 @@ export function allow(conf: FirewallConf, result: Result): void {
 /** Puts in place only what keeps bridges apart: for addresses that firewalld lets through. Costs nothing without an ingressPolicy. */
 export function isolate(conf: FirewallConf, result: Result): void {
   if (conf.ingressPolicy === 'open') return;
+  const isolation = isolationOf(conf, result);
   withNamespaceLock(() => {
     for (const [family] of families(result)) {
-      const lines = isolation(conf, result, readTable(family, TABLE));
+      const lines = isolation(readTable(family, TABLE));
       if (lines.length > 0) restoreTable(family, TABLE, lines);
     }
   });
 }
 
-function isolation(conf: FirewallConf, result: Result, table: SavedTable): string[] {
+/** The lines for a table. Throws for a result without a bridge, be there addresses in it or not. */
+function isolationOf(conf: FirewallConf, result: Result): (table: SavedTable) => string[] {
   const { ingressPolicy } = conf;
-  return ingressPolicy === 'open' ? [] : isolationLines(ingressPolicy, bridgeOf(conf, result), table);
+  if (ingressPolicy === 'open') return () => [];
+  const bridge = bridgeOf(conf, result);
+  return (table) => isolationLines(ingressPolicy, bridge, table);
 }
 
 /** Chains that all containers share, and the ways to them; each way stands first in its chain. */

@@ -69,7 +69,7 @@ export function parseConf(config: JsonObject): PortmapConf {
   if (markMasqBit !== undefined && (markMasqBit < 0 || markMasqBit > 31)) {
     throw failure('MasqMarkBit must be between 0 and 31');
   }
-  return {
+  const conf: PortmapConf = {
     network: stringAt(config, 'name') ?? '',
     backend: parseBackend(stringAt(config, 'backend')),
     snat: booleanAt(config, 'snat') ?? true,
@@ -79,6 +79,8 @@ export function parseConf(config: JsonObject): PortmapConf {
     externalSetMarkChain,
     mappings: parseMappings(config),
   };
+  if (conf.backend !== undefined) refuseOptionsOfOther(conf, conf.backend);
+  return conf;
 }
 
 function parseBackend(name: string | undefined): Backend | undefined {
@@ -130,16 +132,22 @@ function parseHostIp(text: string, path: string): Address | undefined {
 
 /**
  * The backend to use. `detect` is asked only when none is configured. Throws when options are given that only the other
- * backend understands.
+ * backend understands; for a configured one parseConf does.
  */
 export function chooseBackend(conf: PortmapConf, detect: () => Backend): Backend {
-  const backend = conf.backend ?? detect();
+  if (conf.backend !== undefined) return conf.backend;
+  const backend = detect();
+  refuseOptionsOfOther(conf, backend);
+  return backend;
+}
+
+function refuseOptionsOfOther(conf: PortmapConf, backend: Backend): void {
   const wrong = [
     ...(conf.externalSetMarkChain !== undefined && backend === 'nftables' ? ['externalSetMarkChain'] : []),
     ...(isOfOther(conf.conditions[4], backend) ? ['conditionsV4'] : []),
     ...(isOfOther(conf.conditions[6], backend) ? ['conditionsV6'] : []),
   ];
-  if (wrong.length === 0) return backend;
+  if (wrong.length === 0) return;
   const other = backend === 'iptables' ? 'nftables' : 'iptables';
   throw failure(
     `${backend} backend was requested but configuration contains ${other}-specific options [${wrong.join(' ')}]`,

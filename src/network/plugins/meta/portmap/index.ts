@@ -9,6 +9,7 @@ import { formatAddress } from '../../address.ts';
 import { validAttachments } from '../../attachments.ts';
 import { failure, key, stringAt } from '../../config.ts';
 import type { Describing, PluginFacts } from '../../facts.ts';
+import { doing } from '../../netns.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import type { Forwarding, PortmapBackend } from './backend.ts';
 import {
@@ -50,7 +51,7 @@ function detectBackend(): Backend {
 
 function add(args: PluginArgs, context: PluginContext): Result {
   const { containerId, prevResult, ifName } = args;
-  const conf = parseConf(args.config);
+  const conf = doing('failed to parse config', () => parseConf(args.config));
   if (prevResult === undefined) throw failure('must be called as chained plugin');
   if (conf.mappings.length === 0) return prevResult;
   refuseWithheld(conf.mappings, context.hints.withheld?.hostPorts ?? []);

@@ -100,15 +100,16 @@ function dnat(cidr: Cidr, { protocol, hostIp, hostPort, containerPort }: Mapping
 
 /**
  * Hairpin traffic and, on IPv4, what comes from localhost. With masqAll, which the reference plugin knows for iptables only,
- * whatever was translated on its way to the container.
+ * whatever was translated on its way to the container takes the place of the first: CHECK counts rules, and so does the reference's.
  */
 function masquerades(conf: PortmapConf, cidr: Cidr): string[] {
   if (!conf.snat) return [];
   const ip = familyOf(cidr);
   const own = formatAddress(cidr.address);
-  if (conf.masqAll) return [`ct status dnat ${ip} daddr ${own}`];
-  const fromLocalhost = ip === 'ip' ? [`ip saddr 127.0.0.1 ip daddr ${own}`] : [];
-  return [`${ip} saddr ${own} ${ip} daddr ${own}`, ...fromLocalhost];
+  const translated = conf.masqAll
+    ? `ct status dnat ${ip} daddr ${own}`
+    : `${ip} saddr ${own} ${ip} daddr ${own}`;
+  return [translated, ...(ip === 'ip' ? [`ip saddr 127.0.0.1 ip daddr ${own}`] : [])];
 }
 
 /** Starts no process when no container has host ports. */

@@ -238,6 +238,12 @@ describe('a single plugin file', () => {
     });
   });
 
+  it('reads name and version of a single plugin in whatever case, and no cniVersions: these are a list’s', () => {
+    const text = '{"Name":"n","CNIVersion":"0.3.1","cniVersions":["1.0.0"],"type":"bridge"}';
+    const list = parseSinglePlugin(text, '/c/a.conf');
+    assert.deepEqual([list.name, list.cniVersion], ['n', '0.3.1']);
+  });
+
   it('needs a type and a name', () => {
     assert.throws(() => parseSinglePlugin('{"name":"n"}', ''), /^BerthError: missing 'type'$/);
     assert.throws(() => parseSinglePlugin('{"type":"bridge"}', ''), /^BerthError: no name$/);

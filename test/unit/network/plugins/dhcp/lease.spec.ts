@@ -132,6 +132,7 @@ describe('acquiring a DHCP lease', () => {
       `no more tries: DHCP server ${SERVER} refused (not today) ${IP} within 5 s`,
     );
     assert.match(world.lan.story, /^1@0 3@0 1@2 3@2 1@4 3@4/);
+    assert.doesNotMatch(world.lan.story, /7@/, 'what was refused is not given back');
     assert.equal(world.record, undefined);
   });
 
@@ -245,26 +246,46 @@ describe('keeping a DHCP lease', () => {
     await lease.stop();
   });
 
-  it('after a NAK asks for the same address from the beginning, and takes no other one', async () => {
+  it('ends at once with a NAK, and is asked for from the beginning: the same address, and no other one', async () => {
     const world = new World(giving(IP, 1_000));
     const lease = await world.lease();
     world.lan.answering = ({ type, ciaddr }) => {
       if (type === request && ciaddr !== '0.0.0.0') return [answer(nak, '0.0.0.0')];
       return giving('10.0.0.77', 1_000)({ type } as never);
     };
-    await world.clock.pass(540_000);
-    assert.deepEqual(
-      world.lan.said.map(({ type }) => type),
-      [request, discover, discover, discover],
-    );
-    assert.deepEqual(world.events.slice(0, 3), ['refused', 'other_address', 'unanswered']);
+    await world.clock.pass(501_000);
+    assert.equal(world.lan.story, `${request}@500 ${discover}@500`);
+    assert.deepEqual(world.lan.done, [`withdraw ${IP}/24`]);
+    assert.equal(lease.phase, 'expired');
+    await world.clock.pass(20_000);
+    assert.deepEqual(world.events.slice(0, 4), ['refused', 'expired', 'other_address', 'unanswered']);
     assert.equal(lease.record.address, IP);
-    assert.deepEqual(world.lan.done, [], 'until it expires it may be used');
     world.lan.answering = giving(IP, 1_000);
     await world.clock.pass(70_000);
-    assert.equal(world.events.at(-1), 'renewed');
+    assert.deepEqual(world.lan.done, [`withdraw ${IP}/24`, `restore ${IP}/24 0.0.0.0/0`]);
+    assert.equal(world.events.at(-1), 'regained');
     assert.equal(lease.phase, 'bound');
     await lease.stop();
+  });
+
+  it('is not given back, and not asked for as if it were held, after a NAK', async () => {
+    const world = new World(giving(IP, 1_000));
+    const first = await world.lease();
+    world.lan.answering = ({ type }) => (type === request ? [answer(nak, '0.0.0.0')] : []);
+    await world.clock.pass(501_000);
+    await first.stop();
+    world.lan.said.length = 0;
+    const lease = new Lease(world.record!, world.deps);
+    lease.keep();
+    await world.clock.pass(1_000);
+    const released = lease.release();
+    await world.clock.pass(0);
+    await released;
+    assert.deepEqual(
+      world.lan.said.map(({ type }) => type),
+      [discover],
+    );
+    assert.equal(world.record, undefined);
   });
 
   it('takes an ACK of another address for a refusal', async () => {

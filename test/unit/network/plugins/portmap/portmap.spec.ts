@@ -134,12 +134,33 @@ describe('portmap configuration', () => {
 
   it('starts nothing without mappings', () => {
     const context = fakeContext([]);
-    const none = { ...mapped(), externalSetMarkChain: 'X', backend: 'nftables' };
+    const none = { ...mapped(), externalSetMarkChain: 'X', backend: 'iptables' };
     assert.equal(portmap.add(pluginArgs(none, { prevResult: someResult }), context), someResult);
     assert.throws(() => portmap.add(pluginArgs(none), context), {
       message: 'must be called as chained plugin',
     });
     assert.throws(() => portmap.check(pluginArgs(none), context), { message: 'Required prevResult missing' });
+  });
+
+  it('refuses a configuration that makes no sense also without mappings, in the words of the reference plugin', () => {
+    const message = (problem: string) => ({ code: 999, message: `failed to parse config: ${problem}` });
+    const wrong = {
+      ...mapped(),
+      backend: 'nftables',
+      externalSetMarkChain: 'X',
+      conditionsV6: ['-s', '::1'],
+    };
+    const args = pluginArgs({ ...wrong, prevResult: {} }, { prevResult: someResult });
+    assert.equal(portmap.passesOn?.(args.config), false);
+    const options = '[externalSetMarkChain conditionsV6]';
+    assert.throws(
+      () => portmap.add(args, fakeContext([])),
+      message(
+        `nftables backend was requested but configuration contains iptables-specific options ${options}`,
+      ),
+    );
+    const bad = pluginArgs(mapped({ ...web, hostPort: 0 }), { prevResult: someResult });
+    assert.throws(() => portmap.add(bad, fakeContext([])), message('Invalid host port number: 0'));
   });
 });
 
