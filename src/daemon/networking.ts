@@ -11,7 +11,7 @@ import { Leases, type LeasesOptions } from '../network/plugins/ipam/dhcp/leases.
 import { PodLinks } from '../network/plugins/ipam/dhcp/links.ts';
 import { PodNetwork } from '../network/pod-network.ts';
 import type { SandboxStore } from '../pod/sandbox/store.ts';
-import { livingAddresses, livingAttachments, shownAttachments } from './living.ts';
+import { formerAddresses, livingAddresses, livingAttachments, shownAttachments } from './living.ts';
 import { createPlugins, type Plugins } from './plugins.ts';
 
 export interface NetworkingOptions {
@@ -81,6 +81,7 @@ export function createNetworking({ config, instance, store, log, observe }: Netw
     settings: cni,
     count: observe.step,
     onExhausted: () => maintenance.onExhausted(),
+    formerAddresses: (of) => formerAddresses(store, networks.every(), of),
     livingAddresses: () => livingAddresses(store, debts),
   });
   const stop = async (): Promise<void> => {
