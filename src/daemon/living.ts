@@ -61,3 +61,11 @@ export function formerAddresses(
     .filter(({ record }) => isFormer(record.network))
     .flatMap(({ result }) => addressesOf(result));
 }
+
+/** The networks of all sandboxes, those of the newest first; of the stopped ones too, as all are after a reboot. */
+export function rememberedNetworks(store: SandboxStore): NetworkList[] {
+  return store
+    .all()
+    .toReversed()
+    .flatMap(({ record }) => record.attachments.map(({ network }) => network));
+}
