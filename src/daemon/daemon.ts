@@ -1,7 +1,7 @@
 /**
  * The composition root: which parts there are, who knows whom, in which order they start, and stop in reverse.
  *
- * claim the directories → read networks → recover sandboxes and debts → serve metrics → serve the CRI
+ * claim the directories → recover sandboxes and debts → read networks → serve metrics → serve the CRI
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -99,13 +99,14 @@ export class Daemon {
       log: this.#log,
     };
 
-    await networks.start();
-    this.#stops.push(() => networks.stop());
     leases.load();
     this.#stops.push(() => leases.stop());
     debts.load();
     this.#stops.push(() => debts.stop());
     const { kept, undone } = await recoverSandboxes(pods);
+    // The records remember configurations whose files are bad now.
+    await networks.start();
+    this.#stops.push(() => networks.stop());
     const exits = new ExitMonitor(pods, await recoverContainers(pods));
     exits.start();
     this.#stops.push(() => exits.stop());

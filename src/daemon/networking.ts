@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { Namespaces } from '../kernel/namespaces.ts';
 import type { Logger } from '../lib/log.ts';
-import type { Step } from '../network/cni/types.ts';
+import type { NetworkList, Step } from '../network/cni/types.ts';
 import { Debts } from '../network/debts.ts';
 import { Maintenance } from '../network/maintenance.ts';
 import { Networks } from '../network/networks.ts';
@@ -11,7 +11,13 @@ import { Leases, type LeasesOptions } from '../network/plugins/ipam/dhcp/leases.
 import { PodLinks } from '../network/plugins/ipam/dhcp/links.ts';
 import { PodNetwork } from '../network/pod-network.ts';
 import type { SandboxStore } from '../pod/sandbox/store.ts';
-import { livingAddresses, livingAttachments, shownAttachments } from './living.ts';
+import {
+  formerAddresses,
+  livingAddresses,
+  livingAttachments,
+  rememberedNetworks,
+  shownAttachments,
+} from './living.ts';
 import { createPlugins, type Plugins } from './plugins.ts';
 
 export interface NetworkingOptions {
@@ -54,7 +60,8 @@ export function createNetworking({ config, instance, store, log, observe }: Netw
     delTimeoutMs: cni.delTimeoutSeconds * 1_000,
     log,
   });
-  const networks = new Networks({ cni, ...config.containerd, chain, log });
+  const remembered = (): NetworkList[] => rememberedNetworks(store);
+  const networks = new Networks({ cni, ...config.containerd, chain, remembered, log });
   const namespaces = new Namespaces(pool);
   const maintenance = new Maintenance({
     chain,
@@ -81,6 +88,7 @@ export function createNetworking({ config, instance, store, log, observe }: Netw
     settings: cni,
     count: observe.step,
     onExhausted: () => maintenance.onExhausted(),
+    formerAddresses: (of) => formerAddresses(store, networks.every(), of),
     livingAddresses: () => livingAddresses(store, debts),
   });
   const stop = async (): Promise<void> => {

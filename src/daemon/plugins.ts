@@ -16,7 +16,7 @@ import { sandboxJobsModule } from '../pod/sandbox/prepare.ts';
 
 /** Workers for namespaces and plugins: rtnl is one lock for the whole host, so more would only wait for each other. */
 const NETWORK_THREADS = 2;
-/** Workers for ADDs that wait for somebody else, a DHCP server: so many pods wait at a time. Each starts when needed, and takes 16 MB. */
+/** Workers for calls that wait for somebody else, a DHCP server or an executable behind a built-in: so many wait at a time. Each takes 16 MB. */
 const WAITING_THREADS = 4;
 
 /** The worker threads, and what runs on them. */

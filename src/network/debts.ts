@@ -56,6 +56,7 @@ export class Debts {
   readonly #options: DebtsOptions;
   readonly #debts = new Map<string, Debt>();
   readonly #attempts = new Map<string, Promise<void>>();
+  readonly #rounds = new Map<string, Promise<void>>();
   readonly #retryAt = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #stopping = new AbortController();
@@ -150,11 +151,17 @@ export class Debts {
     );
     if (due.length === 0) return;
     const waiting = new AbortController();
-    await Promise.race([
-      Promise.all(due.map((d) => this.#attempt(d.id))),
-      sleep(ADD_WAITS_MS, waiting.signal),
-    ]);
+    await Promise.race([this.#round(network, due), sleep(ADD_WAITS_MS, waiting.signal)]);
     waiting.abort();
+  }
+
+  /** The attempts on one network's debts that ADDs have asked for: one round for all that come while it lasts. */
+  #round(network: string, due: readonly Debt[]): Promise<void> {
+    const running = this.#rounds.get(network);
+    if (running !== undefined) return running;
+    const round = this.#attemptAll(due.map(({ id }) => id)).finally(() => this.#rounds.delete(network));
+    this.#rounds.set(network, round);
+    return round;
   }
 
   /** Tries one debt now. Throws NOT_FOUND for an unknown id, FAILED_PRECONDITION with the plugins' words when it is still owed. */

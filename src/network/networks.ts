@@ -14,6 +14,8 @@ export interface NetworksOptions {
   readonly runtimes: ContainerdConfig['runtimes'];
   readonly defaultRuntime: string;
   readonly chain: Chain;
+  /** The networks that pods of earlier runs are on, newest pod first. */
+  readonly remembered?: () => readonly NetworkList[];
   readonly log: Logger;
 }
 
@@ -171,10 +173,11 @@ export class Networks {
   }
 
   #source({ dir, maxConfNum }: Place): Source {
-    const { chain, log } = this.#options;
+    const { chain, log, remembered } = this.#options;
     const watcher: ConfigurationWatcher = new ConfigurationWatcher({
       dir,
       maxConfNum,
+      ...(remembered === undefined ? {} : { remembered }),
       onChange: (snapshot) => {
         report(log, snapshot);
         prober.kick();

@@ -9,6 +9,7 @@ import type { JsonObject } from '../lib/json.ts';
 import { type AttachmentRecord, attachmentOf } from './attachment.ts';
 import { capabilityArgs, podArgs, type PodCapabilities, type PodIdentity } from './cni/args.ts';
 import type { AddOptions, Chain, DelOutcome } from './cni/chain.ts';
+import type { Hints } from './cni/invoke/invoke.ts';
 import type { Attachment, NetworkList, Result, Step } from './cni/types.ts';
 import type { Debts } from './debts.ts';
 import type { Networks } from './networks.ts';
@@ -49,6 +50,8 @@ export interface PodNetworkOptions {
   readonly onExhausted?: () => Promise<void>;
   /** Addresses that pods and debts have: what that second try may take for nobody's is none of these. */
   readonly livingAddresses?: () => readonly string[];
+  /** Addresses that pods have had since before the network was configured as it is: built-ins hand them out to no other pod. */
+  readonly formerAddresses?: (network: NetworkList) => readonly string[];
 }
 
 export class PodNetwork {
@@ -59,10 +62,12 @@ export class PodNetwork {
   readonly #count: (step: Step) => void;
   readonly #onExhausted: () => Promise<void>;
   readonly #livingAddresses: (() => readonly string[]) | undefined;
+  readonly #formerAddresses: (network: NetworkList) => readonly string[];
 
   constructor(options: PodNetworkOptions) {
     const { chain, debts, networks, settings, count, onExhausted, livingAddresses } = options;
     this.#livingAddresses = livingAddresses;
+    this.#formerAddresses = options.formerAddresses ?? (() => []);
     this.#onExhausted = onExhausted ?? (() => Promise.resolve());
     this.#chain = chain;
     this.#debts = debts;
@@ -110,7 +115,7 @@ export class PodNetwork {
             signal: deadline.signal,
             ...(options.ready === undefined ? {} : { ready: options.ready }),
             hints: {
-              withheld: this.#debts.withheld(),
+              withheld: this.#withheld(record.network),
               cacheDir: this.#settings.cacheDir,
               deadline: endsAt,
             },
@@ -196,6 +201,12 @@ export class PodNetwork {
       const hints = { ...options.hints, ...(living === undefined ? {} : { living }) };
       return await this.#chain.add(attachment, { ...options, hints });
     }
+  }
+
+  /** What an ADD on the network must not hand out. */
+  #withheld(network: NetworkList): NonNullable<Hints['withheld']> {
+    const { addresses, hostPorts } = this.#debts.withheld();
+    return { addresses: [...addresses, ...this.#formerAddresses(network)], hostPorts };
   }
 
   #counting(observer: Observer): Observer {

@@ -1,3 +1,4 @@
+import { isJsonObject, type JsonObject } from '../../lib/json.ts';
 import {
   type Invoke,
   type InvokeOptions,
@@ -5,7 +6,6 @@ import {
   type PluginReply,
   type PluginRequest,
 } from '../cni/invoke/invoke.ts';
-import type { JsonObject } from '../../lib/json.ts';
 import { VERSION_WHEN_EMPTY } from '../cni/versions/versions.ts';
 import { key } from './config.ts';
 import { passedOver } from './context.ts';
@@ -20,7 +20,7 @@ export interface SelectingInvokeOptions {
   /** Asked only which keys a built-in understands; nothing runs in it. */
   readonly registry: Registry;
   readonly builtins: Invoke;
-  /** ADDs of built-ins that wait for somebody else, and of those that delegate to them. */
+  /** Calls of built-ins that wait for somebody else: a DHCP server, or an executable that they delegate to. */
   readonly waiting: Invoke;
   readonly executables: Invoke;
 }
@@ -57,9 +57,15 @@ export class SelectingInvoke implements Invoke {
     }
   }
 
+  /** Whether others take the time of the call: an executable takes as long as it likes, whatever the verb. */
   private waits({ verb, type, config }: PluginRequest): boolean {
     const { registry } = this.options;
-    return verb === 'ADD' && [type, ipamTypeIfAny(config)].some((each) => registry.get(each)?.waits === true);
+    const delegates = delegatesOf(config);
+    const isExecutable = (delegate: Delegate): boolean =>
+      registry.get(delegate.type)?.unknownKey(delegate.config) !== undefined || !registry.has(delegate.type);
+    if (delegates.some(isExecutable)) return true;
+    const types = [type, ...delegates.map((delegate) => delegate.type)];
+    return verb === 'ADD' && types.some((each) => registry.get(each)?.waits === true);
   }
 }
 
@@ -68,6 +74,20 @@ function passesOn(plugin: Plugin, config: JsonObject): boolean {
   const version = key(config, 'cniVersion') ?? '';
   const isSpoken = versionsOf(plugin).some((each) => each === (version || VERSION_WHEN_EMPTY));
   return isSpoken && plugin.passesOn?.(config) === true;
+}
+
+interface Delegate {
+  readonly type: string;
+  readonly config: JsonObject;
+}
+
+/** What a plugin of this configuration delegates to: its IPAM, and what a plugin like flannel stands in front of. */
+function delegatesOf(config: JsonObject): Delegate[] {
+  const delegate = key(config, 'delegate');
+  const inner = isJsonObject(delegate) ? { type: key(delegate, 'type'), config: delegate } : undefined;
+  return [{ type: ipamTypeIfAny(config), config }, inner].filter(
+    (each): each is Delegate => typeof each?.type === 'string' && each.type !== '',
+  );
 }
 
 function passedOn({ config }: PluginRequest): PluginReply {

@@ -259,6 +259,32 @@ describe('a chain whose executable is missing at the DEL', () => {
   }).timeout(30_000);
 });
 
+describe('an IPAM executable behind a built-in', () => {
+  it('that hangs for one pod holds up neither other pods of its network nor their end', async () => {
+    await using scratch = await Scratch.create();
+    const ipam = await scriptedPlugin(scratch.path, 'ponder');
+    const list = bridgeNetwork(scratch.path) as Conflist;
+    const plugins = [{ ...list.plugins[0], ipam: { type: 'ponder' } }];
+    await using rig = await Rig.start({
+      networks: { '10-test.conflist': { ...list, plugins } },
+      config: { cni: { bin_dirs: [scratch.path], add_timeout_seconds: 6 } },
+    });
+    const { client } = rig.daemon;
+    const hangs = 'case $CNI_ARGS in *K8S_POD_NAME=slow*) sleep 60 ;; esac';
+    const answer = `echo '{"cniVersion":"1.0.0","ips":[{"address":"10.97.0.7/16"}]}'; exit 0`;
+    await ipam.on('add', `${hangs}\n${answer}`);
+    let hasEnded = false;
+    const slow = client.run(podConfig('slow')).finally(() => {
+      hasEnded = true;
+    });
+    const refused = assert.rejects(slow, { code: status.DEADLINE_EXCEEDED });
+    await eventually('the plugin hangs', () => entries(scratch.path).includes('ponder.calls') || undefined);
+    await client.remove(await client.run(podConfig('quick')));
+    assert.equal(hasEnded, false);
+    await refused;
+  }).timeout(30_000);
+});
+
 describe('an exhausted range', () => {
   it('is a clear error; nothing is left, and a freed address goes to the next pod', async () => {
     await using scratch = await Scratch.create();

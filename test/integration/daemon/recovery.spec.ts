@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { findProcesses } from '../../../src/containerd/embedded/process.ts';
@@ -264,6 +264,24 @@ describe('after a reboot', () => {
     );
     await runIn(netns, 'ip', 'addr', 'show', 'eth0');
   }).timeout(60_000);
+});
+
+describe('after a power loss that has cut a network configuration off', () => {
+  it('new pods come to the network that the old ones were on, not to the next file', async () => {
+    await using rig = await Rig.start();
+    const { confDir, directory } = rig.daemon;
+    const id = await rig.daemon.client.run(podConfig('old'));
+    await rig.daemon.kill();
+    const other = { ...(bridgeNetwork(directory, '10.98.0.0/16') as object), name: 'other' };
+    await writeFile(join(confDir, '90-other.conflist'), JSON.stringify(other));
+    await truncate(join(confDir, '10-test.conflist'), 20);
+    await pretendReboot(directory, [id]);
+    await rig.daemon.start();
+    await ready(rig);
+    const next = await rig.daemon.client.run(podConfig('new'));
+    const { status: pod } = await rig.daemon.client.podStatus(next);
+    assert.match(pod?.network?.ip ?? '', /^10\.97\./);
+  }).timeout(30_000);
 });
 
 /** Another boot id in the records, and nothing of /run: no namespace, no mount, no state directory. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BerthError } from '../../../src/lib/errors.ts';
 import { createLogger } from '../../../src/lib/log.ts';
 import type { AttachmentRecord } from '../../../src/network/attachment.ts';
@@ -17,9 +18,16 @@ const ID = 'c'.repeat(64);
 class ScriptedPlugins implements Invoke {
   readonly broken = new Set<string>();
   readonly calls: PluginRequest[] = [];
+  /** The most calls that ran at a time. */
+  most = 0;
+  #running = 0;
 
   async invoke(request: PluginRequest): Promise<{ output: unknown; provider: string; stderr: string }> {
     this.calls.push(request);
+    this.#running += 1;
+    this.most = Math.max(this.most, this.#running);
+    await nextTurn();
+    this.#running -= 1;
     if (this.broken.has(request.type))
       throw new PluginError(`${request.type} is broken`, { code: 999, provider: '/x' });
     return { output: undefined, provider: '/x', stderr: '' };
@@ -155,6 +163,29 @@ describe('debts', () => {
     await debts.beforeAdd('net');
     assert.equal(plugins.calls.length, 1);
     assert.deepEqual(debts.list(), []);
+  });
+
+  it('of a network are tried a few at a time, however many they are and however many pods start', async () => {
+    const earlier = open();
+    for (let i = 0; i < 20; i += 1) {
+      await earlier.owe(
+        { ...debtor, sandboxId: `${i}`.padStart(64, '0').split('').reverse().join('') },
+        [1],
+        'broken',
+      );
+    }
+    const directoryOfDebts = join(directory, 'debts');
+    for (const name of await readdir(directoryOfDebts)) {
+      const path = join(directoryOfDebts, name);
+      const debt = JSON.parse(await readFile(path, 'utf8')) as object;
+      await writeFile(path, JSON.stringify({ ...debt, lastAttemptAt: '2026-01-01T00:00:00.000Z' }));
+    }
+    await earlier.stop();
+    const debts = open();
+    await Promise.all([debts.beforeAdd('net'), debts.beforeAdd('net')]);
+    assert.equal(plugins.calls.length, 20);
+    assert.deepEqual(debts.list(), []);
+    assert.ok(plugins.most <= 4, `${plugins.most} at a time`);
   });
 
   it('can be forgiven, which asks no plugin', async () => {

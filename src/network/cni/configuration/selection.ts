@@ -35,18 +35,19 @@ export function emptySnapshot(dir: string, now: string): Snapshot {
   return { generation: 0, since: now, dir, exists: false, networks: [], verdicts: [], error: '' };
 }
 
-/** The next snapshot. `maxConfNum` 0 means all files. */
+/** The next snapshot. `maxConfNum` 0 means all files. `remembered` counts as in use before, after what is in `previous`. */
 export function select(
   content: DirectoryContent,
   previous: Snapshot,
   maxConfNum: number,
   now: string,
+  remembered: readonly ActiveNetwork[] = [],
 ): Snapshot {
   const limit = maxConfNum === 0 ? Infinity : maxConfNum;
   const networks: ActiveNetwork[] = [];
   const verdicts = content.files.map((loaded): FileVerdict => {
     const { file } = loaded;
-    const before = previous.networks.find((active) => active.file === file);
+    const before = [...previous.networks, ...remembered].find((active) => active.file === file);
     const candidate = candidateOf(loaded, before, now);
     if (candidate === undefined) return { file, verdict: 'rejected', reason: errorOf(loaded) };
     const twin = networks.find((active) => active.network.name === candidate.network.name);

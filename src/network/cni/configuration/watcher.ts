@@ -9,7 +9,8 @@ import { basename, dirname, join } from 'node:path';
 import { messageOf } from '../../../lib/errors.ts';
 import { listFiles, readDirectory } from './directory.ts';
 import { type Readiness, readinessOf, type StatusVerdict } from './readiness.ts';
-import { emptySnapshot, select, type Snapshot } from './selection.ts';
+import type { NetworkList } from '../types.ts';
+import { type ActiveNetwork, emptySnapshot, select, type Snapshot } from './selection.ts';
 
 export interface WatcherOptions {
   readonly dir: string;
@@ -17,6 +18,8 @@ export interface WatcherOptions {
   readonly maxConfNum?: number;
   /** Told after the first load and of each new state, also when only a verdict changed. */
   readonly onChange?: (snapshot: Snapshot) => void;
+  /** Networks of earlier runs, newest first: last good versions of files that are bad at the start. */
+  readonly remembered?: () => readonly NetworkList[];
   /** From an event to the reading, in milliseconds: writers write more than once. */
   readonly debounceMs?: number;
   readonly pollMs?: number;
@@ -86,13 +89,23 @@ export class ConfigurationWatcher {
       // Taken first: what changes while we read makes the next poll read again.
       this.#fingerprint = await fingerprintOf(this.#dir).catch(() => '');
       const content = await readDirectory(this.#dir);
-      this.#snapshot = select(content, before, this.#options.maxConfNum ?? 1, new Date().toISOString());
+      const now = new Date().toISOString();
+      this.#snapshot = select(content, before, this.#options.maxConfNum ?? 1, now, this.#remembered());
     } catch (error) {
       this.#snapshot = { ...before, error: messageOf(error) };
     }
     const isChanged = !this.#isLoaded || JSON.stringify(before) !== JSON.stringify(this.#snapshot);
     this.#isLoaded = true;
     if (isChanged) this.#options.onChange?.(this.#snapshot);
+  }
+
+  /** What a file held when a pod was last attached to it, for the first reading; from then on the snapshot knows. */
+  #remembered(): ActiveNetwork[] {
+    if (this.#isLoaded) return [];
+    const networks = this.#options.remembered?.() ?? [];
+    return networks
+      .map((network) => ({ file: basename(network.source), network }))
+      .filter(({ file, network }) => network.source === join(this.#dir, file));
   }
 
   async #reloadIfChanged(): Promise<void> {

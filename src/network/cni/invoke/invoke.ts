@@ -18,7 +18,7 @@ export interface Hints {
   readonly cacheDir?: string;
   /** When the caller gives up, in milliseconds since the epoch. */
   readonly deadline?: number;
-  /** Addresses and host ports of unpaid debts: not to be handed out. */
+  /** Not to be handed out: addresses and host ports of unpaid debts, and addresses of pods that the IPAM's files may not tell of. */
   readonly withheld?: {
     readonly addresses: readonly string[];
     /** `tcp/8080`, or `tcp/127.0.0.1/8080` when bound to one host address. */

@@ -64,6 +64,16 @@ describe('choice between built-in and executable', () => {
     assert.equal((await invoke.invoke(idle(''), options)).output, undefined);
   });
 
+  it('takes other threads for whatever a built-in delegates to an executable', async () => {
+    for (const verb of ['ADD', 'DEL', 'CHECK', 'STATUS', 'GC'] as const) {
+      assert.equal(await choose('auto')(request({ ipam: { type: 'whereabouts' } }, verb)), 'waiting', verb);
+      assert.equal(await choose('auto')(request({ delegate: { type: 'calico' } }, verb)), 'waiting', verb);
+    }
+    assert.equal(await choose('auto')(request({ delegate: { type: 'fake', strange: 1 } })), 'waiting');
+    assert.equal(await choose('auto')(request({ delegate: { type: 'fake' } })), 'built-in');
+    assert.equal(await choose('auto')(request({ delegate: 'calico' })), 'built-in');
+  });
+
   it('takes the executable for an unknown key, an unknown type, and when built-ins are off', async () => {
     assert.equal(await choose('auto')(request({ strange: 1 })), '/opt/fake');
     assert.equal(await choose('auto')(request({}, 'ADD', 'calico')), '/opt/fake');

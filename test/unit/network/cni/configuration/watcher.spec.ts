@@ -15,7 +15,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import type { Snapshot } from '../../../../../src/network/cni/configuration/selection.ts';
-import { ConfigurationWatcher } from '../../../../../src/network/cni/configuration/watcher.ts';
+import {
+  ConfigurationWatcher,
+  type WatcherOptions,
+} from '../../../../../src/network/cni/configuration/watcher.ts';
 
 function conflist(name: string, mtu = 1500): string {
   return JSON.stringify({ name, cniVersion: '1.0.0', plugins: [{ type: 'bridge', mtu }] });
@@ -39,7 +42,7 @@ describe('the configuration watcher', () => {
   });
 
   /** Without a poll unless told: what is seen then is seen by events. */
-  async function start(options: { maxConfNum?: number; pollMs?: number; dir?: string } = {}): Promise<void> {
+  async function start(options: Partial<WatcherOptions> = {}): Promise<void> {
     watcher = new ConfigurationWatcher({
       dir,
       debounceMs: 5,
@@ -149,6 +152,24 @@ describe('the configuration watcher', () => {
     await until(() => mtu() === 1300);
     assert.equal(verdicts()['10.conflist'], 'active');
     assert.equal(watcher.snapshot.generation, 2);
+  });
+
+  it('keeps what pods of an earlier run are on, when the file is bad from the start', async () => {
+    await put('10.conflist', conflist('a'));
+    await start();
+    const remembered = watcher.snapshot.networks.map(({ network }) => network);
+    watcher.stop();
+    await truncate(join(dir, '10.conflist'), 20);
+    await put('20.conflist', conflist('b'));
+    await start({ remembered: () => [...remembered, ...remembered] });
+    assert.equal(active(), 'a');
+    assert.equal(watcher.snapshot.generation, 1);
+    assert.match(watcher.readiness().message, /10\.conflist: rejected .*its last good version is in use/);
+    await rm(join(dir, '10.conflist'));
+    await until(() => active() === 'b');
+    await put('10.conflist', '{');
+    await until(() => verdicts()['10.conflist'] === 'rejected');
+    assert.equal(active(), 'b');
   });
 
   it('goes to the next file when the one in use is deleted, and is not ready after the last', async () => {
