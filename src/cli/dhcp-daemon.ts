@@ -1,7 +1,7 @@
 /** `berth cni dhcp daemon`: keeps the DHCP leases of other runtimes' pods where no `berth serve` runs to do it. */
-import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { FileLock } from '../kernel/flock.ts';
+import { makeDirectorySync } from '../lib/directories.ts';
 import { aborted } from '../lib/deadline.ts';
 import { BerthError } from '../lib/errors.ts';
 import { createLogger } from '../lib/log.ts';
@@ -33,7 +33,7 @@ export const command = defineCommand({
   details: `berth cni dhcp hands its leases to it. They are kept when it ends, and it goes on with them when it is
 started again.`,
   async run({ socketpath = DEFAULT_SOCKET, directory = DEFAULT_DIRECTORY }, _positionals, context) {
-    for (const path of [directory, dirname(socketpath)]) mkdirSync(path, { recursive: true, mode: 0o700 });
+    for (const path of [directory, dirname(socketpath)]) makeDirectorySync(path, 0o700);
     using lock = FileLock.tryAcquire(join(directory, 'lock'));
     if (lock === undefined) throw new BerthError('ALREADY_EXISTS', `another daemon uses "${directory}"`);
     const log = createLogger({ level: 'info', format: 'text' });

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { dirname } from 'node:path';
 import {
   Server,
@@ -8,6 +8,7 @@ import {
   type UntypedServiceImplementation,
   type sendUnaryData,
 } from '@grpc/grpc-js';
+import { makeDirectorySync } from '../lib/directories.ts';
 import { BerthError, messageOf } from '../lib/errors.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import { removeStaleSocket } from '../lib/stale-socket.ts';
@@ -44,7 +45,7 @@ export class CriServer {
   /** Listens. The socket file appears only now, when calls can be answered. */
   async start(): Promise<void> {
     const { address } = this.#deps.config.grpc;
-    mkdirSync(dirname(address), { recursive: true, mode: 0o711 });
+    makeDirectorySync(dirname(address), 0o711);
     await removeStaleSocket(address);
     // grpc-js leaves the socket open to everybody for a moment; the umask closes that moment.
     const umask = process.umask(0o177);

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StorageConfig } from '../config/schema.ts';
 import { FileLock } from '../kernel/flock.ts';
+import { makeDirectorySync } from '../lib/directories.ts';
 import { BerthError, isErrno } from '../lib/errors.ts';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 
@@ -31,7 +32,7 @@ export async function claimInstance(storage: StorageConfig): Promise<Instance> {
 }
 
 function lockDirectory(directory: string): FileLock {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectorySync(directory, 0o700);
   const path = join(directory, 'lock');
   const lock = FileLock.tryAcquire(path);
   if (lock === undefined) {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { SyscallError } from './errno.ts';
 import {
   MNT_DETACH,
@@ -11,6 +11,7 @@ import {
   UMOUNT_NOFOLLOW,
   umount2,
 } from './libc.ts';
+import { makeDirectorySync } from '../lib/directories.ts';
 
 /** One line of mountinfo. */
 export interface Mount {
@@ -32,7 +33,7 @@ export const SHM_BYTES = 64 * 1024 * 1024;
 
 /** Mounts a pod's shared memory at a directory (made when absent). Acts on the calling thread's mount namespace. */
 export function mountShm(target: string, bytes: number = SHM_BYTES): void {
-  mkdirSync(target, { recursive: true, mode: 0o700 });
+  makeDirectorySync(target, 0o700);
   mount('shm', target, 'tmpfs', MS_NOEXEC | MS_NOSUID | MS_NODEV, `mode=1777,size=${bytes}`);
 }
 

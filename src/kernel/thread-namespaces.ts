@@ -1,8 +1,9 @@
 /**
  * Namespaces of the calling thread: synchronous, since nothing may be awaited inside one (see README.md).
  */
-import { closeSync, constants, mkdirSync, openSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { closeSync, constants, openSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { makeDirectorySync } from '../lib/directories.ts';
 import { isErrno } from '../lib/errors.ts';
 import { SyscallError } from './errno.ts';
 import {
@@ -137,7 +138,7 @@ export function pinNamespace(source: string, path: string): void {
     create();
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    makeDirectorySync(dirname(path), 0o755);
     create();
   }
   try {

@@ -5,9 +5,10 @@
  * A debt holds everything that the DEL needs: the ADD's configuration, arguments and result. Its addresses and host ports
  * are handed to no other pod meanwhile (built-in host-local and portmap).
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectorySync } from '../lib/directories.ts';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { deadlineSignal, sleep } from '../lib/deadline.ts';
 import { BerthError, messageOf } from '../lib/errors.ts';
@@ -68,7 +69,7 @@ export class Debts {
   /** Reads the debts of earlier runs. A file that cannot be read is set aside by name, so that a person can look. */
   load(): void {
     const { directory, log } = this.#options;
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectorySync(directory, 0o700);
     for (const file of readdirSync(directory).filter((name) => name.endsWith('.json'))) {
       const path = join(directory, file);
       try {

@@ -1,5 +1,6 @@
-import { mkdir, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import type { Mount__Output } from '../gen/runtime/v1/Mount.ts';
+import { makeDirectory } from '../lib/directories.ts';
 import { BerthError, invalid, isErrno, wrap } from '../lib/errors.ts';
 import { absolutePath } from './fields.ts';
 import { type SpecInput, withLinuxPart } from './input.ts';
@@ -163,7 +164,7 @@ const PROPAGATION = {
 /** The path without symlinks; made when absent. */
 async function hostDirectory(field: string, path: string): Promise<string> {
   try {
-    if (!(await exists(path))) await mkdir(path, { recursive: true, mode: 0o755 });
+    if (!(await exists(path))) await makeDirectory(path, 0o755);
     return await realpath(path);
   } catch (error) {
     if (isErrno(error, 'ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG', 'ENOENT'))

@@ -9,8 +9,9 @@
  *
  * Beside it `<id>.spec.json`, a container's runtime spec, and the directory `<id>` for what else it keeps, when it does.
  */
-import { mkdir, readdir, readFile, rm, truncate } from 'node:fs/promises';
+import { readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '../lib/directories.ts';
 import { directFiles, type Files } from '../lib/atomic-file.ts';
 import { wrap } from '../lib/errors.ts';
 
@@ -76,7 +77,7 @@ export class RecordFiles<Record extends { readonly id: string }, State extends o
 
   /** Every object on disk. `unreadable` names files whose intent cannot be read: kept, with all that is theirs, for a person to look at. */
   async readAll(): Promise<{ stored: Stored<Record, State>[]; unreadable: string[] }> {
-    await mkdir(this.#root, { recursive: true, mode: 0o700 });
+    await makeDirectory(this.#root, 0o700);
     const names = await readdir(this.#root);
     const ids = new Set(names.filter((name) => name.endsWith(RECORD)).map(idOf));
     const stored: Stored<Record, State>[] = [];

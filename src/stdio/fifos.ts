@@ -1,6 +1,7 @@
-import { constants, lstatSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { constants, lstatSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { close, mkfifo, openat2 } from '../kernel/libc.ts';
+import { makeDirectorySync } from '../lib/directories.ts';
 import { invalid, isErrno, wrap } from '../lib/errors.ts';
 
 /** The FIFOs of one container or exec, as containerd's tasks take them. */
@@ -26,7 +27,7 @@ const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 export function createFifos(root: string, id: string, options: FifoOptions): FifoPaths {
   const paths = fifoPaths(root, id, options);
   try {
-    mkdirSync(paths.directory, { recursive: true, mode: 0o700 });
+    makeDirectorySync(paths.directory, 0o700);
     for (const path of [paths.stdin, paths.stdout, paths.stderr]) {
       if (path !== undefined) makeFifo(path);
     }

@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { makeDirectorySync } from '../lib/directories.ts';
 import { messageOf, wrap } from '../lib/errors.ts';
 
 /** What an operator has to hear of a log file. */
@@ -114,7 +115,7 @@ export class LogFile {
 
   #openFile(): number {
     try {
-      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o755 });
+      makeDirectorySync(dirname(this.#path), 0o755);
       const fd = openSync(this.#path, 'a+', 0o640);
       try {
         endTornLine(fd);

@@ -9,9 +9,10 @@
  */
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { makeDirectory } from '../../lib/directories.ts';
 import { writeFileAtomic } from '../../lib/atomic-file.ts';
 import { deadlineSignal, sleep } from '../../lib/deadline.ts';
 import { BerthError, isErrno, messageOf } from '../../lib/errors.ts';
@@ -100,7 +101,7 @@ export class EmbeddedContainerd {
       throw new BerthError('FAILED_PRECONDITION', `failed to start the embedded containerd: ${problem}`);
     }
     for (const directory of [dirname(paths.socket), paths.root, paths.cniConfDir]) {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await makeDirectory(directory, 0o700);
     }
     // Root file systems are below: root of a user namespace has to get there, not to look around.
     await chmod(dirname(paths.socket), 0o711);

@@ -2,8 +2,9 @@
  * The result cache of libcni, file for file: `<dir>/results/<network>-<container>-<interface>`. Other runtimes
  * and tools on the same machine read and write the same directory.
  */
-import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
+import { readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '../../lib/directories.ts';
 import { type WriteFile, writeFileAtomic } from '../../lib/atomic-file.ts';
 import { BerthError, isErrno, messageOf, wrap } from '../../lib/errors.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json.ts';
@@ -77,7 +78,7 @@ export class ResultCache {
       await this.#write(path, text, { mode: 0o600 });
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw error;
-      await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+      await makeDirectory(this.#dir, 0o700);
       await this.#write(path, text, { mode: 0o600 });
     }
   }

@@ -1,5 +1,6 @@
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
+import { makeDirectory } from '../../lib/directories.ts';
 import { deadlineSignal } from '../../lib/deadline.ts';
 import { BerthError, codeOf, invalid, isErrno, messageOf, wrap } from '../../lib/errors.ts';
 import { encodeJson } from '../../lib/exact-json.ts';
@@ -56,7 +57,7 @@ async function checkpointHeld(
     await checkCriu(deadline.signal);
     // A Berth that was killed may have left one.
     await rm(directory, { recursive: true, force: true });
-    await mkdir(join(directory, 'checkpoint'), { recursive: true, mode: 0o700 });
+    await makeDirectory(join(directory, 'checkpoint'), 0o700);
     await writeParts(deps, container, { directory, status: request.status }, deadline.signal);
     await archive(directory, request.location, deadline.signal);
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Mounting images for containers to see: in the mount namespace of Berth, where OCI runtimes find them. */
-import { constants, existsSync, mkdirSync, readlinkSync, rmSync, rmdirSync } from 'node:fs';
+import { constants, existsSync, readlinkSync, rmSync, rmdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SyscallError } from '../../kernel/errno.ts';
 import { openInRoot } from '../../kernel/in-root.ts';
@@ -7,6 +7,7 @@ import { close } from '../../kernel/libc.ts';
 import { type FilesystemMount, mountFilesystem } from '../../kernel/mount-filesystem.ts';
 import { unmountAll } from '../../kernel/mounts.ts';
 import type { Job } from '../../kernel/threads/job.ts';
+import { makeDirectorySync } from '../../lib/directories.ts';
 import { BerthError, isErrno } from '../../lib/errors.ts';
 
 export interface ImageVolumeMount {
@@ -20,7 +21,7 @@ export interface ImageVolumeMount {
 function mountImageVolume(arg: unknown): string {
   const { mounts, directory, subPath } = arg as ImageVolumeMount;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o711 });
+    makeDirectorySync(directory, 0o711);
     for (const mount of mounts) mountFilesystem(mount, directory, { readonly: true });
     return subPath === '' ? directory : resolve(directory, subPath);
   } catch (error) {

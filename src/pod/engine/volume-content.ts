@@ -4,6 +4,7 @@ import { SyscallError } from '../../kernel/errno.ts';
 import { openInRoot } from '../../kernel/in-root.ts';
 import { close } from '../../kernel/libc.ts';
 import { runTool } from '../../kernel/tool.ts';
+import { makeDirectorySync } from '../../lib/directories.ts';
 import { BerthError, isErrno, wrap } from '../../lib/errors.ts';
 
 /** A volume that an image declares, and the directory that is to be it. */
@@ -27,7 +28,7 @@ export function fillVolume(
   owner: { readonly uid: number; readonly gid: number },
 ): void {
   try {
-    mkdirSync(dirname(directory), { recursive: true, mode: 0o700 });
+    makeDirectorySync(dirname(directory), 0o700);
     const fd = openDirectory(root, path);
     if (fd === undefined) {
       mkdirSync(directory, { mode: 0o755 });

@@ -3,8 +3,9 @@
  * undone; dead ones are NOTREADY and their DELs owed. Only what a record of ours names is touched, and what is of a sandbox
  * in our state directory that has no record any more.
  */
-import { mkdir, readdir, readFile, statfs } from 'node:fs/promises';
+import { readdir, readFile, statfs } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { makeDirectory } from '../../lib/directories.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { PodDeps } from '../deps.ts';
 import { endPause } from './pause.ts';
@@ -25,7 +26,7 @@ export interface Recovery {
 /** Reads every record, fills the store, and begins to finish what was interrupted. */
 export async function recoverSandboxes(deps: PodDeps): Promise<Recovery> {
   const states = join(deps.settings.storage.state, 'sandboxes');
-  await mkdir(states, { recursive: true, mode: 0o700 });
+  await makeDirectory(states, 0o700);
   const { stored, unreadable } = await deps.files.readAll();
   for (const path of unreadable) deps.log.error('left an unreadable sandbox record alone', { path });
   const recorded = [

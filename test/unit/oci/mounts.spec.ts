@@ -85,6 +85,8 @@ describe('mounts', () => {
     assert.equal(readlinkSync(at('dangling')), at('nowhere'));
     symlinkSync(at('loop'), at('loop'));
     await refuses({ hostPath: at('loop') }, '.host_path');
+    // Node's recursive mkdir never comes back from there.
+    await refuses({ hostPath: '/proc/berth-no-such/below' }, '.host_path');
   });
 
   it('need absolute paths', async () => {

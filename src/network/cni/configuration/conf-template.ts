@@ -1,6 +1,7 @@
 /** Configurations made from a template and the pod CIDR that kubelet hands down by UpdateRuntimeConfig. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '../../../lib/directories.ts';
 import { writeFileAtomic } from '../../../lib/atomic-file.ts';
 import { invalid, wrap } from '../../../lib/errors.ts';
 import { canonicalCidr, familyOf } from '../versions/addresses.ts';
@@ -24,7 +25,7 @@ export async function writeFromTemplate(
   try {
     const text = renderTemplate(await readFile(templateFile, 'utf8'), data);
     await parseNetworkList(text, { source: path });
-    await mkdir(confDir, { recursive: true, mode: 0o755 });
+    await makeDirectory(confDir, 0o755);
     await writeFileAtomic(path, text, { mode: 0o644 });
     return path;
   } catch (error) {

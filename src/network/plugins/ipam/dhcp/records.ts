@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RouteSpec } from '../../../../kernel/netlink/routes.ts';
+import { makeDirectorySync } from '../../../../lib/directories.ts';
 import { writeFileAtomic } from '../../../../lib/atomic-file.ts';
 import { messageOf } from '../../../../lib/errors.ts';
 import { isJsonObject } from '../../../../lib/json.ts';
@@ -63,7 +64,7 @@ export class LeaseRecords {
 
   /** Those of earlier runs. A file that cannot be read is set aside by name, so that a person can look. */
   load(): LeaseRecord[] {
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    makeDirectorySync(this.#directory, 0o700);
     const files = readdirSync(this.#directory).filter((name) => name.endsWith('.json'));
     return files.flatMap((file) => {
       const path = join(this.#directory, file);

@@ -13,7 +13,6 @@ import {
   fstatSync,
   ftruncateSync,
   linkSync,
-  mkdirSync,
   openSync,
   readFileSync,
   statSync,
@@ -21,6 +20,7 @@ import {
   utimesSync,
   writeSync,
 } from 'node:fs';
+import { makeDirectorySync } from '../../../../lib/directories.ts';
 import { isErrno } from '../../../../lib/errors.ts';
 import { FileLock } from '../../../../kernel/flock.ts';
 import { type Address, formatAddress, parseAddress } from '../../address.ts';
@@ -46,7 +46,7 @@ export class Directories {
 
   /** Locks a directory; dispose of what is returned. With `create` it is made when absent, else undefined is returned. */
   open(path: string, create: boolean): Reservations | undefined {
-    if (create) mkdirSync(path, { recursive: true, mode: 0o755 });
+    if (create) makeDirectorySync(path, 0o755);
     else if (!existsSync(path)) return undefined;
     const lock = FileLock.acquire(`${path}/lock`, { mode: LOCK_MODE });
     try {

@@ -5,7 +5,6 @@
 import {
   closeSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -13,13 +12,14 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
+import { makeDirectorySync } from '../../../../lib/directories.ts';
 import { isErrno, messageOf } from '../../../../lib/errors.ts';
 import { isJsonObject } from '../../../../lib/json.ts';
 import type { PluginConf } from '../../../cni/types.ts';
 
 /** Writes it so that a crash leaves the whole file or none, and a later power loss does not empty it. */
 export function writeScratch(dataDir: string, containerId: string, conf: PluginConf): void {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  makeDirectorySync(dataDir, 0o700);
   const temporary = `${dataDir}/.${containerId}.tmp`;
   try {
     const fd = openSync(temporary, 'w', 0o600);

@@ -1,5 +1,6 @@
 /** What an interface was before, in the reference plugin's files: `<dataDir>/<container id>_<interface>.json`. */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { makeDirectorySync } from '../../../../lib/directories.ts';
 import { isErrno } from '../../../../lib/errors.ts';
 import { isJsonObject, type JsonObject } from '../../../../lib/json.ts';
 import { booleanAt, integerAt, stringAt } from '../../config.ts';
@@ -19,7 +20,7 @@ export function isEmpty(attributes: Attributes): boolean {
 
 /** Whole or not at all. It need not outlive a reboot: the interface does not. */
 export function writeBackup(path: string, attributes: Attributes): void {
-  mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o700 });
+  makeDirectorySync(path.slice(0, path.lastIndexOf('/')), 0o700);
   const temporary = path.replace(/[^/]*$/, (name) => `.${name}.tmp`);
   writeFileSync(temporary, JSON.stringify(attributes, undefined, 1), { mode: 0o600 });
   renameSync(temporary, path);
