@@ -263,5 +263,6 @@ export class Debts {
 }
 
 function failure(index: number, error: unknown): DelFailure {
-  return { index, type: '', error: messageOf(error), code: 0 };
+  const reason = messageOf(error);
+  return { index, type: '', error: reason, code: 0, reason };
 }

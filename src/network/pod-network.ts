@@ -12,6 +12,7 @@ import type { AddOptions, Chain, DelOutcome } from './cni/chain.ts';
 import type { Hints } from './cni/invoke/invoke.ts';
 import type { Attachment, NetworkList, Result, Step } from './cni/types.ts';
 import type { Debts } from './debts.ts';
+import { type FailedAdd, failedAdd, NEVER_BEGUN, owes } from './failed-add.ts';
 import type { Networks } from './networks.ts';
 import { choosePrimaryIp, type PrimaryIp } from './primary-ip.ts';
 
@@ -63,6 +64,8 @@ export class PodNetwork {
   readonly #onExhausted: () => Promise<void>;
   readonly #livingAddresses: (() => readonly string[]) | undefined;
   readonly #formerAddresses: (network: NetworkList) => readonly string[];
+  /** Known until the pod is undone; a Berth that was killed meanwhile owes every DEL that fails. */
+  readonly #failedAdds = new WeakMap<AttachmentRecord, FailedAdd>();
 
   constructor(options: PodNetworkOptions) {
     const { chain, debts, networks, settings, count, onExhausted, livingAddresses } = options;
@@ -107,7 +110,7 @@ export class PodNetwork {
     const writes: Promise<void>[] = [];
     try {
       const results: Result[] = [];
-      for (const record of target.attachments) {
+      for (const [i, record] of target.attachments.entries()) {
         await this.#debts.beforeAdd(record.network.name);
         results.push(
           await this.#add(attachmentOf(record, target.sandboxId, target.netns), {
@@ -123,6 +126,9 @@ export class PodNetwork {
               written.catch(() => undefined);
               writes.push(written);
             },
+          }).catch((error: unknown) => {
+            this.#noteFailure(target.attachments.slice(i), error);
+            throw error;
           }),
         );
       }
@@ -161,9 +167,10 @@ export class PodNetwork {
           hints: { namespaceEnds: options.namespaceEnds },
         })
         .catch((error: unknown) => allFailed(attachment, error));
-      if (outcome.failures.length === 0) continue;
-      const owed = outcome.failures.map((f) => f.index).sort((a, b) => a - b);
-      const errors = outcome.failures.map((f) => f.error).join('; ');
+      const failures = outcome.failures.filter((failure) => owes(failure, this.#failedAdds.get(attachment)));
+      if (failures.length === 0) continue;
+      const owed = failures.map((f) => f.index).sort((a, b) => a - b);
+      const errors = failures.map((f) => f.error).join('; ');
       await this.#debts.owe(
         { sandboxId: target.sandboxId, pod: target.pod, attachment, result },
         owed,
@@ -179,6 +186,14 @@ export class PodNetwork {
       const debtor = { sandboxId: target.sandboxId, pod: target.pod, attachment, result: results[i] };
       await this.#debts.owe(debtor, owed, why);
     }
+  }
+
+  /** Of the first of these attachments; those after it were not come to. */
+  #noteFailure([failed, ...later]: readonly AttachmentRecord[], error: unknown): void {
+    const add = failedAdd(error);
+    if (failed === undefined || add === undefined) return;
+    this.#failedAdds.set(failed, add);
+    for (const attachment of later) this.#failedAdds.set(attachment, NEVER_BEGUN);
   }
 
   #active(runtimeHandler: string, sandboxId: string): NetworkList[] {
@@ -240,7 +255,8 @@ function cut(seconds: number, remainingMs: number): number {
 
 function allFailed(attachment: AttachmentRecord, error: unknown): DelOutcome {
   const { plugins } = attachment.network;
-  return { failures: plugins.map((p, index) => ({ index, type: p.type, error: messageOf(error), code: 0 })) };
+  const reason = messageOf(error);
+  return { failures: plugins.map(({ type }, index) => ({ index, type, error: reason, code: 0, reason })) };
 }
 
 function setupError(sandboxId: string, error: unknown): BerthError {

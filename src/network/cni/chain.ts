@@ -60,6 +60,8 @@ export interface DelFailure {
   readonly error: string;
   /** CNI code; 0 when there is none. */
   readonly code: number;
+  /** The error in the plugin's own words. */
+  readonly reason: string;
 }
 
 export interface DelOutcome {
@@ -84,18 +86,21 @@ export class Chain {
 
   /**
    * ADD: each plugin is given the result of the one before; the last result is cached and returned. After a
-   * failure nothing is undone: plugins before the failing one have done their work, and the caller owes a del.
+   * failure nothing is undone: plugins before the failing one, whose index is in the error's meta, have done
+   * their work, and the caller owes a del.
    */
   async add(attachment: Attachment, options: AddOptions): Promise<Result> {
     checkAttachment(attachment);
     return this.#gate.shared(async () => {
       let result: Result | undefined;
-      for (const plugin of attachment.network.plugins) {
+      const { network } = attachment;
+      for (const [index, plugin] of network.plugins.entries()) {
         const request = this.#request('ADD', attachment, plugin, options, result);
-        const { network } = attachment;
         result = await this.#call(request, network, options, (reply) =>
           toResult(resultOf(reply), network.cniVersion),
-        );
+        ).catch((error: unknown) => {
+          throw ofPlugin(error, index);
+        });
       }
       if (result === undefined) throw invalid('network list', `"${attachment.network.name}" has no plugins`);
       const written = this.#cache.write(attachment, fromResult(result, attachment.network.cniVersion));
@@ -226,7 +231,7 @@ export class Chain {
     attachment: Attachment,
     plugin: PluginConf,
     options: DelOptions & { readonly prevResult: Result | undefined; readonly share: number | undefined },
-  ): Promise<{ error: string; code: number } | undefined> {
+  ): Promise<Omit<DelFailure, 'index' | 'type'> | undefined> {
     const { share, signal } = options;
     using limit =
       share === undefined
@@ -238,7 +243,8 @@ export class Chain {
       return undefined;
     } catch (error) {
       const code = cniCodeOf(error);
-      return code === CniCode.ContainerUnknown ? undefined : { error: messageOf(error), code };
+      if (code === CniCode.ContainerUnknown) return undefined;
+      return { error: messageOf(error), code, reason: messageOf((error as Error).cause ?? error) };
     }
   }
 
@@ -287,6 +293,12 @@ export class Chain {
 function keyOf(attachment: Attachment): AttachmentKey {
   const { network, containerId, ifName } = attachment;
   return { network: network.name, containerId, ifName };
+}
+
+/** A plugin's failure with its place in the list. */
+function ofPlugin(error: unknown, index: number): unknown {
+  if (!(error instanceof BerthError)) return error;
+  return new BerthError(error.code, error.message, { cause: error.cause, meta: { ...error.meta, index } });
 }
 
 function nothing(): void {

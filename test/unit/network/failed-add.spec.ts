@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import type { DelFailure } from '../../../src/network/cni/chain.ts';
+import { CniCode } from '../../../src/network/cni/types.ts';
+import { type FailedAdd, failedAdd, NEVER_BEGUN, owes } from '../../../src/network/failed-add.ts';
+import { BerthError } from '../../../src/lib/errors.ts';
+
+function del(index: number, { code = 0, reason = 'no luck' } = {}): DelFailure {
+  return { index, type: 'shaky', error: `plugin type="shaky" failed (delete): ${reason}`, code, reason };
+}
+
+describe('a DEL that fails after an ADD that failed', () => {
+  const refused: FailedAdd = {
+    index: 1,
+    ran: true,
+    code: CniCode.DecodeFailure,
+    reason: 'invalid snat: must be true or false',
+  };
+
+  it('is owed by what has run, and when nothing is known of the ADD', () => {
+    assert.equal(owes(del(0), undefined), true);
+    assert.equal(owes(del(0), refused), true);
+    assert.equal(owes(del(1), { ...refused, code: 0, reason: 'no luck' }), true);
+  });
+
+  it('is not owed by what was not called, or is not there', () => {
+    assert.equal(owes(del(2), refused), false);
+    assert.equal(owes(del(0), NEVER_BEGUN), false);
+    assert.equal(owes(del(1), { ...refused, ran: false }), false);
+  });
+
+  it('is not owed by what refuses the configuration as it did before, and only by that', () => {
+    const { code, reason } = refused;
+    assert.equal(owes(del(1, { code, reason }), refused), false);
+    assert.equal(owes(del(1, { code, reason: 'invalid result' }), refused), true);
+    assert.equal(owes(del(1, { code: CniCode.InvalidNetworkConfig, reason }), refused), true);
+  });
+
+  it('is judged by the failure of a plugin alone', () => {
+    assert.equal(failedAdd(new Error('no plugin')), undefined);
+    assert.equal(failedAdd(new BerthError('CANCELLED', 'given up')), undefined);
+    const meta = { index: 1, provider: '' };
+    const cause = new Error('not found');
+    assert.deepEqual(failedAdd(new BerthError('UNAVAILABLE', 'in many words', { cause, meta })), {
+      index: 1,
+      ran: false,
+      code: 0,
+      reason: 'not found',
+    });
+  });
+});
