@@ -35,6 +35,7 @@ import type {
 import { writeCheckpoint } from './checkpoint.ts';
 import { gone } from './gone.ts';
 import { ImageResolver } from './image-resolver.ts';
+import { endOrphanedShim } from './orphaned-shim.ts';
 import { Remapper } from './remapper.ts';
 import { endStrayExecs } from './stray-execs.ts';
 import type { RootFs } from './rootfs.ts';
@@ -72,6 +73,8 @@ export class ContainerdEngine implements Engine {
   readonly #images: ImageResolver;
   /** What runs in a container, as its spec has it: each exec begins with that. */
   readonly #processes = new Map<string, RuntimeSpec['process']>();
+  /** What could not be started: if containerd died of it, it may have a shim that nobody knows of. */
+  readonly #unsure = new Set<string>();
   #snapshotter: Promise<string> | undefined;
 
   constructor(options: ContainerdEngineOptions) {
@@ -164,10 +167,16 @@ export class ContainerdEngine implements Engine {
     const { tasks } = this.#containerd;
     const [rootfs] = await Promise.all([this.#snapshots().then((all) => all.mounts(id, options)), ready]);
     const create = (): Promise<number> => tasks.create({ containerId: id, rootfs, io }, options);
-    await create().catch((error: unknown) => {
+    const again = (error: unknown): Promise<number> => {
       if (!SHIM_IS_LEAVING.test(messageOf(error))) throw error;
       return create();
-    });
+    };
+    try {
+      await create().catch(again);
+    } catch (error) {
+      this.#unsure.add(id);
+      throw error;
+    }
     try {
       const at = nowNanos();
       return { pid: await tasks.start({ containerId: id }, options), at };
@@ -236,6 +245,8 @@ export class ContainerdEngine implements Engine {
     const { views = 0, ...call } = options;
     this.#processes.delete(id);
     await this.#endTask(id);
+    if (this.#unsure.has(id)) await endOrphanedShim(this.#containerd.connection.address, id);
+    this.#unsure.delete(id);
     await gone(this.#containerd.containers.delete(id, call));
     const snapshots = await this.#snapshots();
     await gone(snapshots.remove(id, call));
