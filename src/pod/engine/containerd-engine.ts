@@ -328,7 +328,6 @@ export class ContainerdEngine implements Engine {
     return snapshots.view({ key, parent: await this.#parent(snapshots, view, idMappings, call) }, call);
   }
 
-  /** Kills what runs, waits for its end, and forgets it. */
   /** Kills and forgets it; whether its shim knows that it was started. */
   async #killExec(ref: Required<ProcessRef>): Promise<boolean> {
     const { tasks } = this.#containerd;
@@ -349,6 +348,7 @@ export class ContainerdEngine implements Engine {
     return await forget();
   }
 
+  /** Kills what runs, waits for its end, and forgets it. */
   async #endTask(id: string): Promise<void> {
     const { tasks } = this.#containerd;
     const ended = ofTask(() => tasks.wait({ containerId: id }));

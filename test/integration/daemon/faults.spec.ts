@@ -228,14 +228,15 @@ describe('a plugin that misbehaves', () => {
 });
 
 describe('a configuration that a built-in refuses', () => {
-  it('owes no DEL, which would be refused for ever; what ran before it is undone', async () => {
+  it('owes no DEL, which would be refused in the same words for ever', async () => {
     await using scratch = await Scratch.create();
     const network = networkWith(scratch.path, 'portmap') as { plugins: Record<string, unknown>[] };
-    Object.assign(network.plugins.at(-1) ?? {}, { snat: 'yes' });
+    Object.assign(network.plugins[0] ?? {}, { ipMasq: 'yes' });
     await using rig = await Rig.start({ networks: { '10-test.conflist': network } });
     const { client, directory } = rig.daemon;
-    await assert.rejects(client.run(podConfig('refused')), {
-      details: /portmap.*invalid snat: must be true or false/s,
+    const run = client.run(podConfig('refused'));
+    await assert.rejects(run, {
+      details: /"bridge".*failed \(add\): invalid ipMasq: must be true or false/s,
     });
     for (const where of ['root/sandboxes', 'netns', 'cni/results', 'root/debts'])
       assert.deepEqual(entries(join(directory, where)), [], where);
