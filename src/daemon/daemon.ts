@@ -75,7 +75,7 @@ export class Daemon {
     const { networks, debts, leases, maintenance } = networking;
     const { pool, files } = networking.plugins;
     const engine = { config, instance: instance.uuid, files, log: this.#log };
-    const { containers, images, stops } = await startEngine(engine);
+    const { containers, images, asked, stops } = await startEngine(engine);
     this.#stops.push(...stops);
     const metrics = createMetrics(scraped(store, debts, leases), {
       served: config.metrics.address !== '',
@@ -154,6 +154,7 @@ export class Daemon {
       log: this.#log,
     };
     const server = new CriServer(deps, metrics);
+    await asked;
     await server.start();
     this.#stops.push(() => this.#settle(pods));
     this.#stops.push(() => server.stop());

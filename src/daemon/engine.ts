@@ -34,6 +34,8 @@ const EMBEDDED_READY_MS = 10_000;
 export interface EngineParts {
   readonly containers: ContainerDeps;
   readonly images: ImageService;
+  /** Resolves when the OCI runtimes have told their features, which no call may be answered without. */
+  readonly asked: Promise<void>;
   readonly stops: (() => Promise<void> | void)[];
 }
 
@@ -48,8 +50,8 @@ export interface EngineStart {
 /** Chooses the engine, starts an embedded one, connects, and builds what works with it. */
 export async function startEngine({ config, instance, files, log }: EngineStart): Promise<EngineParts> {
   const stops: EngineParts['stops'] = [];
-  // Programs answer while the engine is looked for.
-  const features = runtimeFeatures(config, log);
+  // Programs answer while the engine is looked for, and what runs is recovered.
+  const { features, asked } = runtimeFeatures(config, log);
   const { address, wait, runcRoot } = await engineAddress(config, log, stops);
   const containerd = new Containerd({ address, log });
   containerd.connection.start();
@@ -83,11 +85,11 @@ export async function startEngine({ config, instance, files, log }: EngineStart)
     pumps,
     executions: new Executions({ engine, directory: ioDirectory({ settings: config }), log }),
     host,
-    features: await features,
+    features,
     seccomp: await loadSeccompTemplate(),
     relabel: host.selinux ? relabeller(stops) : undefined,
   };
-  return { containers, images: withPinnedImage(images, config.sandbox.image), stops };
+  return { containers, images: withPinnedImage(images, config.sandbox.image), asked, stops };
 }
 
 /** On a thread of its own, since a volume may have many files, or be far away. */
@@ -141,7 +143,10 @@ function restriction(setting: Config['runtime']['restrictOomScoreAdj']): 'auto' 
 }
 
 /** Asked once at start, of each handler's OCI runtime. */
-async function runtimeFeatures(config: Config, log: Logger): Promise<ContainerDeps['features']> {
+function runtimeFeatures(
+  config: Config,
+  log: Logger,
+): Pick<ContainerDeps, 'features'> & Pick<EngineParts, 'asked'> {
   const known = new Map<string, RuntimeFeatures>();
   const ask = async (name: string, binary: string): Promise<void> => {
     try {
@@ -151,10 +156,12 @@ async function runtimeFeatures(config: Config, log: Logger): Promise<ContainerDe
     }
   };
   const runc = [...config.containerd.runtimes].filter(([, { type }]) => isRunc(type));
-  await Promise.all(runc.map(([name, { binary }]) => ask(name, binary)));
   const { defaultRuntime } = config.containerd;
-  return (handler) => {
-    const name = handler === '' ? defaultRuntime : handler;
-    return known.get(name) ?? { name, recursiveReadOnly: false, idmap: false, userNamespaces: false };
+  return {
+    asked: Promise.all(runc.map(([name, { binary }]) => ask(name, binary))).then(() => undefined),
+    features: (handler) => {
+      const name = handler === '' ? defaultRuntime : handler;
+      return known.get(name) ?? { name, recursiveReadOnly: false, idmap: false, userNamespaces: false };
+    },
   };
 }

@@ -60,17 +60,16 @@ export class SpareStock {
     this.#size = size;
   }
 
-  /** One for createPodNamespaces, which the taker has to close; undefined when there is none. */
+  /** One for createPodNamespaces, which the taker has to close; undefined when there is none. A refill that was to come waits for refillSoon. */
   take(): SpareNamespaces | undefined {
+    clearTimeout(this.#timer);
     return this.#spares.pop();
   }
 
-  /** Refills in a while; called again meanwhile, it does so once. */
+  /** Refills in a while, counted from the last call. */
   refillSoon(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      void this.refill();
-    }, REFILL_AFTER_MS).unref();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.refill(), REFILL_AFTER_MS).unref();
   }
 
   /** Makes what is missing, one after the other. That it fails is for the pod to say that finds none. */

@@ -16,9 +16,18 @@ export function protoRoot(): string {
   return join(packageRoot(), 'proto');
 }
 
-/** Loads a proto file, given relative to `protoRoot()`: its services as clients and definitions, by package. */
+const loaded = new Map<string, GrpcObject>();
+
+/**
+ * Loads a proto file, given relative to `protoRoot()`: its services as clients and definitions, by package. Each is read once, since
+ * parsing the CRI takes as long as starting a process.
+ */
 export function loadService(file: string): GrpcObject {
-  return loadPackageDefinition(loadSync(file, { ...loaderOptions, includeDirs: [protoRoot()] }));
+  const known = loaded.get(file);
+  if (known !== undefined) return known;
+  const service = loadPackageDefinition(loadSync(file, { ...loaderOptions, includeDirs: [protoRoot()] }));
+  loaded.set(file, service);
+  return service;
 }
 
 /** RuntimeService and ImageService of the CRI, typed. */

@@ -144,11 +144,27 @@ describe("pods' namespaces", () => {
     stock.refillSoon();
     assert.equal(descriptors(), open);
     await eventually('both are in stock', () => (descriptors() === open + 6 ? true : undefined));
+    const spare = stock.take();
+    assert.ok(spare !== undefined);
     stock.refillSoon();
     stock.close();
+    closeSpare(spare);
     assert.equal(descriptors(), open);
     await sleep(100);
     assert.equal(descriptors(), open);
+  });
+
+  it('are not put in stock while pods are being made', async () => {
+    const stock = new SpareStock(pool, {}, 1);
+    const open = descriptors();
+    stock.refillSoon();
+    // A creation that begins takes one, or finds none.
+    assert.equal(stock.take(), undefined);
+    await sleep(150);
+    assert.equal(descriptors(), open);
+    stock.refillSoon();
+    await eventually('one is in stock', () => (descriptors() === open + 3 ? true : undefined));
+    stock.close();
   });
 
   it('are undone whole when a late step fails in some from the stock', async () => {
