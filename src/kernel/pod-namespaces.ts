@@ -1,6 +1,6 @@
 /** The namespaces of one pod, made and removed in one synchronous breath on a worker thread. */
 import { rmSync } from 'node:fs';
-import { BerthError, invalid, messageOf, wrap } from '../lib/errors.ts';
+import { BerthError, invalid, isErrno, messageOf, wrap } from '../lib/errors.ts';
 import { SyscallError } from './errno.ts';
 import { close, openDescriptor, sethostname, unshare } from './libc.ts';
 import { mountShm, unmountAll } from './mounts.ts';
@@ -185,13 +185,25 @@ function fill({ hostname, sysctls, loopbackUp }: PodNamespacesSpec): void {
     naming(`failed to set hostname "${hostname}"`, () => sethostname(hostname));
   }
   for (const [name, value] of Object.entries(sysctls ?? {})) {
-    naming(`failed to set sysctl "${name}" to "${value}"`, () => writeSysctl(name, value));
+    setSysctl(name, value);
   }
   if (loopbackUp === true) {
     naming('failed to bring up "lo"', () => {
       using socket = NetlinkSocket.open();
       socket.request(changeLink(LOOPBACK_INDEX, { up: true }));
     });
+  }
+}
+
+/** What the kernel says of a name or a value that it does not have: the request asked for it. */
+const BAD_SYSCTL = ['ENOENT', 'EINVAL', 'ERANGE', 'EACCES', 'EPERM'];
+
+function setSysctl(name: string, value: string): void {
+  try {
+    writeSysctl(name, value);
+  } catch (error) {
+    const code = isErrno(error, ...BAD_SYSCTL) ? 'INVALID_ARGUMENT' : 'INTERNAL';
+    throw wrap(`failed to set sysctl "${name}" to "${value}"`, error, code);
   }
 }
 

@@ -82,7 +82,15 @@ describe('a sandbox', () => {
     assert.equal(await runIn(netns, 'cat', '/proc/sys/net/ipv4/neigh/eth0/mcast_solicit'), '5');
     await assert.rejects(
       client.run(podConfig('no-interface', { linux: { sysctls: { 'net.ipv4.conf.eth7.arp_notify': '0' } } })),
-      { details: /failed to set sysctl "net\.ipv4\.conf\.eth7\.arp_notify"/ },
+      { code: status.INVALID_ARGUMENT, details: /failed to set sysctl "net\.ipv4\.conf\.eth7\.arp_notify"/ },
+    );
+    // A value that the kernel does not take.
+    await assert.rejects(
+      client.run(podConfig('bad-value', { linux: { sysctls: { 'net.ipv4.tcp_syncookies': 'perhaps' } } })),
+      {
+        code: status.INVALID_ARGUMENT,
+        details: /failed to set sysctl "net\.ipv4\.tcp_syncookies" to "perhaps": EINVAL/,
+      },
     );
     assert.deepEqual(
       (await client.list()).map((pod) => pod.metadata?.name),

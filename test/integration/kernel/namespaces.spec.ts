@@ -191,7 +191,7 @@ describe("pods' namespaces", () => {
     const failing = namespaces.create({ net, ipc, uts, shm, sysctls: { 'net.ipv4.no_such_thing': '1' } });
     await assert.rejects(failing, {
       name: 'BerthError',
-      code: 'INTERNAL',
+      code: 'INVALID_ARGUMENT',
       message: /^failed to set sysctl "net.ipv4.no_such_thing" to "1": ENOENT/,
     });
     assert.deepEqual(readdirSync(join(directory, 'pins')), []);
