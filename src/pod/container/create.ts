@@ -79,7 +79,7 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
 
 async function undo(deps: PodDeps, container: Container, error: BerthError): Promise<BerthError> {
   try {
-    await discard(deps, container.record);
+    await discard(deps, container);
     await container.forget();
     return error;
   } catch (left) {

@@ -49,7 +49,7 @@ export class ExitMonitor {
   async reconcile(): Promise<void> {
     const { engine, store } = this.#deps.containers;
     for (let one = this.#halfMade.pop(); one !== undefined; one = this.#halfMade.pop()) {
-      await discard(this.#deps, one.record);
+      await discard(this.#deps, one);
       await one.forget();
     }
     // Whom we believe running is noted first: one that starts while we ask is not among the answers.

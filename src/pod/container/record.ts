@@ -71,6 +71,14 @@ export const newContainerState: ContainerState = {
   user: null,
 };
 
+/** The reason of one that could not be started; containerd's word. */
+export const START_ERROR = 'StartError';
+
+/** Whether nobody has seen it run, so that its start, if there was one, may have been cut short anywhere. */
+export function neverRan({ phase, reason }: ContainerState): boolean {
+  return ['creating', 'created', 'unknown'].includes(phase) || reason === START_ERROR;
+}
+
 export type StoredContainer = Stored<ContainerRecord, ContainerState>;
 export type ContainerFiles = RecordFiles<ContainerRecord, ContainerState>;
 

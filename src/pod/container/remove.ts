@@ -16,7 +16,7 @@ export async function removeContainer(deps: PodDeps, given: string): Promise<voi
   await stopContainer(deps, container, 0, new AbortController().signal);
   await deps.locks.with(`container ${container.id}`, async () => {
     if (store.find(container.id) === undefined) return;
-    await withShim(deps, container.record.sandboxId, () => discard(deps, container.record));
+    await withShim(deps, container.record.sandboxId, () => discard(deps, container));
     await pumps.stop(container.id);
     await removeFifos(ioDirectory(deps), container.id);
     await container.forget();

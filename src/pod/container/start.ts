@@ -7,11 +7,9 @@ import type { PumpSpec } from '../../stdio/protocol.ts';
 import type { PodDeps } from '../deps.ts';
 import type { EngineIo, EngineStart } from '../engine/engine.ts';
 import type { Container } from './container.ts';
+import { START_ERROR } from './record.ts';
 import { withShim } from './shim-lock.ts';
 import { targetContainer } from './target.ts';
-
-/** What containerd's CRI reports of a container whose first process could not be started. */
-const START_FAILED = { exitCode: 128, reason: 'StartError' };
 
 /**
  * Starts a created container (CRI StartContainer). One that cannot be started is EXITED with the runtime's own words, and that
@@ -76,7 +74,8 @@ async function giveUp(deps: PodDeps, container: Container, error: unknown): Prom
     startedAt: now,
     finishedAt: now,
     message: messageOf(error),
-    ...START_FAILED,
+    exitCode: 128,
+    reason: START_ERROR,
   });
 }
 

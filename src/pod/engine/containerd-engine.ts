@@ -18,6 +18,7 @@ import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
 import type { IdMappings } from '../../oci/user-namespace.ts';
 import type {
   CheckpointFiles,
+  DeleteOptions,
   Engine,
   EngineEvent,
   EngineExec,
@@ -73,8 +74,6 @@ export class ContainerdEngine implements Engine {
   readonly #images: ImageResolver;
   /** What runs in a container, as its spec has it: each exec begins with that. */
   readonly #processes = new Map<string, RuntimeSpec['process']>();
-  /** What could not be started: if containerd died of it, it may have a shim that nobody knows of. */
-  readonly #unsure = new Set<string>();
   #snapshotter: Promise<string> | undefined;
 
   constructor(options: ContainerdEngineOptions) {
@@ -171,12 +170,7 @@ export class ContainerdEngine implements Engine {
       if (!SHIM_IS_LEAVING.test(messageOf(error))) throw error;
       return create();
     };
-    try {
-      await create().catch(again);
-    } catch (error) {
-      this.#unsure.add(id);
-      throw error;
-    }
+    await create().catch(again);
     try {
       const at = nowNanos();
       return { pid: await tasks.start({ containerId: id }, options), at };
@@ -241,12 +235,11 @@ export class ContainerdEngine implements Engine {
     return exit === undefined ? undefined : { exitCode: exit.exitStatus, at: exit.exitedAt };
   }
 
-  async delete(id: string, options: EngineOptions & { views?: number } = {}): Promise<void> {
-    const { views = 0, ...call } = options;
+  async delete(id: string, options: DeleteOptions = {}): Promise<void> {
+    const { views = 0, neverRan = false, ...call } = options;
     this.#processes.delete(id);
     await this.#endTask(id);
-    if (this.#unsure.has(id)) await endOrphanedShim(this.#containerd.connection.address, id);
-    this.#unsure.delete(id);
+    if (neverRan) await endOrphanedShim(this.#containerd.connection.address, id);
     await gone(this.#containerd.containers.delete(id, call));
     const snapshots = await this.#snapshots();
     await gone(snapshots.remove(id, call));

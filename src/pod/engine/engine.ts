@@ -129,6 +129,13 @@ export interface EngineOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface DeleteOptions extends EngineOptions {
+  /** How many views were made for it; none by default. */
+  readonly views?: number;
+  /** Nobody has seen it run. If its start was cut short there may be a shim that the engine itself does not know of. */
+  readonly neverRan?: boolean;
+}
+
 /**
  * What runs containers. An id names one container of ours; an absent one is success wherever something is ended or
  * deleted. Throws UNAVAILABLE while the engine is away.
@@ -163,8 +170,8 @@ export interface Engine {
   update(id: string, resources: LinuxResources, options?: EngineOptions): Promise<void>;
   /** Forgets a task that has ended; undefined when there is none. */
   deleteTask(id: string, options?: EngineOptions): Promise<EngineExit | undefined>;
-  /** Kills what runs, then deletes task, container, root file system and its views, of which the caller knows the number. */
-  delete(id: string, options?: EngineOptions & { readonly views?: number }): Promise<void>;
+  /** Kills what runs, then deletes task, container, root file system and views. */
+  delete(id: string, options?: DeleteOptions): Promise<void>;
   /**
    * Writes a checkpoint of a running container: its processes by CRIU, and what it has written to its root file system. It stands
    * still meanwhile, and goes on afterwards, also on failure.

@@ -58,7 +58,8 @@ export async function podPidNamespace(deps: PodDeps, sandbox: Sandbox, signal: A
 export async function endPause(deps: PodDeps, sandbox: Sandbox): Promise<void> {
   const { pauseMade, pausePid } = sandbox.state;
   if (!pauseMade && pausePid === 0) return;
-  await withShim(deps, sandbox.id, () => deps.containers.engine.delete(sandbox.id));
+  const neverRan = pausePid === 0;
+  await withShim(deps, sandbox.id, () => deps.containers.engine.delete(sandbox.id, { neverRan }));
   await sandbox.update({ pausePid: 0, pauseMade: false });
 }
 

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { execa } from 'execa';
-import { findProcesses } from '../../../src/containerd/embedded/process.ts';
+import { argvOf, findProcesses } from '../../../src/containerd/embedded/process.ts';
 import { eventually } from '../../helpers/fixture.ts';
 import { tinyImage } from '../containerd/tiny-image.ts';
 import { ContainerRig, type Pod } from './rig.ts';
@@ -106,6 +107,64 @@ exit $code
 function runs(argument: string): boolean {
   return findProcesses((argv) => argv[0] === 'sleep' && argv[1] === argument).length > 0;
 }
+
+/** A shim's program that has started the shim, and takes a second to tell containerd. */
+const SLOW_SHIM = `#!/bin/sh
+case " $* " in *" start "*) ;; *) exec "$REAL_SHIM" "$@" ;; esac
+told=$("$REAL_SHIM" "$@") || exit
+sleep 1
+printf %s "$told"
+`;
+
+describe('a containerd that dies before its shim has told it of itself', () => {
+  const { PATH = '' } = process.env;
+  let programs: string;
+  let rig: ContainerRig;
+
+  before(async () => {
+    programs = await mkdtemp(join(tmpdir(), 'berth-shim-'));
+    await writeFile(join(programs, 'containerd-shim-runc-v2'), SLOW_SHIM, { mode: 0o755 });
+    process.env['REAL_SHIM'] = PATH.split(':')
+      .map((directory) => join(directory, 'containerd-shim-runc-v2'))
+      .find((file) => existsSync(file));
+    process.env['PATH'] = `${programs}:${PATH}`;
+    rig = await ContainerRig.start();
+  });
+
+  after(async () => {
+    process.env['PATH'] = PATH;
+    delete process.env['REAL_SHIM'];
+    await rig[Symbol.asyncDispose]();
+    await rm(programs, { recursive: true });
+  });
+
+  for (const [what, isBerthKilled] of [
+    ['leaves no shim', false],
+    ['leaves no shim when Berth dies with it', true],
+  ] as const) {
+    it(what, async () => {
+      const pod = await rig.runPod(`told-${isBerthKilled}`);
+      const id = await rig.create(pod, 'main', FOREVER, own);
+      const dead = rig.enginePid;
+      const started = rig.startContainer(id).catch((error: unknown) => error as ServiceError);
+      // The program that starts it has the same name.
+      const isThere = (): boolean => rig.shims().some((pid) => argvOf(pid).at(-1) !== 'start');
+      await eventually('the shim is there', () => (isThere() ? true : undefined));
+      if (isBerthKilled) await rig.daemon.kill();
+      process.kill(dead, 'SIGKILL');
+      assert.equal((await started)?.code, status.UNAVAILABLE);
+      if (isBerthKilled) await rig.daemon.start();
+      await eventually('another containerd', () => (rig.enginePid === dead ? undefined : true), 15_000);
+      await eventually('the container is removed', () =>
+        rig.remove(id).then(
+          () => true,
+          () => undefined,
+        ),
+      );
+      assert.deepEqual(rig.shims(), []);
+    });
+  }
+});
 
 describe('a containerd that is killed in the middle of', () => {
   let rig: ContainerRig;
