@@ -18,7 +18,7 @@ export const command = defineCommand({
     'containerd-config': {
       type: 'string',
       value: 'FILE',
-      help: "containerd's own configuration: its cni and registry sections fill in where ours is silent",
+      help: "containerd's own configuration: its cni and registry sections and its runtimes fill in where ours is silent",
     },
   },
   async run(values, _positionals, context) {

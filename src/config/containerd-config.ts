@@ -1,5 +1,5 @@
 /**
- * What Berth takes over from containerd's own configuration: the cni and registry sections of its CRI plugin.
+ * What Berth takes over from containerd's own configuration: the cni and registry sections of its CRI plugin, and its runtimes.
  * Versions 2 and 3 of the file; its `imports` are followed, and each adds to or replaces single keys, as
  * containerd 2.1 and later merge them.
  */
@@ -7,17 +7,26 @@ import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { BerthError } from '../lib/errors.ts';
 import { glob } from './glob.ts';
 import type { ConfigTree } from './keys.ts';
+import { isRunc } from './runtime-handlers.ts';
 import { isTable, readToml, type TomlTree } from './toml-file.ts';
 
-/** Where the two sections are, by the file's version. */
-const SECTION_PATHS: Readonly<Record<number, { cni: readonly string[]; registry: readonly string[] }>> = {
+interface SectionPaths {
+  readonly cni: readonly string[];
+  readonly registry: readonly string[];
+  readonly containerd: readonly string[];
+}
+
+/** Where the sections are, by the file's version. */
+const SECTION_PATHS: Readonly<Record<number, SectionPaths>> = {
   2: {
     cni: ['plugins', 'io.containerd.grpc.v1.cri', 'cni'],
     registry: ['plugins', 'io.containerd.grpc.v1.cri', 'registry'],
+    containerd: ['plugins', 'io.containerd.grpc.v1.cri', 'containerd'],
   },
   3: {
     cni: ['plugins', 'io.containerd.cri.v1.runtime', 'cni'],
     registry: ['plugins', 'io.containerd.cri.v1.images', 'registry'],
+    containerd: ['plugins', 'io.containerd.cri.v1.runtime', 'containerd'],
   },
 };
 
@@ -37,11 +46,16 @@ export interface ContainerdImport {
 export function importContainerdConfig(path: string): ContainerdImport {
   const cni: Record<string, unknown> = {};
   const registry: Record<string, unknown> = {};
+  const containerd: Record<string, unknown> = {};
+  const runtimes: Record<string, Record<string, unknown>> = {};
   for (const { file, version } of withImports(path)) {
     const paths = SECTION_PATHS[version];
     if (paths === undefined) continue;
     Object.assign(cni, section(file, paths.cni));
     Object.assign(registry, section(file, paths.registry));
+    Object.assign(containerd, section(file, paths.containerd));
+    for (const [name, keys] of Object.entries(section(file, [...paths.containerd, 'runtimes'])))
+      if (isTable(keys)) runtimes[name] = { ...runtimes[name], ...keys };
   }
   const warnings: string[] = [];
   return {
@@ -53,10 +67,43 @@ export function importContainerdConfig(path: string): ContainerdImport {
         maxConfNum: cni['max_conf_num'],
         ipPref: ipPreference(cni['ip_pref'], path, warnings),
       }),
-      containerd: said({ registryConfigPath: registry['config_path'] }),
+      containerd: said({
+        registryConfigPath: registry['config_path'],
+        defaultRuntime: containerd['default_runtime_name'],
+        runtimes: runtimesOf(runtimes),
+      }),
     },
     warnings,
   };
+}
+
+/** Handlers under our names of their keys; undefined when there are none. */
+function runtimesOf(
+  runtimes: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+): ConfigTree | undefined {
+  const entries = Object.entries(runtimes).map(([name, keys]): [string, ConfigTree] => {
+    const options = isTable(keys['options']) ? keys['options'] : {};
+    const type = keys['runtime_type'];
+    return [
+      name,
+      said({
+        type,
+        binary: options['BinaryName'],
+        // containerd starts a sandbox container for each; runc and its like need none.
+        sandbox: typeof type === 'string' && type !== '' && !isRunc(type) ? 'pause' : undefined,
+        cniConfDir: keys['cni_conf_dir'],
+        cniMaxConfNum: keys['cni_max_conf_num'],
+        configPath: options['ConfigPath'],
+        podAnnotations: keys['pod_annotations'],
+        containerAnnotations: keys['container_annotations'],
+        privilegedWithoutHostDevices: keys['privileged_without_host_devices'],
+        privilegedWithoutHostDevicesAllDevicesAllowed:
+          keys['privileged_without_host_devices_all_devices_allowed'],
+        baseRuntimeSpec: keys['base_runtime_spec'],
+      }),
+    ];
+  });
+  return entries.length === 0 ? undefined : Object.fromEntries([['runc', {}], ...entries]);
 }
 
 /** The file and those that it imports, in containerd's order: breadth first, each once. */

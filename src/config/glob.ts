@@ -14,16 +14,19 @@ export function glob(pattern: string): string[] {
 
 function matches(directory: string, segment: string): string[] {
   if (!/[*?]/.test(segment)) return [join(directory, segment)];
-  const wanted = new RegExp(
-    `^${segment.replace(/[.*+?^${}()|[\]\\]/g, (special) => WILDCARDS[special] ?? `\\${special}`)}$`,
-    's',
-  );
+  const wanted = wildcards(segment);
   return names(directory)
     .filter((name) => wanted.test(name))
     .map((name) => join(directory, name));
 }
 
-const WILDCARDS: Readonly<Record<string, string>> = { '*': '.*', '?': '.' };
+/** What a pattern with `*` and `?` stands for, neither of which goes over a slash. */
+export function wildcards(pattern: string): RegExp {
+  const source = pattern.replace(/[.*+?^${}()|[\]\\]/g, (special) => WILDCARDS[special] ?? `\\${special}`);
+  return new RegExp(`^${source}$`, 's');
+}
+
+const WILDCARDS: Readonly<Record<string, string>> = { '*': '[^/]*', '?': '[^/]' };
 
 function names(directory: string): string[] {
   try {

@@ -1,6 +1,7 @@
 import { BerthError, codeOf } from '../lib/errors.ts';
 import { importContainerdConfig } from './containerd-config.ts';
 import { dottedPath, fromToml, type ConfigTree } from './keys.ts';
+import { isRunc } from './runtime-handlers.ts';
 import { configSchema, type Config } from './schema.ts';
 import { isTable, readToml, type TomlTree } from './toml-file.ts';
 
@@ -12,7 +13,7 @@ export interface LoadOptions {
   readonly path?: string;
   /** True when a person named the file: then it must exist. */
   readonly explicit: boolean;
-  /** containerd's own configuration, whose cni and registry sections fill in where ours is silent. */
+  /** containerd's own configuration, whose cni and registry sections and runtimes fill in where ours is silent. */
   readonly containerdConfigPath?: string;
 }
 
@@ -87,6 +88,16 @@ function contradictions({ containerd, storage }: Config): string[] {
       `invalid containerd.default_runtime: there is no [containerd.runtimes.${containerd.defaultRuntime}], only ${[...containerd.runtimes.keys()].join(', ')}`,
     );
   }
+  for (const [name, handler] of containerd.runtimes) {
+    const key = `containerd.runtimes.${name}`;
+    const { configPath, type } = handler;
+    if (configPath !== '' && isRunc(type))
+      found.push(`invalid ${key}.config_path: the shim of runc has no configuration file`);
+    if (handler.privilegedWithoutHostDevicesAllDevicesAllowed && !handler.privilegedWithoutHostDevices)
+      found.push(
+        `invalid ${key}.privileged_without_host_devices_all_devices_allowed: needs privileged_without_host_devices`,
+      );
+  }
   if (storage.root === storage.state) {
     found.push('invalid storage.state: must be another directory than storage.root');
   }
@@ -106,9 +117,20 @@ function underlay(own: ConfigTree, below: Readonly<Record<string, ConfigTree>>):
   const merged = { ...own };
   for (const [name, keys] of Object.entries(below)) {
     const section = own[name];
-    merged[name] = isTable(section) ? { ...keys, ...section } : keys;
+    merged[name] = isTable(section) ? { ...keys, ...section, ...runtimesOfBoth(section, keys) } : keys;
   }
   return merged;
+}
+
+/** A runtime handler is taken as a whole, from the file that names it; ours comes first. */
+function runtimesOfBoth(own: ConfigTree, below: ConfigTree): ConfigTree {
+  const [ours, theirs] = [own['runtimes'], below['runtimes']];
+  if (!isTable(ours) || !isTable(theirs)) return {};
+  // An empty runc is there in any case, and says nothing.
+  const said = Object.entries(ours).filter(
+    ([, handler]) => isTable(handler) && Object.keys(handler).length > 0,
+  );
+  return { runtimes: { ...theirs, ...Object.fromEntries(said) } };
 }
 
 function has(tree: ConfigTree, path: readonly string[]): boolean {

@@ -81,6 +81,12 @@ export function oneOf<const Words extends readonly [string, ...string[]]>(words:
 /** A truth value. */
 export const flag = z.boolean('must be true or false');
 
+/** Patterns with `*` and `?`, as those of containerd's pod_annotations. */
+export const patterns = z.array(
+  string.refine((pattern) => pattern !== '', 'must not be empty'),
+  'must be a list of patterns',
+);
+
 /** A string that may be anything. */
 export const text = string;
 

@@ -62,6 +62,18 @@ const runtimeHandler = z.object({
   cniConfDir: rule.optionalPath.default(''),
   /** How many files of this handler's own cniConfDir are used; 0 for as many as of the common one. */
   cniMaxConfNum: rule.integer(0, 1000).default(0),
+  /** A configuration file for the shim, of gVisor or Kata for instance; '' for the shim's own choice. */
+  configPath: rule.optionalPath.default(''),
+  /** Patterns of annotations of pods that the OCI runtime is told, of the sandbox and of each container. */
+  podAnnotations: rule.patterns.default([]),
+  /** Patterns of annotations of containers that the OCI runtime is told. */
+  containerAnnotations: rule.patterns.default([]),
+  /** Privileged containers have the devices that they ask for, not all of the node's. */
+  privilegedWithoutHostDevices: rule.flag.default(false),
+  /** With privilegedWithoutHostDevices: they may use every device that they make themselves. */
+  privilegedWithoutHostDevicesAllDevicesAllowed: rule.flag.default(false),
+  /** A runtime spec that each container starts from, as `ctr oci spec` prints one; '' for the built-in one. */
+  baseRuntimeSpec: rule.optionalPath.default(''),
 });
 
 /** `[containerd]`: the engine. */
@@ -104,6 +116,8 @@ const runtime = z.object({
     .integer(-1, 1 << 30)
     .refine((size) => size !== 0, 'must be -1 (no limit) or at least 1')
     .default(16_384),
+  /** Devices that a container asks for belong to its runAsUser and runAsGroup, root without them; else to whom they belong on the node. */
+  deviceOwnershipFromSecurityContext: rule.flag.default(false),
 });
 
 /** `[streaming]`: the server for exec, attach and port-forward. */

@@ -2,9 +2,10 @@ import type { ProtoGrpcType } from '../gen/containerd.ts';
 import { loadService } from '../lib/proto.ts';
 
 /** containerd's packages, as proto/containerd has them: services with their methods, messages with their codecs. */
-export type ContainerdApi = ProtoGrpcType['containerd'];
+export type ContainerdApi = ProtoGrpcType['containerd'] & Pick<ProtoGrpcType, 'runtimeoptions'>;
 
 /** Loads proto/containerd. */
 export function loadContainerd(): ContainerdApi {
-  return (loadService('containerd/containerd.proto') as unknown as ProtoGrpcType).containerd;
+  const loaded = loadService('containerd/containerd.proto') as unknown as ProtoGrpcType;
+  return { ...loaded.containerd, runtimeoptions: loaded.runtimeoptions };
 }

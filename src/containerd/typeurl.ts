@@ -62,14 +62,15 @@ export function fromMessageAny<Output>(
 export type RuncOptions = Parameters<ContainerdApi['runc']['v1']['Options']['serialize']>[0];
 export type CheckpointOptions = Parameters<ContainerdApi['runc']['v1']['CheckpointOptions']['serialize']>[0];
 
-/** Whether a runtime type is of the shim that runs runc and its like. */
-export function isRunc(runtimeType: string): boolean {
-  return runtimeType.startsWith('io.containerd.runc.');
-}
-
 /** Options for io.containerd.runc.v2: the OCI runtime's executable, its root, its cgroup driver. */
 export function runcOptionsAny(api: ContainerdApi, options: RuncOptions): Any {
   return messageAny('containerd.runc.v1.Options', api.runc.v1.Options, options);
+}
+
+/** The configuration file of another shim than runc's; gVisor's wants the name of its own options with it. */
+export function shimConfigAny(api: ContainerdApi, runtimeType: string, configPath: string): Any {
+  const options = { typeUrl: `${runtimeType}.options`, configPath };
+  return messageAny('runtimeoptions.v1.Options', api.runtimeoptions.v1.Options, options);
 }
 
 /** How to write a checkpoint, and where. */

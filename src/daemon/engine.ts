@@ -1,19 +1,22 @@
+import { handlerNameOf, isRunc } from '../config/runtime-handlers.ts';
 import type { Config } from '../config/schema.ts';
 import { Containerd } from '../containerd/containerd.ts';
 import { EmbeddedContainerd, embeddedPaths } from '../containerd/embedded/embedded.ts';
 import { chooseEngine } from '../containerd/engine-choice.ts';
-import { isRunc } from '../containerd/typeurl.ts';
 import { withPinnedImage } from '../containerd/pinned-image.ts';
 import { ContainerdImageService, type ImageService } from '../containerd/image-service.ts';
 import { selinuxJobsModule } from '../kernel/selinux.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
-import { messageOf } from '../lib/errors.ts';
+import { invalid, messageOf } from '../lib/errors.ts';
 import type { Files } from '../lib/atomic-file.ts';
 import type { Logger } from '../lib/log.ts';
+import { BASE_SPEC } from '../oci/base.ts';
+import { loadBaseSpec } from '../oci/base-file.ts';
 import { loadDefaultApparmor } from '../oci/apparmor-profile.ts';
 import { detectHostFacts, type HostFacts } from '../oci/host-facts.ts';
 import { detectRuntimeFeatures, type RuntimeFeatures } from '../oci/runtime-features.ts';
 import { loadSeccompTemplate } from '../oci/seccomp-template.ts';
+import type { RuntimeSpec } from '../oci/types.ts';
 import { containerFiles } from '../pod/container/record.ts';
 import type { ContainerDeps } from '../pod/container/deps.ts';
 import { sameRequest } from '../pod/container/create.ts';
@@ -49,6 +52,7 @@ export interface EngineStart {
 
 /** Chooses the engine, starts an embedded one, connects, and builds what works with it. */
 export async function startEngine({ config, instance, files, log }: EngineStart): Promise<EngineParts> {
+  const baseSpec = await baseSpecs(config);
   const stops: EngineParts['stops'] = [];
   // Programs answer while the engine is looked for, and what runs is recovered.
   const { features, asked } = runtimeFeatures(config, log);
@@ -86,6 +90,7 @@ export async function startEngine({ config, instance, files, log }: EngineStart)
     executions: new Executions({ engine, directory: ioDirectory({ settings: config }), log }),
     host,
     features,
+    baseSpec,
     seccomp: await loadSeccompTemplate(),
     relabel: host.selinux ? relabeller(stops) : undefined,
   };
@@ -142,6 +147,20 @@ function restriction(setting: Config['runtime']['restrictOomScoreAdj']): 'auto' 
   return setting ? 'always' : 'never';
 }
 
+/** Read once at start. Throws INVALID_ARGUMENT naming the key of a file that cannot be used. */
+async function baseSpecs({ containerd }: Config): Promise<ContainerDeps['baseSpec']> {
+  const byName = new Map<string, RuntimeSpec>();
+  for (const [name, { baseRuntimeSpec: path }] of containerd.runtimes) {
+    if (path === '') continue;
+    const key = `containerd.runtimes.${name}.base_runtime_spec`;
+    const spec = await loadBaseSpec(path).catch((error: unknown) => {
+      throw invalid(key, messageOf(error));
+    });
+    byName.set(name, spec);
+  }
+  return (handler) => byName.get(handlerNameOf(containerd, handler)) ?? BASE_SPEC;
+}
+
 /** Asked once at start, of each handler's OCI runtime. */
 function runtimeFeatures(
   config: Config,
@@ -156,11 +175,10 @@ function runtimeFeatures(
     }
   };
   const runc = [...config.containerd.runtimes].filter(([, { type }]) => isRunc(type));
-  const { defaultRuntime } = config.containerd;
   return {
     asked: Promise.all(runc.map(([name, { binary }]) => ask(name, binary))).then(() => undefined),
     features: (handler) => {
-      const name = handler === '' ? defaultRuntime : handler;
+      const name = handlerNameOf(config.containerd, handler);
       return known.get(name) ?? { name, recursiveReadOnly: false, idmap: false, userNamespaces: false };
     },
   };

@@ -151,6 +151,7 @@ import type { Empty as _google_protobuf_Empty, Empty__Output as _google_protobuf
 import type { FieldMask as _google_protobuf_FieldMask, FieldMask__Output as _google_protobuf_FieldMask__Output } from './google/protobuf/FieldMask.ts';
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from './google/protobuf/Timestamp.ts';
 import type { Status as _google_rpc_Status, Status__Output as _google_rpc_Status__Output } from './google/rpc/Status.ts';
+import type { Options as _runtimeoptions_v1_Options, Options__Output as _runtimeoptions_v1_Options__Output } from './runtimeoptions/v1/Options.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
   new(...args: ConstructorParameters<Constructor>): Subtype;
@@ -374,6 +375,11 @@ export interface ProtoGrpcType {
     }
     rpc: {
       Status: MessageTypeDefinition<_google_rpc_Status, _google_rpc_Status__Output>
+    }
+  }
+  runtimeoptions: {
+    v1: {
+      Options: MessageTypeDefinition<_runtimeoptions_v1_Options, _runtimeoptions_v1_Options__Output>
     }
   }
 }

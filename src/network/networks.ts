@@ -1,3 +1,4 @@
+import { runtimeHandlerOf } from '../config/runtime-handlers.ts';
 import type { CniConfig, ContainerdConfig, RuntimeHandler } from '../config/schema.ts';
 import { BerthError, messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -157,8 +158,7 @@ export class Networks {
   }
 
   #of(runtimeHandler: string): Source {
-    const { runtimes, defaultRuntime } = this.#options;
-    const handler = runtimes.get(runtimeHandler || defaultRuntime);
+    const handler = runtimeHandlerOf(this.#options, runtimeHandler);
     const source = this.#sources.get(keyOf(this.#placeOf(handler)));
     if (source === undefined)
       throw new BerthError('INTERNAL', `no network configurations for "${runtimeHandler}"`);

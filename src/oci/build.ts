@@ -1,6 +1,5 @@
 import { withAnnotations } from './annotations.ts';
 import { withApparmor } from './apparmor.ts';
-import { BASE_SPEC } from './base.ts';
 import { withCapabilities } from './capabilities.ts';
 import { withCdiDevices } from './cdi/inject.ts';
 import { withDevices } from './devices.ts';
@@ -42,7 +41,7 @@ const STEPS: readonly Step[] = [
  * node cannot do.
  */
 export async function buildSpec(input: SpecInput): Promise<RuntimeSpec> {
-  let spec = BASE_SPEC;
+  let spec = input.base;
   for (const step of STEPS) spec = await step(spec, input);
   return spec;
 }

@@ -1,4 +1,5 @@
 import { realpath } from 'node:fs/promises';
+import type { ContainerConfig__Output } from '../gen/runtime/v1/ContainerConfig.ts';
 import type { Device__Output } from '../gen/runtime/v1/Device.ts';
 import { invalid, isErrno, messageOf } from '../lib/errors.ts';
 import { absolutePath } from './fields.ts';
@@ -8,14 +9,34 @@ import type { LinuxDevice, LinuxDeviceRule, RuntimeSpec } from './types.ts';
 
 const ALL_ALLOWED: LinuxDeviceRule = { allow: true, access: 'rwm' };
 
-/** The devices that are asked for, and leave to use them. A privileged container has all of the node's. */
-export async function withDevices(spec: RuntimeSpec, { config }: SpecInput): Promise<RuntimeSpec> {
-  const asked = await Promise.all(config.devices.map(askedDevices));
-  if (securityOf(config).privileged) {
+/**
+ * The devices that are asked for, and leave to use them. A privileged container has all of the node's, unless its handler says
+ * otherwise.
+ */
+export async function withDevices(spec: RuntimeSpec, input: SpecInput): Promise<RuntimeSpec> {
+  const { config, handler, ownDevices } = input;
+  const owner = ownDevices ? ownerOf(config) : {};
+  const asked = (await Promise.all(config.devices.map(askedDevices))).map(({ devices, access }) => ({
+    devices: devices.map((device) => ({ ...device, ...owner })),
+    access,
+  }));
+  const { privileged } = securityOf(config);
+  if (privileged && !handler.privilegedWithoutHostDevices) {
     const devices = byPath([...(await hostDevices()), ...asked.flatMap(({ devices }) => devices)]);
-    return withLinuxPart(spec, { devices, resources: { ...spec.linux.resources, devices: [ALL_ALLOWED] } });
+    return allAllowed(withLinuxPart(spec, { devices }));
   }
-  return asked.reduce((draft, { devices, access }) => addDevices(draft, devices, access), spec);
+  const added = asked.reduce((draft, { devices, access }) => addDevices(draft, devices, access), spec);
+  return privileged && handler.privilegedWithoutHostDevicesAllDevicesAllowed ? allAllowed(added) : added;
+}
+
+function allAllowed(spec: RuntimeSpec): RuntimeSpec {
+  return withLinuxPart(spec, { resources: { ...spec.linux.resources, devices: [ALL_ALLOWED] } });
+}
+
+/** As containerd's device_ownership_from_security_context has it: root where the container does not say. */
+function ownerOf(config: ContainerConfig__Output): Pick<LinuxDevice, 'uid' | 'gid'> {
+  const { runAsUser, runAsGroup } = securityOf(config);
+  return { uid: Number(runAsUser?.value ?? 0), gid: Number(runAsGroup?.value ?? 0) };
 }
 
 /** The draft with some more devices, each in place of one at the same path, and with leave to use them. */

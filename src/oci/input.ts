@@ -1,3 +1,4 @@
+import type { RuntimeHandler } from '../config/schema.ts';
 import type { ContainerConfig__Output } from '../gen/runtime/v1/ContainerConfig.ts';
 import type { LinuxContainerSecurityContext__Output } from '../gen/runtime/v1/LinuxContainerSecurityContext.ts';
 import type { Mount__Output } from '../gen/runtime/v1/Mount.ts';
@@ -8,7 +9,7 @@ import type { ImageConfig } from './image-config.ts';
 import type { RuntimeFeatures } from './runtime-features.ts';
 import type { SelinuxLabels } from './selinux.ts';
 import type { SeccompTemplate } from './seccomp-template.ts';
-import type { Rlimit, RuntimeSpec } from './types.ts';
+import type { RuntimeSpec } from './types.ts';
 
 /** What a container takes over from its sandbox. */
 export interface SandboxFacts {
@@ -28,6 +29,14 @@ export interface SandboxFacts {
   /** Absent on a node without SELinux. */
   readonly selinux?: SelinuxLabels;
 }
+
+export type HandlerRules = Pick<
+  RuntimeHandler,
+  | 'podAnnotations'
+  | 'containerAnnotations'
+  | 'privilegedWithoutHostDevices'
+  | 'privilegedWithoutHostDevicesAllDevicesAllowed'
+>;
 
 /** All that a runtime spec is made of. */
 export interface SpecInput {
@@ -49,10 +58,14 @@ export interface SpecInput {
   readonly extraMounts?: readonly Mount__Output[];
   /** Gives a host path, and all below it, a label; absent on a node without SELinux. */
   readonly relabel?: (path: string, label: string) => Promise<void>;
-  /** Limits for every container; what is not listed is inherited from the engine. */
-  readonly rlimits?: readonly Rlimit[];
   readonly host: HostFacts;
   readonly runtime: RuntimeFeatures;
+  /** What the node's operator has said of the runtime handler. */
+  readonly handler: HandlerRules;
+  /** What is set on top of: BASE_SPEC, or the handler's own. */
+  readonly base: RuntimeSpec;
+  /** Devices that are asked for belong to whom the container runs as. */
+  readonly ownDevices: boolean;
   /** The profile of RuntimeDefault. */
   readonly seccomp: SeccompTemplate;
   /** Directories of CDI specs, the later one wins; /etc/cdi and /var/run/cdi when absent. */

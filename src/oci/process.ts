@@ -10,14 +10,13 @@ const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 
 /** What is run, with which environment, and where. */
 export function withProcess(spec: RuntimeSpec, input: SpecInput): RuntimeSpec {
-  const { config, image, rlimits } = input;
+  const { config, image } = input;
   return withProcessPart(spec, {
     args: processArgs(config, image),
-    env: environment(input),
+    env: environment(spec.process.env, input),
     cwd: workingDirectory(config, image),
     ...(config.tty ? { terminal: true } : {}),
     ...(securityOf(config).noNewPrivs ? { noNewPrivileges: true } : {}),
-    ...(rlimits === undefined || rlimits.length === 0 ? {} : { rlimits }),
   });
 }
 
@@ -33,13 +32,14 @@ function processArgs({ command, args }: ContainerConfig__Output, image: ImageCon
   return words;
 }
 
-/** Each name once: config over image over HOSTNAME, TERM and PATH. */
-function environment({ config, image, sandbox, host }: SpecInput): string[] {
+/** Each name once: config over image over HOSTNAME, TERM and PATH over what the spec begins with. */
+function environment(begun: readonly string[], { config, image, sandbox, host }: SpecInput): string[] {
   const hostname = sandbox.config.hostname === '' ? host.hostname : sandbox.config.hostname;
   const variables = new Map<string, string>();
   const set = (variable: string): void => {
     variables.set(variable.slice(0, variable.indexOf('=')), variable);
   };
+  begun.forEach(set);
   set(DEFAULT_PATH);
   if (config.tty) set('TERM=xterm');
   set(`HOSTNAME=${hostname}`);

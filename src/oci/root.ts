@@ -1,5 +1,6 @@
 import { containerCgroup } from '../kernel/cgroups.ts';
 import { invalid } from '../lib/errors.ts';
+import { without } from '../lib/without.ts';
 import { absolutePath } from './fields.ts';
 import { SECURITY, type SpecInput, securityOf, withLinuxPart } from './input.ts';
 import type { RuntimeSpec, SpecMount } from './types.ts';
@@ -34,7 +35,8 @@ export function withRoot(spec: RuntimeSpec, { config, sandbox }: SpecInput): Run
   }
   if (sandbox.config.linux?.securityContext?.privileged !== true)
     throw invalid(`${SECURITY}.privileged`, 'no privileged container allowed in sandbox');
-  return { ...spec, root, mounts: spec.mounts.map(writable) };
+  const linux = without(spec.linux, 'maskedPaths', 'readonlyPaths');
+  return { ...spec, root, mounts: spec.mounts.map(writable), linux };
 }
 
 function paths(

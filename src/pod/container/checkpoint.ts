@@ -1,3 +1,4 @@
+import { runtimeHandlerOf } from '../../config/runtime-handlers.ts';
 import { copyFile, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { makeDirectory } from '../../lib/directories.ts';
@@ -110,14 +111,13 @@ async function writeParts(
   await deps.containers.engine.checkpoint(id, files, { signal });
   const { config, imageRef } = record;
   const image = config.image?.userSpecifiedImage || config.image?.image || imageRef;
-  const handler = record.runtimeHandler || deps.settings.containerd.defaultRuntime;
   const facts = {
     id,
     name: record.reservedName,
     rootfsImage: image,
     rootfsImageRef: imageRef,
     rootfsImageName: image,
-    runtime: deps.settings.containerd.runtimes.get(handler)?.type ?? '',
+    runtime: runtimeHandlerOf(deps.settings.containerd, record.runtimeHandler)?.type ?? '',
     createdTime: new Date(Number(BigInt(record.createdAt) / 1_000_000n)).toISOString(),
     checkpointedTime,
     restoredTime: '0001-01-01T00:00:00Z',

@@ -1,3 +1,4 @@
+import { requireRuntimeHandler } from '../../config/runtime-handlers.ts';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
@@ -106,7 +107,8 @@ async function makeInEngine(
   signal: AbortSignal,
 ): Promise<MadeContainer> {
   const { config, sandbox } = plan;
-  const { engine, host, features, seccomp, relabel } = deps.containers;
+  const { engine, host, features, baseSpec, seccomp, relabel } = deps.containers;
+  const { runtimeHandler } = sandbox.record;
   const pidNamespace = await pidNamespaceOf(deps, plan, signal);
   const volumes = declaredVolumes(deps, container.record, image);
   const input: Omit<SpecInput, 'accounts'> = {
@@ -118,12 +120,14 @@ async function makeInEngine(
     extraMounts: volumes.map(volumeMount),
     imageName: config.image?.userSpecifiedImage || image.tag || image.reference,
     host,
-    runtime: features(sandbox.record.runtimeHandler),
+    runtime: features(runtimeHandler),
+    handler: requireRuntimeHandler(deps.settings.containerd, runtimeHandler),
+    base: baseSpec(runtimeHandler),
+    ownDevices: deps.settings.runtime.deviceOwnershipFromSecurityContext,
     seccomp,
     ...(relabel === undefined ? {} : { relabel }),
   };
   const { id } = container;
-  const { runtimeHandler } = sandbox.record;
   const spec = async ({ accounts, views }: MadeRootFs): Promise<RuntimeSpec> =>
     buildSpec({ ...input, accounts, mounts: await mountImageVolumes(deps, container.record, views) });
   return engine.create(

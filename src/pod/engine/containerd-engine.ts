@@ -1,3 +1,4 @@
+import { isRunc, requireRuntimeHandler } from '../../config/runtime-handlers.ts';
 import type { ContainerdConfig } from '../../config/schema.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
 import type { EngineImages } from './images.ts';
@@ -7,11 +8,11 @@ import type { CallOptions } from '../../containerd/connection.ts';
 import type { NewContainer } from '../../containerd/containers.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
 import type { Process, ProcessRef } from '../../containerd/tasks.ts';
-import { isRunc, runcOptionsAny } from '../../containerd/typeurl.ts';
+import { runcOptionsAny, shimConfigAny } from '../../containerd/typeurl.ts';
 import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
 import { sleep } from '../../lib/deadline.ts';
-import { BerthError, codeOf, messageOf, wrap } from '../../lib/errors.ts';
+import { codeOf, messageOf, wrap } from '../../lib/errors.ts';
 import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
 import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
@@ -375,23 +376,22 @@ export class ContainerdEngine implements Engine {
 
   #runtime(handler: string, spec: RuntimeSpec): NewContainer['runtime'] {
     const { settings, containerd, runcRoot } = this.#options;
-    const name = handler === '' ? settings.defaultRuntime : handler;
-    const runtime = settings.runtimes.get(name);
-    if (runtime === undefined)
-      throw new BerthError('INVALID_ARGUMENT', `no runtime for "${name}" is configured`);
+    const { type, configPath, binary } = requireRuntimeHandler(settings, handler);
+    const { api } = containerd.connection;
     // Other shims refuse options that are not theirs.
-    if (!isRunc(runtime.type)) return { type: runtime.type };
+    if (!isRunc(type))
+      return configPath === '' ? { type } : { type, options: shimConfigAny(api, type, configPath) };
     // A slice is systemd's to make; the parent that kubelet sent decides, whatever driver is configured.
     const systemdCgroup = spec.linux.cgroupsPath.includes('.slice:');
     const [uids, gids] = [spec.linux.uidMappings?.[0], spec.linux.gidMappings?.[0]];
     const options = {
-      binaryName: runtime.binary,
+      binaryName: binary,
       systemdCgroup,
       root: runcRoot,
       // Whose the pipes of its outputs are: to open /dev/stdout takes an owner that its user namespace knows.
       ...(uids === undefined || gids === undefined ? {} : { ioUid: uids.hostID, ioGid: gids.hostID }),
     };
-    return { type: runtime.type, options: runcOptionsAny(containerd.connection.api, options) };
+    return { type, options: runcOptionsAny(api, options) };
   }
 }
 

@@ -6,7 +6,7 @@ import {
   type ProcessIdentity,
   signalProcess,
 } from '../../containerd/embedded/process.ts';
-import { isRunc } from '../../containerd/typeurl.ts';
+import { isRunc } from '../../config/runtime-handlers.ts';
 
 /**
  * Kills what was executed in a container and is known to nobody. When containerd dies in the middle of the Start of an exec, the shim kills

@@ -3,10 +3,12 @@
  * need one: it is started by the first container whose own pid mode is POD. A runtime that keeps a pod in a machine of its own (Kata,
  * gVisor) makes that with the first container: with `sandbox = "pause"` the pause process is there from RunPodSandbox to the end.
  */
+import { runtimeHandlerOf } from '../../config/runtime-handlers.ts';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { cgroupsPathOf, sysfsOfNode } from '../../oci/root.ts';
 import { BerthError, wrap } from '../../lib/errors.ts';
+import { passedOn } from '../../oci/annotations.ts';
 import { BASE_SPEC } from '../../oci/base.ts';
 import type { LinuxNamespace, RuntimeSpec, SpecMount } from '../../oci/types.ts';
 import { userMappings } from '../../oci/user-namespace.ts';
@@ -45,7 +47,7 @@ export function livesByPause(
   { settings: { containerd } }: Pick<PodDeps, 'settings'>,
   { runtimeHandler }: Pick<SandboxRecord, 'runtimeHandler'>,
 ): boolean {
-  return containerd.runtimes.get(runtimeHandler || containerd.defaultRuntime)?.sandbox === 'pause';
+  return runtimeHandlerOf(containerd, runtimeHandler)?.sandbox === 'pause';
 }
 
 /** The path of the pod's shared pid namespace; starts the pause process if need be. The sandbox's lock is held. */
@@ -127,7 +129,7 @@ function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): Runt
       ...sysfsOfNode(BASE_SPEC.mounts, record.namespaces, deps.containers.features(record.runtimeHandler)),
       ...(image === NO_IMAGE ? [programMount()] : []),
     ],
-    annotations: sandboxAnnotations(record),
+    annotations: sandboxAnnotations(deps, record),
     linux: {
       ...BASE_SPEC.linux,
       cgroupsPath: cgroupsPathOf(record.cgroupParent, record.id),
@@ -145,11 +147,16 @@ function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): Runt
   };
 }
 
-/** containerd's CRI annotations: Kata and gVisor know by them what they make, and how large. */
-function sandboxAnnotations({ id, config }: SandboxRecord): Record<string, string> {
-  const { metadata, linux, logDirectory } = config;
+/** containerd's CRI annotations: Kata and gVisor know by them what they make, and how large. Beside them those of the pod that the handler wants. */
+function sandboxAnnotations(
+  deps: Pick<PodDeps, 'settings'>,
+  { id, config, runtimeHandler }: SandboxRecord,
+): Record<string, string> {
+  const { metadata, linux, logDirectory, annotations } = config;
   const { resources } = linux ?? {};
+  const { podAnnotations = [] } = runtimeHandlerOf(deps.settings.containerd, runtimeHandler) ?? {};
   return {
+    ...passedOn(annotations, podAnnotations),
     'io.kubernetes.cri.container-type': 'sandbox',
     'io.kubernetes.cri.sandbox-id': id,
     'io.kubernetes.cri.sandbox-name': metadata?.name ?? '',

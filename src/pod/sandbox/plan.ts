@@ -2,6 +2,7 @@
  * What a RunPodSandbox request asks for, checked. Everything here happens before the first side effect: a request that
  * is refused leaves nothing.
  */
+import { requireRuntimeHandler } from '../../config/runtime-handlers.ts';
 import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { DNSConfig__Output } from '../../gen/runtime/v1/DNSConfig.ts';
@@ -41,7 +42,7 @@ export function planSandbox(
 ): SandboxPlan {
   if (config === null) throw invalid('config', 'must be set');
   const metadata = checkMetadata(config);
-  checkHandler(runtimeHandler, settings.containerd);
+  requireRuntimeHandler(settings.containerd, runtimeHandler);
   checkPath('config.log_directory', config.logDirectory);
   checkDns(config.dnsConfig);
   checkPorts(config.portMappings);
@@ -78,17 +79,6 @@ function checkMetadata(config: PodSandboxConfig__Output): SandboxPlan['metadata'
   checkName('config.metadata.namespace', namespace, 253);
   checkName('config.metadata.uid', uid, 128);
   return config.metadata;
-}
-
-function checkHandler(handler: string, settings: Config['containerd']): void {
-  const name = handler === '' ? settings.defaultRuntime : handler;
-  if (settings.runtimes.get(name) === undefined) {
-    const known = [...settings.runtimes.keys()].join(', ');
-    throw invalid(
-      'runtime_handler',
-      `no runtime for "${name.slice(0, 128)}" is configured; there is ${known}`,
-    );
-  }
 }
 
 function checkPath(field: string, path: string): void {

@@ -14,6 +14,7 @@ import { execa } from 'execa';
 import type { ContainerConfig__Output } from '../../../src/gen/runtime/v1/ContainerConfig.ts';
 import type { LinuxContainerSecurityContext__Output } from '../../../src/gen/runtime/v1/LinuxContainerSecurityContext.ts';
 import { readAccounts } from '../../../src/oci/accounts.ts';
+import { BASE_SPEC } from '../../../src/oci/base.ts';
 import { detectHostFacts } from '../../../src/oci/host-facts.ts';
 import type { SpecInput } from '../../../src/oci/input.ts';
 import { readInRoot } from '../../../src/oci/rootfs-file.ts';
@@ -351,9 +352,10 @@ describe('a container that runc makes of our spec', function () {
     assert.equal(await runc.run({ config: containerConfig(low) }), String(Math.max(-900, lowest)));
   });
 
-  it('has the limits of open files that it was given', async () => {
+  it('has the limits of open files of what its handler begins with', async () => {
     const rlimits = [{ type: 'RLIMIT_NOFILE', soft: 111, hard: 222 }];
-    assert.equal(await sh('ulimit -Sn; ulimit -Hn', { input: { rlimits } }), '111\n222');
+    const base = { ...BASE_SPEC, process: { ...BASE_SPEC.process, rlimits } };
+    assert.equal(await sh('ulimit -Sn; ulimit -Hn', { input: { base } }), '111\n222');
   });
 
   it('runs in a user namespace of its sandbox', async () => {

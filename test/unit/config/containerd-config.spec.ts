@@ -71,6 +71,81 @@ describe("containerd's configuration", () => {
     assert.equal(config.containerd.registryConfigPath, '/c/certs.d');
   });
 
+  const RUNTIMES = `
+    version = 2
+    [${V2}.containerd]
+    default_runtime_name = "nvidia"
+    [${V2}.containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [${V2}.containerd.runtimes.runc.options]
+    BinaryName = "crun"
+    SystemdCgroup = true
+    [${V2}.containerd.runtimes.nvidia]
+    runtime_type = "io.containerd.runc.v2"
+    privileged_without_host_devices = true
+    base_runtime_spec = "/c/base.json"
+    [${V2}.containerd.runtimes.nvidia.options]
+    BinaryName = "/usr/bin/nvidia-container-runtime"
+    [${V2}.containerd.runtimes.runsc]
+    runtime_type = "io.containerd.runsc.v1"
+    pod_annotations = ["dev.gvisor.*"]
+    container_annotations = ["own"]
+    cni_conf_dir = "/c/gvisor"
+    cni_max_conf_num = 2
+    [${V2}.containerd.runtimes.runsc.options]
+    TypeUrl = "io.containerd.runsc.v1.options"
+    ConfigPath = "/c/runsc.toml"
+  `;
+
+  it('gives its runtimes, those of virtual machines and gVisor with a sandbox container', () => {
+    const { defaultRuntime, runtimes } = load(RUNTIMES).config.containerd;
+    const plain = defaultConfig().containerd.runtimes.get('runc');
+    assert.equal(defaultRuntime, 'nvidia');
+    assert.deepEqual(Object.fromEntries(runtimes), {
+      runc: { ...plain, binary: 'crun' },
+      nvidia: {
+        ...plain,
+        binary: '/usr/bin/nvidia-container-runtime',
+        privilegedWithoutHostDevices: true,
+        baseRuntimeSpec: '/c/base.json',
+      },
+      runsc: {
+        ...plain,
+        type: 'io.containerd.runsc.v1',
+        sandbox: 'pause',
+        podAnnotations: ['dev.gvisor.*'],
+        containerAnnotations: ['own'],
+        cniConfDir: '/c/gvisor',
+        cniMaxConfNum: 2,
+        configPath: '/c/runsc.toml',
+      },
+    });
+    const third = RUNTIMES.replace('version = 2', 'version = 3').replaceAll(V2, V3_RUNTIME);
+    assert.deepEqual(load(third).config.containerd.runtimes, runtimes);
+  });
+
+  it('leaves the runtimes that our own file names to it, each as a whole', () => {
+    const own = '[containerd]\ndefault_runtime = "runc"\n[containerd.runtimes.nvidia]\nbinary = "ours"\n';
+    const { defaultRuntime, runtimes } = load(RUNTIMES, own).config.containerd;
+    const plain = defaultConfig().containerd.runtimes.get('runc');
+    assert.equal(defaultRuntime, 'runc');
+    assert.deepEqual([...runtimes.keys()].sort(), ['nvidia', 'runc', 'runsc']);
+    assert.deepEqual(runtimes.get('nvidia'), { ...plain, binary: 'ours' });
+    assert.equal(runtimes.get('runc')?.binary, 'crun');
+  });
+
+  it('merges a runtime over its imports key by key', () => {
+    write(
+      'nvidia.toml',
+      `version = 2\n[${V2}.containerd.runtimes.runc]\npod_annotations = ["a"]\n[${V2}.containerd.runtimes.runc.options]\nBinaryName = "x"\n`,
+    );
+    const { runtimes } = load(
+      `version = 2\nimports = ["nvidia.toml"]\n[${V2}.containerd.runtimes.runc]\nruntime_type = "io.containerd.runc.v2"\ncni_max_conf_num = 3\n`,
+    ).config.containerd;
+    const { binary, cniMaxConfNum, podAnnotations } = runtimes.get('runc') ?? {};
+    assert.deepEqual([binary, cniMaxConfNum, podAnnotations], ['x', 3, ['a']]);
+  });
+
   it('fills in only where our own file is silent', () => {
     const { config } = load(
       `version = 2\n[${V2}.cni]\nconf_dir = "/c/net.d"\nmax_conf_num = 5\n`,

@@ -102,6 +102,12 @@ describe('the configuration', () => {
       sandbox: 'pause',
       cniConfDir: '',
       cniMaxConfNum: 0,
+      configPath: '',
+      podAnnotations: [],
+      containerAnnotations: [],
+      privilegedWithoutHostDevices: false,
+      privilegedWithoutHostDevicesAllDevicesAllowed: false,
+      baseRuntimeSpec: '',
     });
   });
 
@@ -132,6 +138,21 @@ describe('the configuration', () => {
   });
 
   const refused: [what: string, toml: string, message: RegExp][] = [
+    [
+      'a configuration file for the shim of runc, which has none',
+      '[containerd.runtimes.k]\nconfig_path = "/etc/k.toml"',
+      /invalid containerd\.runtimes\.k\.config_path: the shim of runc has no configuration file/,
+    ],
+    [
+      'half a permission',
+      '[containerd.runtimes.k]\nprivileged_without_host_devices_all_devices_allowed = true',
+      /invalid containerd\.runtimes\.k\.privileged_without_host_devices_all_devices_allowed: needs privileged_without_host_devices/,
+    ],
+    [
+      'an empty pattern',
+      '[containerd.runtimes.k]\npod_annotations = ["a", ""]',
+      /invalid containerd\.runtimes\.k\.pod_annotations\.1: must not be empty/,
+    ],
     [
       'an unknown key',
       '[cni]\nconf_dirs = "/x"',

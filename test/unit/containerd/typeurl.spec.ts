@@ -8,6 +8,7 @@ import {
   messageAny,
   runcOptionsAny,
   runtimeSpecAny,
+  shimConfigAny,
 } from '../../../src/containerd/typeurl.ts';
 
 describe('a value of any type', () => {
@@ -35,6 +36,13 @@ describe('a value of any type', () => {
     assert.equal(any.type_url, 'containerd.runc.v1.Options');
     // Field 6, a string of four bytes; field 9, true.
     assert.deepEqual(any.value, Buffer.from([0x32, 4, ...Buffer.from('crun'), 0x48, 1]));
+  });
+
+  it('names the options of another shim and their file', () => {
+    const any = shimConfigAny(api, 'io.containerd.runsc.v1', '/c');
+    assert.equal(any.type_url, 'runtimeoptions.v1.Options');
+    const type = 'io.containerd.runsc.v1.options';
+    assert.deepEqual(any.value, Buffer.from([0x0a, type.length, ...Buffer.from(type), 0x12, 2, 0x2f, 0x63]));
   });
 
   it('is read only as what it is, whatever stands before the name', () => {

@@ -7,7 +7,16 @@ import { buildSpec } from '../../../src/oci/build.ts';
 import { encodeJson } from '../../../src/lib/exact-json.ts';
 import { detectHostFacts } from '../../../src/oci/host-facts.ts';
 import { detectRuntimeFeatures, parseFeatures } from '../../../src/oci/runtime-features.ts';
-import { containerConfig, mount, sandboxFacts, secured, securedSandbox, specInput } from './spec-input.ts';
+import {
+  containerConfig,
+  handlerRules,
+  mount,
+  sandboxConfig,
+  sandboxFacts,
+  secured,
+  securedSandbox,
+  specInput,
+} from './spec-input.ts';
 
 describe('the runtime spec', () => {
   it('of the simplest container has what containerd would give it', async () => {
@@ -30,6 +39,18 @@ describe('the runtime spec', () => {
       'io.kubernetes.cri.container-name': 'web',
       'io.kubernetes.cri.image-name': 'registry.example/web:1',
     });
+  });
+
+  it('carries annotations of pod and container that the handler asks for; never in place of the others', async () => {
+    const handler = handlerRules({ podAnnotations: ['a.*/x', 'io.*'], containerAnnotations: ['b?', '[c]'] });
+    const forged = { 'io.kubernetes.cri.sandbox-id': 'forged' };
+    const config = containerConfig({ annotations: { b1: '4', b22: '5', '[c]': '6', 'a.b/x': '7' } });
+    const pod = sandboxConfig({ annotations: { 'a.b/x': '1', 'a.b/c/x': '2', 'aXb/x': '3', ...forged } });
+    const input = specInput({ handler, config, sandbox: sandboxFacts({ config: pod }) });
+    const { annotations } = await buildSpec(input);
+    const passed = Object.entries(annotations).filter(([name]) => !name.startsWith('io.kubernetes.'));
+    assert.deepEqual(Object.fromEntries(passed), { 'a.b/x': '1', b1: '4', '[c]': '6' });
+    assert.equal(annotations['io.kubernetes.cri.sandbox-id'], 'sandbox1');
   });
 
   it('of a privileged container has no filter, all our capabilities and all devices', async () => {

@@ -7,7 +7,7 @@ import type { Device__Output } from '../../../src/gen/runtime/v1/Device.ts';
 import { BASE_SPEC } from '../../../src/oci/base.ts';
 import { withDevices } from '../../../src/oci/devices.ts';
 import type { Linux } from '../../../src/oci/types.ts';
-import { containerConfig, secured, specInput } from './spec-input.ts';
+import { containerConfig, handlerRules, secured, specInput } from './spec-input.ts';
 
 const linuxOf = async (devices: Device__Output[], privileged = false): Promise<Linux> => {
   const config = privileged ? secured({ privileged }, { devices }) : containerConfig({ devices });
@@ -74,6 +74,43 @@ describe('devices', () => {
     assert.ok(paths.includes('/dev/full'));
     assert.equal(devices.find(({ path }) => path === '/dev/null')?.minor, 5);
     assert.deepEqual(resources.devices, [{ allow: true, access: 'rwm' }]);
+  });
+
+  it('of the node stay there when the handler says so, for privileged containers, too', async () => {
+    const config = secured({ privileged: true }, { devices: [device('/dev/zero', '/dev/given')] });
+    const found = async (allDevicesAllowed: boolean): Promise<Linux> => {
+      const handler = handlerRules({
+        privilegedWithoutHostDevices: true,
+        privilegedWithoutHostDevicesAllDevicesAllowed: allDevicesAllowed,
+      });
+      return (await withDevices(BASE_SPEC, specInput({ config, handler }))).linux;
+    };
+    const modest = await found(false);
+    assert.deepEqual(
+      modest.devices?.map(({ path }) => path),
+      ['/dev/given'],
+    );
+    assert.deepEqual(modest.resources.devices, [
+      { allow: false, access: 'rwm' },
+      { allow: true, type: 'c', major: 1, minor: 5, access: 'rw' },
+    ]);
+    const liberal = await found(true);
+    assert.deepEqual(
+      [liberal.devices, liberal.resources.devices],
+      [modest.devices, [{ allow: true, access: 'rwm' }]],
+    );
+  });
+
+  it('belong to whom the container runs as where the node says so, root when it does not say', async () => {
+    const devices = [device('/dev/zero')];
+    const owner = async (part: Parameters<typeof secured>[0]): Promise<(number | undefined)[]> => {
+      const config = secured(part, { devices });
+      const { linux } = await withDevices(BASE_SPEC, specInput({ config, ownDevices: true }));
+      return (linux.devices ?? []).flatMap(({ uid, gid }) => [uid, gid]);
+    };
+    assert.deepEqual(await owner({ runAsUser: { value: '7' }, runAsGroup: { value: '8' } }), [7, 8]);
+    assert.deepEqual(await owner({ runAsUser: { value: '7' } }), [7, 0]);
+    assert.deepEqual(await owner({}), [0, 0]);
   });
 
   it('are refused when they are absent, no devices, or to be used in unknown ways', async () => {

@@ -4,9 +4,10 @@ import type { LinuxContainerSecurityContext__Output } from '../../../src/gen/run
 import type { Mount__Output } from '../../../src/gen/runtime/v1/Mount.ts';
 import type { NamespaceOption__Output } from '../../../src/gen/runtime/v1/NamespaceOption.ts';
 import type { PodSandboxConfig__Output } from '../../../src/gen/runtime/v1/PodSandboxConfig.ts';
+import { BASE_SPEC } from '../../../src/oci/base.ts';
 import type { HostFacts } from '../../../src/oci/host-facts.ts';
 import { parseImageConfig } from '../../../src/oci/image-config.ts';
-import type { SandboxFacts, SpecInput } from '../../../src/oci/input.ts';
+import type { HandlerRules, SandboxFacts, SpecInput } from '../../../src/oci/input.ts';
 import type { RuntimeFeatures } from '../../../src/oci/runtime-features.ts';
 import { loadSeccompTemplate } from '../../../src/oci/seccomp-template.ts';
 
@@ -172,6 +173,14 @@ export const features = (part: Partial<RuntimeFeatures> = {}): RuntimeFeatures =
   ...part,
 });
 
+export const handlerRules = (part: Partial<HandlerRules> = {}): HandlerRules => ({
+  podAnnotations: [],
+  containerAnnotations: [],
+  privilegedWithoutHostDevices: false,
+  privilegedWithoutHostDevicesAllDevicesAllowed: false,
+  ...part,
+});
+
 const template = await loadSeccompTemplate();
 
 export const specInput = (part: Partial<SpecInput> = {}): SpecInput => ({
@@ -184,6 +193,9 @@ export const specInput = (part: Partial<SpecInput> = {}): SpecInput => ({
   pidNamespace: '/pins/pid',
   host: hostFacts(),
   runtime: features(),
+  handler: handlerRules(),
+  base: BASE_SPEC,
+  ownDevices: false,
   seccomp: template,
   cdiDirectories: [],
   ...part,
