@@ -74,9 +74,8 @@ export class Daemon {
     this.#stops.push(networking.stop);
     const { networks, debts, leases, maintenance } = networking;
     const { pool, files } = networking.plugins;
-    const engine = { config, instance: instance.uuid, files, log: this.#log };
-    const { containers, images, asked, stops } = await startEngine(engine);
-    this.#stops.push(...stops);
+    const engine = { config, instance: instance.uuid, files, stops: this.#stops, log: this.#log };
+    const { containers, images, asked } = await startEngine(engine);
     const metrics = createMetrics(scraped(store, debts, leases), {
       served: config.metrics.address !== '',
     });

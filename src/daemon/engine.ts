@@ -39,7 +39,6 @@ export interface EngineParts {
   readonly images: ImageService;
   /** Resolves when the OCI runtimes have told their features, which no call may be answered without. */
   readonly asked: Promise<void>;
-  readonly stops: (() => Promise<void> | void)[];
 }
 
 export interface EngineStart {
@@ -47,13 +46,14 @@ export interface EngineStart {
   readonly instance: string;
   /** What keeps the containers' records. */
   readonly files: Files;
+  /** Is given what to do to stop, in the order of starting, also when the start fails. */
+  readonly stops: (() => Promise<void> | void)[];
   readonly log: Logger;
 }
 
 /** Chooses the engine, starts an embedded one, connects, and builds what works with it. */
-export async function startEngine({ config, instance, files, log }: EngineStart): Promise<EngineParts> {
+export async function startEngine({ config, instance, files, stops, log }: EngineStart): Promise<EngineParts> {
   const baseSpec = await baseSpecs(config);
-  const stops: EngineParts['stops'] = [];
   // Programs answer while the engine is looked for, and what runs is recovered.
   const { features, asked } = runtimeFeatures(config, log);
   const { address, wait, runcRoot } = await engineAddress(config, log, stops);
@@ -94,11 +94,11 @@ export async function startEngine({ config, instance, files, log }: EngineStart)
     seccomp: await loadSeccompTemplate(),
     relabel: host.selinux ? relabeller(stops) : undefined,
   };
-  return { containers, images: withPinnedImage(images, config.sandbox.image), asked, stops };
+  return { containers, images: withPinnedImage(images, config.sandbox.image), asked };
 }
 
 /** On a thread of its own, since a volume may have many files, or be far away. */
-function relabeller(stops: EngineParts['stops']): ContainerDeps['relabel'] {
+function relabeller(stops: EngineStart['stops']): ContainerDeps['relabel'] {
   const pool = new ThreadPool({ name: 'labels', size: 1, modules: [selinuxJobsModule] });
   stops.push(() => pool.stop());
   return async (path, label) => {
@@ -110,7 +110,7 @@ function relabeller(stops: EngineParts['stops']): ContainerDeps['relabel'] {
 async function engineAddress(
   config: Config,
   log: Logger,
-  stops: EngineParts['stops'],
+  stops: EngineStart['stops'],
 ): Promise<{ address: string; wait: boolean; runcRoot: string }> {
   const { storage, containerd } = config;
   const choice = await chooseEngine({ address: containerd.address, root: storage.root, log });
