@@ -112,6 +112,19 @@ describe('deadlineSignal', () => {
     });
   });
 
+  it('takes as long as it is told, also when that is more than a timer of Node takes', async () => {
+    const month = 31 * 24 * 3_600_000;
+    const stop = new AbortController();
+    using deadline = deadlineSignal('x', month);
+    const first = await Promise.race([
+      sleep(month, stop.signal).then(() => 'a month'),
+      sleep(20).then(() => '20 ms'),
+    ]);
+    stop.abort();
+    assert.equal(first, '20 ms');
+    assert.equal(deadline.signal.aborted, false);
+  });
+
   it('passes the reason of its parent on', () => {
     const parent = new AbortController();
     using deadline = deadlineSignal('x', 60_000, parent.signal);
