@@ -74,7 +74,7 @@ export class ExitMonitor {
           this.#removeOwnerless();
           continue;
         }
-        const container = containers.store.find(event.id);
+        const container = containers.store.byId(event.id);
         if (container === undefined) {
           this.#pauseEnded(event.id);
           continue;
@@ -105,7 +105,7 @@ export class ExitMonitor {
    */
   #pauseEnded(id: string): void {
     const { store, locks, log } = this.#deps;
-    const sandbox = store.find(id);
+    const sandbox = store.byId(id);
     if (sandbox?.state.phase !== 'ready' || sandbox.state.pausePid === 0) return;
     const { pausePid } = sandbox.state;
     log.warn('pause process ended', { sandbox: id, pid: pausePid });

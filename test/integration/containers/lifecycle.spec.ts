@@ -347,6 +347,16 @@ describe('containers', () => {
     assert.equal(info.Labels['io.berth.sandbox'], pod.id);
   });
 
+  it('are not taken for another container of containerd’s, by whose id theirs begins', async () => {
+    const pod = await rig.runPod('prefix');
+    const id = await rig.run(pod, 'main', FOREVER, own);
+    await rig.ctr('run', '--rm', '--cgroup', `/${rig.cgroup}/foreign`, imageName, id.slice(0, 2), 'true');
+    // So long a container that has ended has to write its last words.
+    await sleep(2_500);
+    await rig.exec(id, ['sh', '-c', 'echo still here > /proc/1/fd/1']);
+    await rig.logged(pod, 'main', /still here/);
+  });
+
   it('stop while they are being started', async () => {
     const pod = await rig.runPod('race');
     const ids = await Promise.all([1, 2, 3, 4].map((n) => rig.create(pod, `c${n}`, FOREVER, own)));
