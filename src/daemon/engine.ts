@@ -52,7 +52,13 @@ export interface EngineStart {
 }
 
 /** Chooses the engine, starts an embedded one, connects, and builds what works with it. */
-export async function startEngine({ config, instance, files, stops, log }: EngineStart): Promise<EngineParts> {
+export async function startEngine({
+  config,
+  instance,
+  files,
+  stops,
+  log,
+}: EngineStart): Promise<EngineParts> {
   const baseSpec = await baseSpecs(config);
   // Programs answer while the engine is looked for, and what runs is recovered.
   const { features, asked } = runtimeFeatures(config, log);

@@ -1,5 +1,22 @@
 import { BerthError } from './errors.ts';
 
+/** Node's own timers take no more: a longer one, as for a grace period of a month, fires at once. */
+const TIMER_MOST_MS = 2 ** 31 - 1;
+
+/** As setTimeout, but of any length; returns what ends it. */
+function startTimer(ms: number, run: () => void, { keepsAlive = true } = {}): () => void {
+  let timer: NodeJS.Timeout;
+  const wait = (left: number): void => {
+    timer = setTimeout(
+      () => (left > TIMER_MOST_MS ? wait(left - TIMER_MOST_MS) : run()),
+      Math.min(left, TIMER_MOST_MS),
+    );
+    if (!keepsAlive) timer.unref();
+  };
+  wait(ms);
+  return () => clearTimeout(timer);
+}
+
 /**
  * A signal that aborts with DEADLINE_EXCEEDED after so many milliseconds, or with the reason of the given signal before
  * that. Dispose it when the work has ended, so that no timer stays.
@@ -11,15 +28,15 @@ export function deadlineSignal(
 ): { signal: AbortSignal } & Disposable {
   const controller = new AbortController();
   const onParent = (): void => controller.abort(parent?.reason);
-  const timer = setTimeout(() => {
+  const endTimer = startTimer(ms, () => {
     controller.abort(new BerthError('DEADLINE_EXCEEDED', `${doing} took longer than ${Math.round(ms)} ms`));
-  }, ms);
+  });
   if (parent?.aborted === true) onParent();
   parent?.addEventListener('abort', onParent, { once: true });
   return {
     signal: controller.signal,
     [Symbol.dispose]: () => {
-      clearTimeout(timer);
+      endTimer();
       parent?.removeEventListener('abort', onParent);
     },
   };
@@ -33,12 +50,11 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
       return;
     }
     const done = (): void => {
-      clearTimeout(timer);
+      endTimer();
       signal?.removeEventListener('abort', done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
-    timer.unref();
+    const endTimer = startTimer(ms, done, { keepsAlive: false });
     signal?.addEventListener('abort', done, { once: true });
   });
 }

@@ -1,4 +1,19 @@
-/** Now, in nanoseconds since the epoch; the resolution is a microsecond. */
+const NANOS_PER_MS = 1_000_000n;
+/** Date.now() is cut to the millisecond, so an estimate up to this far ahead of it still agrees with it. */
+const TOLERANCE = 2n * NANOS_PER_MS;
+
+/** A moment by both clocks, of this thread: what came since is told from it. */
+let anchor = { wall: 0n, monotonic: 0n };
+
+/**
+ * Now, in nanoseconds since the epoch: finer than the millisecond of Date.now(), and yet following the system's clock when that is set. A
+ * daemon runs for months, and may have started before the node knew the time.
+ */
 export function nowNanos(): bigint {
-  return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1_000)) * 1_000n;
+  const wall = BigInt(Date.now()) * NANOS_PER_MS;
+  const monotonic = process.hrtime.bigint();
+  const estimate = anchor.wall + (monotonic - anchor.monotonic);
+  if (estimate >= wall && estimate < wall + TOLERANCE) return estimate;
+  anchor = { wall, monotonic };
+  return wall;
 }

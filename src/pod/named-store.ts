@@ -26,6 +26,11 @@ export class NamedStore<T extends Named> {
     return [...this.#byId.values()];
   }
 
+  /** The object with this very id: for what others than a person name. */
+  byId(id: string): T | undefined {
+    return this.#byId.get(id);
+  }
+
   /** The object with this id or unique prefix, or undefined. Throws INVALID_ARGUMENT for an ambiguous prefix. */
   find(given: string): T | undefined {
     const id = resolveId(given, this.#byId);

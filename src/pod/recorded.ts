@@ -28,10 +28,20 @@ export class Recorded<Record extends { readonly id: string }, State extends obje
     const written = this.#writing.then(async () => {
       if (!this.#isForgotten) await this.#write({ ...this.#state, ...change });
       // Taken anew: what changed in memory alone meanwhile stays.
-      this.#state = { ...this.#state, ...change };
+      this.note(change);
     });
     this.#writing = written.catch(() => undefined);
     return written;
+  }
+
+  /** As update(), for what has happened and is so whether it can be written or not: that it cannot is thrown, but memory is true. */
+  async conclude(change: Partial<State>): Promise<void> {
+    try {
+      await this.update(change);
+    } catch (error) {
+      this.note(change);
+      throw error;
+    }
   }
 
   /** Removes it from disk, after what is being written. Later changes are in memory only. */

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import { messageOf } from '../lib/errors.ts';
+import { nowNanos } from '../lib/time.ts';
 import { Client } from './client.ts';
 import { ByteBuffer, CriLogEncoder, type OutputStream } from './cri-log.ts';
 import { ExecOutputCollector } from './exec-output.ts';
@@ -7,7 +8,6 @@ import { FifoSink } from './fifo-sink.ts';
 import { FifoSource } from './fifo-source.ts';
 import { LogFile } from './log-file.ts';
 import type { ClientWishes, DrainLimits, Drained, PumpReport, PumpSpec } from './protocol.ts';
-import { WallClock } from './wall-clock.ts';
 
 /** containerd's default, in bytes of content. */
 const MAX_LINE_SIZE = 16 * 1024;
@@ -21,7 +21,6 @@ const READ_BYTES = 48 * 1024;
 export class PumpBuffers {
   readonly read = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly records = new ByteBuffer(2 * READ_BYTES);
-  readonly clock = new WallClock();
 }
 
 interface Stream {
@@ -124,8 +123,8 @@ export class Pump {
   #take(stream: OutputStream, encoder: CriLogEncoder, chunk: Buffer): void {
     this.#quiet?.refresh();
     if (this.#log !== undefined) {
-      const { records, clock } = this.#buffers;
-      encoder.encode(chunk, clock.now(), records);
+      const { records } = this.#buffers;
+      encoder.encode(chunk, nowNanos(), records);
       this.#writeRecords(this.#log);
     }
     this.#collector?.write(stream, chunk);
@@ -158,7 +157,7 @@ export class Pump {
     for (const { source, encoder } of this.#streams.values()) {
       source.close();
       if (this.#log === undefined) continue;
-      encoder.end(this.#buffers.clock.now(), this.#buffers.records);
+      encoder.end(nowNanos(), this.#buffers.records);
       this.#writeRecords(this.#log);
     }
     this.#log?.close();

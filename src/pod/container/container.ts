@@ -34,7 +34,7 @@ export class Container extends Recorded<ContainerRecord, ContainerState> {
   /** Its stop signal was sent: a second one makes many programs give up their work at once. */
   stopSignalled = false;
   #ended: () => void = () => undefined;
-  /** Resolves when its process has ended and that is recorded. */
+  /** Resolves when its process has ended and its state says so. */
   readonly ended = new Promise<void>((resolve) => {
     this.#ended = resolve;
   });
@@ -44,8 +44,8 @@ export class Container extends Recorded<ContainerRecord, ContainerState> {
     if (state.phase === 'exited') this.#ended();
   }
 
-  override async update(change: Partial<ContainerState>): Promise<void> {
-    await super.update(change);
+  protected override note(change: Partial<ContainerState>): void {
+    super.note(change);
     if (this.state.phase === 'exited') this.#ended();
   }
 }

@@ -2,7 +2,7 @@ import { messageOf } from '../../lib/errors.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { removeFifos } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
-import type { EngineExit } from '../engine/engine.ts';
+import type { EngineExit, EngineTask } from '../engine/engine.ts';
 import { cgroupsPathOf } from '../../oci/root.ts';
 import { endPause, livesByPause } from '../sandbox/pause.ts';
 import { stopHeld } from '../sandbox/stop.ts';
@@ -17,6 +17,8 @@ import { ioDirectory } from './start.ts';
 
 /** After the end of a container's process, how long a child of it that holds its output may keep us reading. */
 const DRAIN = { quietMs: 2_000, timeoutMs: 10_000 };
+/** When to compare again after the engine could not tell of each task how it is. */
+const LOOK_AGAIN_MS = 5_000;
 
 /**
  * Follows the engine's events and keeps the records true. Events may be lost, so after each subscription all tasks are
@@ -28,6 +30,7 @@ export class ExitMonitor {
   #done: Promise<void> = Promise.resolve();
   #halfMade: Container[];
   #removedOwnerless = false;
+  #lookAgain: NodeJS.Timeout | undefined;
   #trees: CgroupTrees | undefined;
 
   /** @param halfMade what recovery found: forgotten by the engine as soon as it answers. */
@@ -42,6 +45,7 @@ export class ExitMonitor {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    clearTimeout(this.#lookAgain);
     await this.#done;
   }
 
@@ -56,12 +60,51 @@ export class ExitMonitor {
     const paused = this.#deps.store.all().filter((sandbox) => sandbox.state.pausePid !== 0);
     const believed = store.all().filter((container) => container.state.phase === 'running');
     const tasks = new Map((await engine.tasks()).map((task) => [task.id, task]));
-    for (const { id } of paused) if (tasks.get(id)?.running !== true) this.#pauseEnded(id);
-    for (const container of believed) {
-      const task = tasks.get(container.id);
-      if (task?.running !== true) await this.#ended(container, task?.exit);
-      else if (task.paused) this.#resume(container);
-    }
+    for (const { id } of paused) if (hasEnded(tasks.get(id))) this.#pauseEnded(id);
+    for (const container of store.all().filter(({ id }) => tasks.has(id))) this.#endUnlessRunning(container);
+    if ([...paused, ...believed].some(({ id }) => tasks.get(id)?.status === 'unknown')) this.#compareAgain();
+    await Promise.all(
+      believed.map(async (container) => {
+        const task = tasks.get(container.id);
+        if (task?.status === 'paused') this.#resume(container);
+        if (hasEnded(task))
+          await this.#ended(container, task?.exit).catch((error: unknown) => this.#report(container, error));
+      }),
+    );
+  }
+
+  /** A shim that is stuck, or has no time, says nothing of what it watches over. */
+  #compareAgain(): void {
+    if (this.#stopping.signal.aborted) return;
+    clearTimeout(this.#lookAgain);
+    this.#lookAgain = setTimeout(() => {
+      this.reconcile().catch((error: unknown) => {
+        this.#deps.log.warn('failed to compare tasks', { error: messageOf(error) });
+      });
+    }, LOOK_AGAIN_MS).unref();
+  }
+
+  /**
+   * Ends the task of a container that does not run: one that was started as Berth was killed, of which nobody was told, or whose end could
+   * not be recorded. One that is being started holds the lock.
+   */
+  #endUnlessRunning(container: Container): void {
+    if (container.state.phase === 'running') return;
+    const { containers, locks } = this.#deps;
+    const { id, record } = container;
+    locks
+      .with(`container ${id}`, async () => {
+        if (container.state.phase === 'running') return;
+        // What could not be written then: with its task goes all that the next Berth could learn it from.
+        await container.update({});
+        await withShim(this.#deps, record.sandboxId, () => containers.engine.endTask(id));
+      })
+      .catch((error: unknown) => {
+        this.#deps.log.error('failed to end the task of a container', {
+          container: id,
+          error: messageOf(error),
+        });
+      });
   }
 
   async #follow(): Promise<void> {
@@ -74,7 +117,7 @@ export class ExitMonitor {
           this.#removeOwnerless();
           continue;
         }
-        const container = containers.store.find(event.id);
+        const container = containers.store.byId(event.id);
         if (container === undefined) {
           this.#pauseEnded(event.id);
           continue;
@@ -105,7 +148,7 @@ export class ExitMonitor {
    */
   #pauseEnded(id: string): void {
     const { store, locks, log } = this.#deps;
-    const sandbox = store.find(id);
+    const sandbox = store.byId(id);
     if (sandbox?.state.phase !== 'ready' || sandbox.state.pausePid === 0) return;
     const { pausePid } = sandbox.state;
     log.warn('pause process ended', { sandbox: id, pid: pausePid });
@@ -148,13 +191,16 @@ export class ExitMonitor {
       await removeFifos(ioDirectory({ settings }), container.id);
       const { id, record } = container;
       if (exit?.exitCode !== 0) container.oomKilled ||= this.#wasOomKilled(container);
-      const deleted = await withShim(this.#deps, record.sandboxId, () => containers.engine.deleteTask(id));
-      const final = deleted ?? exit;
-      await container.update({ phase: 'exited', pid: 0, ...described(final, container.oomKilled) });
-      // It may have been told while that was written.
-      if (container.oomKilled) await this.#outOfMemory(container);
-      const sandbox = store.find(container.record.sandboxId);
-      if (sandbox !== undefined) events.publish('CONTAINER_STOPPED_EVENT', sandbox, container.id);
+      try {
+        await container.conclude({ phase: 'exited', pid: 0, ...described(exit, container.oomKilled) });
+        // It may have been told while that was written.
+        if (container.oomKilled) await this.#outOfMemory(container);
+      } finally {
+        const sandbox = store.find(record.sandboxId);
+        if (sandbox !== undefined) events.publish('CONTAINER_STOPPED_EVENT', sandbox, id);
+      }
+      // Once that is recorded: until then the engine alone can tell the next Berth how it ended.
+      await withShim(this.#deps, record.sandboxId, () => containers.engine.deleteTask(id));
     });
   }
 
@@ -176,6 +222,10 @@ export class ExitMonitor {
     if (phase === 'exited' && exitCode !== 0 && reason !== 'OOMKilled')
       await container.update({ reason: 'OOMKilled' });
   }
+}
+
+function hasEnded(task: EngineTask | undefined): boolean {
+  return task === undefined || task.status === 'ended';
 }
 
 function described(

@@ -52,6 +52,6 @@ export async function removeOwnerlessFifos(deps: PodDeps): Promise<void> {
  */
 function hasOwner({ containers, store, files }: PodDeps, id: string): boolean {
   if (existsSync(containers.files.path(id))) return true;
-  const state = store.find(id)?.state;
+  const state = store.byId(id)?.state;
   return state === undefined ? existsSync(files.path(id)) : state.pauseMade || state.pausePid !== 0;
 }

@@ -65,18 +65,18 @@ async function run(deps: PodDeps, container: Container, signal: AbortSignal): Pr
 }
 
 async function giveUp(deps: PodDeps, container: Container, error: unknown): Promise<void> {
-  await deps.containers.pumps.stop(container.id);
-  await removeFifos(ioDirectory(deps), container.id);
+  const { id, record } = container;
+  const { engine, pumps } = deps.containers;
+  // It may run, and could not be recorded as running. Of an engine that is away it is ended when that is back.
+  await withShim(deps, record.sandboxId, () => engine.endTask(id)).catch(() => undefined);
+  await pumps.stop(id);
+  await removeFifos(ioDirectory(deps), id);
   const now = nowNanos().toString();
-  await container.update({
-    phase: 'exited',
-    pid: 0,
-    startedAt: now,
-    finishedAt: now,
-    message: messageOf(error),
-    exitCode: 128,
-    reason: START_ERROR,
-  });
+  const change = { pid: 0, startedAt: now, finishedAt: now, message: messageOf(error) };
+  // What the caller is told is why it does not run.
+  await container
+    .conclude({ phase: 'exited', ...change, exitCode: 128, reason: START_ERROR })
+    .catch(() => undefined);
 }
 
 /** Where FIFOs are: on /run, as they do not survive a reboot anyway. */

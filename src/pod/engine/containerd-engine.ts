@@ -23,7 +23,6 @@ import type {
   Engine,
   EngineEvent,
   EngineExec,
-  EngineExit,
   EngineImage,
   EngineOptions,
   EngineProcess,
@@ -176,7 +175,7 @@ export class ContainerdEngine implements Engine {
       const at = nowNanos();
       return { pid: await tasks.start({ containerId: id }, options), at };
     } catch (error) {
-      await this.#endTask(id);
+      await this.endTask(id);
       throw error;
     }
   }
@@ -231,15 +230,24 @@ export class ContainerdEngine implements Engine {
     await gone(this.#containerd.tasks.update(id, resources, options));
   }
 
-  async deleteTask(id: string, options: EngineOptions = {}): Promise<EngineExit | undefined> {
-    const exit = await ofTask(() => this.#containerd.tasks.delete({ containerId: id }, options));
-    return exit === undefined ? undefined : { exitCode: exit.exitStatus, at: exit.exitedAt };
+  async deleteTask(id: string, options: EngineOptions = {}): Promise<void> {
+    await ofTask(() => this.#containerd.tasks.delete({ containerId: id }, options));
+  }
+
+  async endTask(id: string): Promise<void> {
+    const { tasks } = this.#containerd;
+    const ended = ofTask(() => tasks.wait({ containerId: id }));
+    // It fails with the call after it when the engine goes away: that one is the error.
+    ended.catch(() => undefined);
+    await ofTask(() => tasks.kill({ containerId: id }, SIGKILL, { all: true }));
+    await ended;
+    await this.deleteTask(id);
   }
 
   async delete(id: string, options: DeleteOptions = {}): Promise<void> {
     const { views = 0, neverRan = false, ...call } = options;
     this.#processes.delete(id);
-    await this.#endTask(id);
+    await this.endTask(id);
     if (neverRan) await endOrphanedShim(this.#containerd.connection.address, id);
     await gone(this.#containerd.containers.delete(id, call));
     const snapshots = await this.#snapshots();
@@ -342,17 +350,6 @@ export class ContainerdEngine implements Engine {
     return await forget();
   }
 
-  /** Kills what runs, waits for its end, and forgets it. */
-  async #endTask(id: string): Promise<void> {
-    const { tasks } = this.#containerd;
-    const ended = ofTask(() => tasks.wait({ containerId: id }));
-    // It fails with the call after it when the engine goes away: that one is the error.
-    ended.catch(() => undefined);
-    await ofTask(() => tasks.kill({ containerId: id }, SIGKILL, { all: true }));
-    await ended;
-    await ofTask(() => tasks.delete({ containerId: id }));
-  }
-
   /** Asked once: containerd does not change it while it runs. */
   async #snapshots(): Promise<Snapshots> {
     const { images, settings } = this.#options;
@@ -422,13 +419,19 @@ async function ofTask<T>(ask: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-function toTask({ containerId, pid, status, exitStatus, exitedAt }: Process): EngineTask {
-  const ended = status === 'STOPPED';
+const STATUSES = {
+  UNKNOWN: 'unknown',
+  CREATED: 'created',
+  RUNNING: 'running',
+  STOPPED: 'ended',
+  PAUSED: 'paused',
+  PAUSING: 'paused',
+} as const;
+
+function toTask({ containerId, status, exitStatus, exitedAt }: Process): EngineTask {
   return {
     id: containerId,
-    pid,
-    running: status === 'RUNNING' || status === 'PAUSED' || status === 'PAUSING',
-    paused: status === 'PAUSED' || status === 'PAUSING',
-    exit: ended ? { exitCode: exitStatus, at: exitedAt } : undefined,
+    status: STATUSES[status],
+    exit: status === 'STOPPED' ? { exitCode: exitStatus, at: exitedAt } : undefined,
   };
 }

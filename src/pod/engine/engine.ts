@@ -112,10 +112,9 @@ export interface EngineExit {
 
 export interface EngineTask {
   readonly id: string;
-  readonly pid: number;
-  readonly running: boolean;
-  /** It runs, but stands still. */
-  readonly paused: boolean;
+  /** `unknown` when what watches over it does not answer: it may run, or have ended. */
+  readonly status: 'created' | 'running' | 'paused' | 'ended' | 'unknown';
+  /** Of one that has ended. */
   readonly exit: EngineExit | undefined;
 }
 
@@ -168,8 +167,10 @@ export interface Engine {
   updateSpec(id: string, spec: RuntimeSpec, options?: EngineOptions): Promise<void>;
   /** Changes limits while it runs. */
   update(id: string, resources: LinuxResources, options?: EngineOptions): Promise<void>;
-  /** Forgets a task that has ended; undefined when there is none. */
-  deleteTask(id: string, options?: EngineOptions): Promise<EngineExit | undefined>;
+  /** Forgets a task that has ended. */
+  deleteTask(id: string, options?: EngineOptions): Promise<void>;
+  /** Kills what runs, waits for its end, and forgets the task; the container stays. */
+  endTask(id: string): Promise<void>;
   /** Kills what runs, then deletes task, container, root file system and views. */
   delete(id: string, options?: DeleteOptions): Promise<void>;
   /**

@@ -1,5 +1,7 @@
+import { messageOf } from '../../lib/errors.ts';
 import type { PodDeps } from '../deps.ts';
 import { stopContainer } from '../container/stop.ts';
+import type { SandboxState } from './record.ts';
 import type { Sandbox } from './sandbox.ts';
 import { endPause } from './pause.ts';
 import { detachNetwork, releaseNamespaces } from './teardown.ts';
@@ -18,12 +20,22 @@ export async function stopSandbox(deps: PodDeps, given: string, remainingMs: num
 export async function stopHeld(deps: PodDeps, sandbox: Sandbox, remainingMs: number): Promise<void> {
   if (sandbox.state.phase === 'stopped') return;
   const wasReady = sandbox.state.phase === 'ready';
-  await sandbox.update({ phase: 'stopping' });
+  await conclude(deps, sandbox, { phase: 'stopping' });
   await stopContainers(deps, sandbox);
   await detachNetwork(deps, sandbox, { remainingMs });
   await releaseNamespaces(deps, sandbox);
-  await sandbox.update({ phase: 'stopped', process: undefined });
+  await conclude(deps, sandbox, { phase: 'stopped', process: undefined });
   if (wasReady) deps.events.publish('CONTAINER_STOPPED_EVENT', sandbox);
+}
+
+/**
+ * A full disk keeps no pod: to stop it may be what makes room. Recovery finds by its namespaces that a sandbox recorded as ready is dead, and
+ * owes the DELs again.
+ */
+async function conclude({ log }: PodDeps, sandbox: Sandbox, change: Partial<SandboxState>): Promise<void> {
+  await sandbox.conclude(change).catch((error: unknown) => {
+    log.error('failed to record a sandbox', { sandbox: sandbox.id, error: messageOf(error) });
+  });
 }
 
 /** Kills what runs in it, the pause process last. */

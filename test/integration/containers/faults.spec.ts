@@ -81,6 +81,50 @@ describe('faults of containers', () => {
     });
   });
 
+  describe('a disk that takes no records any more', () => {
+    let containers: string;
+    const remount = (mode: 'ro' | 'rw'): Promise<unknown> =>
+      execa('mount', ['-o', `remount,${mode}`, containers]);
+
+    before(async () => {
+      containers = join(rig.directory, 'root', 'containers');
+      await execa('mount', ['-t', 'tmpfs', 'records', containers]);
+    });
+
+    after(async () => {
+      await execa('umount', [containers]);
+    });
+
+    afterEach(async () => {
+      await remount('rw');
+    });
+
+    it('does not hide how a container ended, from the next Berth either', async () => {
+      const pod = await rig.runPod('unrecorded');
+      const ends = await rig.run(pod, 'ends', ['sh', '-c', 'sleep 1; exit 5'], own);
+      const stopped = await rig.run(pod, 'stopped', FOREVER, own);
+      await remount('ro');
+      assert.equal((await rig.ended(ends)).exitCode, 5);
+      await rig.stop(stopped);
+      assert.equal((await rig.status(stopped)).exitCode, 137);
+      await rig.daemon.kill();
+      await remount('rw');
+      await rig.daemon.start();
+      assert.equal((await rig.ended(ends)).exitCode, 5);
+      assert.equal((await rig.ended(stopped)).exitCode, 137);
+    });
+
+    it('lets no container run that could not be recorded as started', async () => {
+      const pod = await rig.runPod('unstarted');
+      const id = await rig.create(pod, 'main', ['sleep', '4732'], own);
+      await remount('ro');
+      await assert.rejects(rig.startContainer(id), { details: /read-only file system/ });
+      assert.equal(runs('4732'), false);
+      const { state, reason } = await rig.status(id);
+      assert.deepEqual([state, reason], ['CONTAINER_EXITED', 'StartError']);
+    });
+  });
+
   it('an image that is there for another platform only is refused by platform', async () => {
     const name = 'berth.local/test/foreign:1';
     const archive = join(rig.directory, 'foreign.tar');

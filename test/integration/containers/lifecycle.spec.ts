@@ -8,6 +8,8 @@ import { eventually } from '../../helpers/fixture.ts';
 import { ContainerRig, imageName } from './rig.ts';
 
 const FOREVER = ['sleep', '3600'];
+/** A grace period that is more milliseconds than a timer of Node takes. */
+const MONTH_SECONDS = 31 * 24 * 3_600;
 const own = { linux: { securityContext: { namespaceOptions: { pid: 'CONTAINER' } } } } as const;
 
 describe('containers', () => {
@@ -101,13 +103,13 @@ describe('containers', () => {
 
   it('are told to end by their stop signal first, and killed when they do not', async () => {
     const pod = await rig.runPod('stop');
-    const polite = ['sh', '-c', 'trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done'];
+    const polite = ['sh', '-c', 'trap "sleep 0.5; exit 7" TERM; echo ready; while :; do sleep 0.05; done'];
     const deaf = ['sh', '-c', 'trap "" TERM; echo ready; while :; do sleep 0.05; done'];
     const first = await rig.run(pod, 'polite', polite, own);
     const second = await rig.run(pod, 'deaf', deaf, own);
     await rig.logged(pod, 'polite', /ready/);
     await rig.logged(pod, 'deaf', /ready/);
-    await rig.stop(first, 20);
+    await rig.stop(first, MONTH_SECONDS);
     assert.equal((await rig.status(first)).exitCode, 7);
     const began = Date.now();
     await rig.stop(second, 1);
@@ -343,6 +345,16 @@ describe('containers', () => {
     };
     assert.ok(info.Image === imageName || info.Image.startsWith('sha256:'));
     assert.equal(info.Labels['io.berth.sandbox'], pod.id);
+  });
+
+  it('are not taken for another container of containerd’s, by whose id theirs begins', async () => {
+    const pod = await rig.runPod('prefix');
+    const id = await rig.run(pod, 'main', FOREVER, own);
+    await rig.ctr('run', '--rm', '--cgroup', `/${rig.cgroup}/foreign`, imageName, id.slice(0, 2), 'true');
+    // So long a container that has ended has to write its last words.
+    await sleep(2_500);
+    await rig.exec(id, ['sh', '-c', 'echo still here > /proc/1/fd/1']);
+    await rig.logged(pod, 'main', /still here/);
   });
 
   it('stop while they are being started', async () => {

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { findProcesses } from '../../../src/containerd/embedded/process.ts';
 import { eventually } from '../../helpers/fixture.ts';
 import { ContainerRig } from './rig.ts';
 
@@ -125,6 +128,43 @@ describe('containers that outlive a daemon', () => {
     assert.ok([137, 255].includes(ended.exitCode), String(ended.exitCode));
   });
 
+  it('whose shim does not answer when Berth comes back are looked at again, and not given up', async () => {
+    const pod = await rig.runPod('stuck');
+    const stays = await rig.run(pod, 'stays', ['sleep', '3600'], own);
+    const ends = await rig.run(pod, 'ends', ['sh', '-c', 'sleep 2; exit 5'], own);
+    await rig.daemon.kill();
+    await sleep(3_000);
+    const shims = rig.shims();
+    for (const shim of shims) process.kill(shim, 'SIGSTOP');
+    try {
+      await rig.daemon.start();
+      // containerd waits two seconds for a shim, and what ended has as long to write its last words.
+      await sleep(5_000);
+    } finally {
+      for (const shim of shims) process.kill(shim, 'SIGCONT');
+    }
+    assert.equal((await rig.ended(ends, 20_000)).exitCode, 5);
+    await rig.exec(stays, ['sh', '-c', 'echo still here > /proc/1/fd/1']);
+    await rig.logged(pod, 'stays', /still here/);
+  });
+
+  it('that were started as Berth was killed are ended, since nobody was told, and can be started', async () => {
+    const pod = await rig.runPod('half');
+    const id = await rig.run(pod, 'main', ['sleep', '4731'], own);
+    await rig.daemon.kill();
+    const record = join(rig.directory, 'root', 'containers', `${id}.jsonl`);
+    const lines = (await readFile(record, 'utf8')).split('\n').slice(0, -1);
+    assert.match(lines.at(-1) ?? '', /"running"/);
+    await writeFile(record, `${lines.slice(0, -1).join('\n')}\n`);
+    await rig.daemon.start();
+    assert.equal((await rig.status(id)).state, 'CONTAINER_CREATED');
+    await eventually('it has ended', () => (isRunning('4731') ? undefined : true));
+    await rig.startContainer(id);
+    assert.ok(isRunning('4731'));
+    await rig.stop(id);
+    assert.equal((await rig.status(id)).exitCode, 137);
+  });
+
   /** The engine takes a moment to be there again. */
   function execEventually(id: string): Promise<string> {
     return eventually(
@@ -138,6 +178,10 @@ describe('containers that outlive a daemon', () => {
     );
   }
 });
+
+function isRunning(seconds: string): boolean {
+  return findProcesses((argv) => argv[0] === 'sleep' && argv[1] === seconds).length > 0;
+}
 
 function numbers(text: string): number[] {
   return text.split('\n').slice(0, -1).map(Number);

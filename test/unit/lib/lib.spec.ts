@@ -112,6 +112,19 @@ describe('deadlineSignal', () => {
     });
   });
 
+  it('takes as long as it is told, also when that is more than a timer of Node takes', async () => {
+    const month = 31 * 24 * 3_600_000;
+    const stop = new AbortController();
+    using deadline = deadlineSignal('x', month);
+    const first = await Promise.race([
+      sleep(month, stop.signal).then(() => 'a month'),
+      sleep(20).then(() => '20 ms'),
+    ]);
+    stop.abort();
+    assert.equal(first, '20 ms');
+    assert.equal(deadline.signal.aborted, false);
+  });
+
   it('passes the reason of its parent on', () => {
     const parent = new AbortController();
     using deadline = deadlineSignal('x', 60_000, parent.signal);
@@ -120,15 +133,46 @@ describe('deadlineSignal', () => {
   });
 });
 
-describe('errors and time', () => {
+describe('errors', () => {
   it('wrap keeps the code of the cause and puts the deed in front', () => {
     const error = wrap('failed to stop sandbox "x"', new BerthError('UNAVAILABLE', 'no engine'));
     assert.equal(error.code, 'UNAVAILABLE');
     assert.equal(error.message, 'failed to stop sandbox "x": no engine');
   });
+});
 
-  it('nowNanos is the wall clock in nanoseconds', () => {
-    const off = Number(nowNanos() / 1_000_000n) - Date.now();
-    assert.ok(Math.abs(off) < 1_000, `off by ${off} ms`);
+describe('nowNanos', () => {
+  /** Its time, which has to lie between two looks at the system clock, however long they were apart. */
+  function read(): bigint {
+    const before = BigInt(Date.now()) * 1_000_000n;
+    const now = nowNanos();
+    const after = BigInt(Date.now() + 1) * 1_000_000n;
+    const tolerance = 2_000_000n;
+    assert.ok(now >= before && now < after + tolerance, `${now} is not between ${before} and ${after}`);
+    return now;
+  }
+
+  it('agrees with the system clock and is finer', () => {
+    const seen = new Set<bigint>();
+    const milliseconds = new Set<bigint>();
+    for (let i = 0; i < 5_000; i += 1) {
+      const now = read();
+      seen.add(now);
+      milliseconds.add(now / 1_000_000n);
+    }
+    assert.ok(seen.size > milliseconds.size, `${seen.size} times in ${milliseconds.size} ms`);
+  });
+
+  it('follows the system clock when that is set', () => {
+    const real = Date.now;
+    nowNanos();
+    try {
+      for (const shift of [-3_600_000, 7_200_000]) {
+        Date.now = () => real() + shift;
+        read();
+      }
+    } finally {
+      Date.now = real;
+    }
   });
 });

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { ByteBuffer, CriLogEncoder } from '../../../src/stdio/cri-log.ts';
-import { WallClock } from '../../../src/stdio/wall-clock.ts';
 
 interface LogRecord {
   readonly time: string;
@@ -181,43 +180,5 @@ describe('CriLogEncoder', () => {
     encoder.encode(Buffer.from('a\n'), at, out);
     encoder.encode(Buffer.from('b\n'), at + 5_000_000_000n, out);
     assert.equal(parse(out.view())[1]?.time, '2023-11-14T22:13:25.123456789Z');
-  });
-});
-
-describe('WallClock', () => {
-  /** Its time, which has to lie between two looks at the system clock, however long they were apart. */
-  function read(clock: WallClock): bigint {
-    const before = BigInt(Date.now()) * 1_000_000n;
-    const now = clock.now();
-    const after = BigInt(Date.now() + 1) * 1_000_000n;
-    const tolerance = 2_000_000n;
-    assert.ok(now >= before && now < after + tolerance, `${now} is not between ${before} and ${after}`);
-    return now;
-  }
-
-  it('agrees with the system clock and is finer', () => {
-    const clock = new WallClock();
-    const seen = new Set<bigint>();
-    const milliseconds = new Set<bigint>();
-    for (let i = 0; i < 5_000; i += 1) {
-      const now = read(clock);
-      seen.add(now);
-      milliseconds.add(now / 1_000_000n);
-    }
-    assert.ok(seen.size > milliseconds.size, `${seen.size} times in ${milliseconds.size} ms`);
-  });
-
-  it('follows the system clock when that is set', () => {
-    const clock = new WallClock();
-    const real = Date.now;
-    clock.now();
-    try {
-      for (const shift of [-3_600_000, 7_200_000]) {
-        Date.now = () => real() + shift;
-        read(clock);
-      }
-    } finally {
-      Date.now = real;
-    }
   });
 });
