@@ -48,10 +48,10 @@ export async function removeOwnerlessFifos(deps: PodDeps): Promise<void> {
 
 /**
  * A record is on disk before anything is made, and until everything is gone. A pause process bears the id of its sandbox, which knows
- * of it; one that is still being made is not in the store yet.
+ * its pid unless it was only half made; a sandbox that is still being made is not in the store yet.
  */
 function hasOwner({ containers, store, files }: PodDeps, id: string): boolean {
   if (existsSync(containers.files.path(id))) return true;
   const state = store.find(id)?.state;
-  return state === undefined ? existsSync(files.path(id)) : state.pauseMade || state.pausePid !== 0;
+  return state === undefined ? existsSync(files.path(id)) : state.pausePid !== 0;
 }
