@@ -2,7 +2,7 @@ import { messageOf } from '../../lib/errors.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { removeFifos } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
-import type { EngineExit } from '../engine/engine.ts';
+import type { EngineExit, EngineTask } from '../engine/engine.ts';
 import { cgroupsPathOf } from '../../oci/root.ts';
 import { endPause, livesByPause } from '../sandbox/pause.ts';
 import { stopHeld } from '../sandbox/stop.ts';
@@ -10,6 +10,7 @@ import { readOomKills } from '../stats/cgroup/memory.ts';
 import { containerCgroupPath } from '../stats/cgroup/paths.ts';
 import { type CgroupTrees, findCgroupTrees } from '../stats/cgroup/trees.ts';
 import type { Container } from './container.ts';
+import { settleStart } from './cut-off-start.ts';
 import { discard } from './discard.ts';
 import { removeOwnerless } from './ownerless.ts';
 import { withShim } from './shim-lock.ts';
@@ -20,7 +21,7 @@ const DRAIN = { quietMs: 2_000, timeoutMs: 10_000 };
 
 /**
  * Follows the engine's events and keeps the records true. Events may be lost, so after each subscription all tasks are
- * compared: a RUNNING record without a task is EXITED, 255, Unknown.
+ * compared: a RUNNING record without a task is EXITED, 255, Unknown, and a task without a RUNNING record is of a start that was cut off.
  */
 export class ExitMonitor {
   readonly #deps: PodDeps;
@@ -55,12 +56,18 @@ export class ExitMonitor {
     // Whom we believe running is noted first: one that starts while we ask is not among the answers.
     const paused = this.#deps.store.all().filter((sandbox) => sandbox.state.pausePid !== 0);
     const believed = store.all().filter((container) => container.state.phase === 'running');
+    const others = store.all().filter(({ state }) => state.phase !== 'running');
+    const since = nowNanos();
     const tasks = new Map((await engine.tasks()).map((task) => [task.id, task]));
     for (const { id } of paused) if (tasks.get(id)?.running !== true) this.#pauseEnded(id);
     for (const container of believed) {
       const task = tasks.get(container.id);
       if (task?.running !== true) await this.#ended(container, task?.exit);
       else if (task.paused) this.#resume(container);
+    }
+    for (const container of others) {
+      const task = tasks.get(container.id);
+      if (task !== undefined) this.#settleStart(container, task, since);
     }
   }
 
@@ -119,6 +126,18 @@ export class ExitMonitor {
       })
       .catch((error: unknown) => {
         log.error('failed to forget a pause process', { sandbox: id, error: messageOf(error) });
+      });
+  }
+
+  /** Not waited for: who holds the sandbox may himself be waiting for an event. */
+  #settleStart(container: Container, task: EngineTask, since: bigint): void {
+    settleStart(this.#deps, container, { task, since })
+      .then(async (isRunning) => {
+        if (isRunning && !task.running) await this.#ended(container, task.exit);
+      })
+      .catch((error: unknown) => {
+        const facts = { container: container.id, error: messageOf(error) };
+        this.#deps.log.error('failed to settle a start that was cut off', facts);
       });
   }
 

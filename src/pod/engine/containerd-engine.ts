@@ -181,7 +181,7 @@ export class ContainerdEngine implements Engine {
       const at = nowNanos();
       return { pid: await tasks.start({ containerId: id }, options), at };
     } catch (error) {
-      await this.#endTask(id);
+      await this.end(id);
       throw error;
     }
   }
@@ -241,10 +241,20 @@ export class ContainerdEngine implements Engine {
     return exit === undefined ? undefined : { exitCode: exit.exitStatus, at: exit.exitedAt };
   }
 
+  async end(id: string): Promise<void> {
+    const { tasks } = this.#containerd;
+    const ended = ofTask(() => tasks.wait({ containerId: id }));
+    // It fails with the call after it when the engine goes away: that one is the error.
+    ended.catch(() => undefined);
+    await ofTask(() => tasks.kill({ containerId: id }, SIGKILL, { all: true }));
+    await ended;
+    await ofTask(() => tasks.delete({ containerId: id }));
+  }
+
   async delete(id: string, options: EngineOptions & { views?: number } = {}): Promise<void> {
     const { views = 0, ...call } = options;
     this.#processes.delete(id);
-    await this.#endTask(id);
+    await this.end(id);
     if (this.#unsure.has(id)) await endOrphanedShim(this.#containerd.connection.address, id);
     this.#unsure.delete(id);
     await gone(this.#containerd.containers.delete(id, call));
@@ -346,17 +356,6 @@ export class ContainerdEngine implements Engine {
     await ofTask(() => tasks.kill(ref, SIGKILL));
     await ended;
     return await forget();
-  }
-
-  /** Kills what runs, waits for its end, and forgets it. */
-  async #endTask(id: string): Promise<void> {
-    const { tasks } = this.#containerd;
-    const ended = ofTask(() => tasks.wait({ containerId: id }));
-    // It fails with the call after it when the engine goes away: that one is the error.
-    ended.catch(() => undefined);
-    await ofTask(() => tasks.kill({ containerId: id }, SIGKILL, { all: true }));
-    await ended;
-    await ofTask(() => tasks.delete({ containerId: id }));
   }
 
   /** Asked once: containerd does not change it while it runs. */

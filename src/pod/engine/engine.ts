@@ -163,6 +163,8 @@ export interface Engine {
   update(id: string, resources: LinuxResources, options?: EngineOptions): Promise<void>;
   /** Forgets a task that has ended; undefined when there is none. */
   deleteTask(id: string, options?: EngineOptions): Promise<EngineExit | undefined>;
+  /** Kills what runs, waits for its end, and forgets the task; the container stays. */
+  end(id: string): Promise<void>;
   /** Kills what runs, then deletes task, container, root file system and its views, of which the caller knows the number. */
   delete(id: string, options?: EngineOptions & { readonly views?: number }): Promise<void>;
   /**

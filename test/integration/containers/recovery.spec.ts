@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../helpers/fixture.ts';
 import { ContainerRig } from './rig.ts';
@@ -56,6 +59,57 @@ describe('containers that outlive a daemon', () => {
       seen,
       seen.map((_, i) => i + 1),
     );
+  });
+
+  describe('that were being started when Berth was killed', () => {
+    /** Kills Berth, and has it forget that it has started a container. */
+    const killInStart = async (id: string): Promise<void> => {
+      await rig.daemon.kill();
+      const path = join(rig.directory, 'root', 'containers', `${id}.jsonl`);
+      const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
+      assert.match(lines.at(-1) ?? '', /"phase":"running"/);
+      await writeFile(path, lines.slice(0, -1).map((line) => `${line}\n`).join(''));
+    };
+
+    it('run, with their log, and their end is reported', async () => {
+      const pod = await rig.runPod('begun');
+      const id = await rig.run(pod, 'count', COUNT, own);
+      const { pid } = infoOf(await rig.statusResponse(id, true));
+      await killInStart(id);
+      await rig.daemon.start();
+      await eventually('it runs', async () =>
+        (await rig.status(id)).state === 'CONTAINER_RUNNING' ? true : undefined,
+      );
+      assert.equal(infoOf(await rig.statusResponse(id, true)).pid, pid);
+      const last = numbers(rig.logText(pod, 'count')).at(-1) ?? 0;
+      await rig.logged(pod, 'count', new RegExp(`^${last + 20}$`, 'm'));
+      assert.equal(await execEventually(id), 'still here\n');
+      await rig.stop(id);
+      assert.equal((await rig.status(id)).exitCode, 137);
+    });
+
+    it('and have ended meanwhile are reported with their code', async () => {
+      const pod = await rig.runPod('brief');
+      const id = await rig.run(pod, 'main', ['sh', '-c', 'sleep 0.5; exit 7'], own);
+      await killInStart(id);
+      await sleep(1_500);
+      await rig.daemon.start();
+      const { exitCode, startedAt, finishedAt } = await rig.ended(id);
+      assert.equal(exitCode, 7);
+      assert.ok(BigInt(startedAt) > 0n && BigInt(startedAt) <= BigInt(finishedAt));
+    });
+
+    it('are ended when their sandbox is stopped meanwhile', async () => {
+      const pod = await rig.runPod('over');
+      const id = await rig.run(pod, 'main', ['sleep', '3600'], own);
+      await killInStart(id);
+      await rig.daemon.start();
+      await rig.daemon.client.stop(pod.id);
+      await eventually('nothing runs', async () =>
+        (await rig.ctr('tasks', 'ls', '--quiet')) === '' ? true : undefined,
+      );
+      assert.notEqual((await rig.status(id)).state, 'CONTAINER_RUNNING');
+    });
   });
 
   it('that ended meanwhile are reported with their code', async () => {
@@ -138,6 +192,10 @@ describe('containers that outlive a daemon', () => {
     );
   }
 });
+
+function infoOf({ info }: { info: Record<string, string> }): { pid: number } {
+  return JSON.parse(info['info'] ?? '') as { pid: number };
+}
 
 function numbers(text: string): number[] {
   return text.split('\n').slice(0, -1).map(Number);
