@@ -28,7 +28,6 @@ export class ExitMonitor {
   readonly #stopping = new AbortController();
   #done: Promise<void> = Promise.resolve();
   #halfMade: Container[];
-  #removedOwnerless = false;
   #trees: CgroupTrees | undefined;
 
   /** @param halfMade what recovery found: forgotten by the engine as soon as it answers. */
@@ -95,13 +94,10 @@ export class ExitMonitor {
     }
   }
 
-  /** Once for a start of Berth. Not waited for: who holds a sandbox may himself be waiting for an event. */
+  /** Not waited for: who holds a sandbox may himself be waiting for an event. */
   #removeOwnerless(): void {
-    if (this.#removedOwnerless) return;
-    this.#removedOwnerless = true;
     removeOwnerless(this.#deps).catch((error: unknown) => {
       // The engine went away: once more when it is back.
-      this.#removedOwnerless = false;
       this.#deps.log.warn('failed to look for containers without a record', { error: messageOf(error) });
     });
   }

@@ -8,8 +8,8 @@ import { withShim } from './shim-lock.ts';
 import { ioDirectory } from './start.ts';
 
 /**
- * Removes what the engine has of this instance and no record names: what a lost record, or a pause process that was started as Berth was
- * killed, left behind. What others made bears another mark and is not even looked at. Throws UNAVAILABLE while the engine is away.
+ * Removes what the engine has of this instance and no record names: what a lost record, or a pause process that was being started as
+ * Berth or the engine was killed, left behind. What others made bears another mark and is not even looked at. Throws UNAVAILABLE while the engine is away.
  */
 export async function removeOwnerless(deps: PodDeps): Promise<void> {
   const { engine } = deps.containers;

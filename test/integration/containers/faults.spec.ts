@@ -11,6 +11,7 @@ import { tinyImage } from '../containerd/tiny-image.ts';
 import { ContainerRig, type Pod } from './rig.ts';
 
 const FOREVER = ['sleep', '3600'];
+const shared = { linux: { securityContext: { namespaceOptions: { pid: 'POD' } } } } as const;
 const own = { linux: { securityContext: { namespaceOptions: { pid: 'CONTAINER' } } } } as const;
 /** From before the call has reached containerd to when it has done most of it. */
 const DELAYS_MS = [0, 10, 40];
@@ -99,9 +100,14 @@ const HELD_RUNC = `#!/bin/sh
 runc "$@"
 code=$?
 held=$(cat "$0.on" 2>/dev/null || echo nothing)
-case " $* " in *" $held "*) exec sleep 3600 ;; esac
+case " $* " in *" $held "*) exec sleep 3601 ;; esac
 exit $code
 `;
+
+/** Whether that runc is held. */
+function holds(): boolean {
+  return runs('3601');
+}
 
 /** Whether some process has this argument. */
 function runs(argument: string): boolean {
@@ -215,6 +221,19 @@ describe('a containerd that is killed in the middle of', () => {
     await rm(`${held}.on`);
     const { state, exitCode, reason } = await rig.status(id);
     assert.deepEqual([state, exitCode, reason], ['CONTAINER_EXITED', 128, 'StartError']);
+  });
+
+  it('CreateContainer, and a pause process that it has started is ended', async () => {
+    const pod = await rig.runPod('pausing', {}, 'held');
+    await writeFile(`${held}.on`, 'start');
+    const outcome = rig.create(pod, 'main', FOREVER, shared).catch((error: unknown) => error as ServiceError);
+    await eventually('it is held', () => (holds() ? true : undefined));
+    process.kill(rig.enginePid, 'SIGKILL');
+    assert.equal(((await outcome) as ServiceError).code, status.UNAVAILABLE);
+    await rm(`${held}.on`);
+    await eventually('it has ended', () => (rig.shims().length === 0 ? true : undefined), 15_000);
+    const id = await rig.run(pod, 'main', FOREVER, shared);
+    assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
   });
 
   it('StopContainer', async () => {
