@@ -68,7 +68,13 @@ describe('containers that outlive a daemon', () => {
       const path = join(rig.directory, 'root', 'containers', `${id}.jsonl`);
       const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
       assert.match(lines.at(-1) ?? '', /"phase":"running"/);
-      await writeFile(path, lines.slice(0, -1).map((line) => `${line}\n`).join(''));
+      await writeFile(
+        path,
+        lines
+          .slice(0, -1)
+          .map((line) => `${line}\n`)
+          .join(''),
+      );
     };
 
     it('run, with their log, and their end is reported', async () => {
