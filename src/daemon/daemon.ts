@@ -155,7 +155,7 @@ export class Daemon {
     const server = new CriServer(deps, metrics);
     await asked;
     await server.start();
-    this.#stops.push(() => this.#settle(pods));
+    this.#stops.push(() => this.#settle(pods, undone));
     this.#stops.push(() => server.stop());
     // Not before: a thread takes 50 ms to start, which the first pod shall not wait for, nor the socket.
     pool.start();
@@ -169,11 +169,11 @@ export class Daemon {
     for (let stop = this.#stops.pop(); stop !== undefined; stop = this.#stops.pop()) await stop();
   }
 
-  /** Lets creations undo themselves, and commands end; what does not end in time the next start ends, from its record. */
-  async #settle(pods: PodDeps): Promise<void> {
+  /** Lets creations undo themselves, recovery undo what was half-made, and commands end; what does not end in time the next start ends, from its record. */
+  async #settle(pods: PodDeps, undone: Promise<void>): Promise<void> {
     using deadline = deadlineSignal('stopping', STOP_MS);
     const { creations, locks, containers } = pods;
-    const idle = Promise.all([creations.idle(), locks.idle(), containers.executions.settled()]);
+    const idle = Promise.all([undone, creations.idle(), locks.idle(), containers.executions.settled()]);
     await raceSignal(idle, deadline.signal).catch(() => undefined);
   }
 

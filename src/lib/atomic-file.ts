@@ -5,12 +5,16 @@ import {
   fsyncSync,
   ftruncateSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
+
+const TEMPORARY = '.tmp';
 
 let serial = 0;
 
@@ -76,6 +80,12 @@ export function writeFileAtomicSync(path: string, data: string, options: WriteOp
   }
 }
 
+/** Removes what writes that a crash ended have left in a directory that is ours alone. To be called before anything is written there. */
+export function removeTemporarySync(directory: string): void {
+  for (const name of readdirSync(directory))
+    if (name.endsWith(TEMPORARY)) rmSync(join(directory, name), { force: true });
+}
+
 const TO_THE_END = constants.O_WRONLY | constants.O_APPEND;
 
 /** Throws ENOENT; what a full disk takes of the text is taken back. */
@@ -135,5 +145,5 @@ export function syncFileSync(path: string): void {
 /** Unique among the threads of this process, which each have a serial of their own. */
 function temporaryName(path: string): string {
   serial += 1;
-  return `${path}.${process.pid}-${threadId}-${serial}.tmp`;
+  return `${path}.${process.pid}-${threadId}-${serial}${TEMPORARY}`;
 }

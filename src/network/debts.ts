@@ -9,7 +9,7 @@ import { readdirSync, readFileSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectorySync } from '../lib/directories.ts';
-import { writeFileAtomic } from '../lib/atomic-file.ts';
+import { removeTemporarySync, writeFileAtomic } from '../lib/atomic-file.ts';
 import { deadlineSignal, sleep } from '../lib/deadline.ts';
 import { BerthError, messageOf } from '../lib/errors.ts';
 import { resolveId } from '../lib/id.ts';
@@ -70,6 +70,7 @@ export class Debts {
   load(): void {
     const { directory, log } = this.#options;
     makeDirectorySync(directory, 0o700);
+    removeTemporarySync(directory);
     for (const file of readdirSync(directory).filter((name) => name.endsWith('.json'))) {
       const path = join(directory, file);
       try {

@@ -97,6 +97,8 @@ export class TestDaemon implements AsyncDisposable {
       }
       await sleep(10);
     }
+    // One that was made meanwhile would wait before it tried again.
+    this.#disconnect();
   }
 
   /** SIGTERM, as systemd would; pods stay. Returns the exit code, null when a signal ended it. */
@@ -125,9 +127,13 @@ export class TestDaemon implements AsyncDisposable {
     return join(this.directory, 'log');
   }
 
-  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
+  #disconnect(): void {
     this.#client?.[Symbol.dispose]();
     this.#client = undefined;
+  }
+
+  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
+    this.#disconnect();
     const child = this.#process;
     this.#process = undefined;
     if (child === undefined) return null;

@@ -10,6 +10,7 @@ import { readOomKills } from '../stats/cgroup/memory.ts';
 import { containerCgroupPath } from '../stats/cgroup/paths.ts';
 import { type CgroupTrees, findCgroupTrees } from '../stats/cgroup/trees.ts';
 import type { Container } from './container.ts';
+import { settleStart } from './cut-off-start.ts';
 import { discard } from './discard.ts';
 import { removeOwnerless } from './ownerless.ts';
 import { withShim } from './shim-lock.ts';
@@ -22,14 +23,13 @@ const LOOK_AGAIN_MS = 5_000;
 
 /**
  * Follows the engine's events and keeps the records true. Events may be lost, so after each subscription all tasks are
- * compared: a RUNNING record without a task is EXITED, 255, Unknown.
+ * compared: a RUNNING record without a task is EXITED, 255, Unknown, and a task without a RUNNING record is of a start that was cut off.
  */
 export class ExitMonitor {
   readonly #deps: PodDeps;
   readonly #stopping = new AbortController();
   #done: Promise<void> = Promise.resolve();
   #halfMade: Container[];
-  #removedOwnerless = false;
   #lookAgain: NodeJS.Timeout | undefined;
   #trees: CgroupTrees | undefined;
 
@@ -59,10 +59,16 @@ export class ExitMonitor {
     // Whom we believe running is noted first: one that starts while we ask is not among the answers.
     const paused = this.#deps.store.all().filter((sandbox) => sandbox.state.pausePid !== 0);
     const believed = store.all().filter((container) => container.state.phase === 'running');
+    const others = store.all().filter(({ state }) => state.phase !== 'running');
+    const since = nowNanos();
     const tasks = new Map((await engine.tasks()).map((task) => [task.id, task]));
     for (const { id } of paused) if (hasEnded(tasks.get(id))) this.#pauseEnded(id);
-    for (const container of store.all().filter(({ id }) => tasks.has(id))) this.#endUnlessRunning(container);
-    if ([...paused, ...believed].some(({ id }) => tasks.get(id)?.status === 'unknown')) this.#compareAgain();
+    for (const container of others) {
+      const task = tasks.get(container.id);
+      if (task !== undefined) this.#settleStart(container, task, since);
+    }
+    const known = [...paused, ...believed, ...others];
+    if (known.some(({ id }) => tasks.get(id)?.status === 'unknown')) this.#compareAgain();
     await Promise.all(
       believed.map(async (container) => {
         const task = tasks.get(container.id);
@@ -82,29 +88,6 @@ export class ExitMonitor {
         this.#deps.log.warn('failed to compare tasks', { error: messageOf(error) });
       });
     }, LOOK_AGAIN_MS).unref();
-  }
-
-  /**
-   * Ends the task of a container that does not run: one that was started as Berth was killed, of which nobody was told, or whose end could
-   * not be recorded. One that is being started holds the lock.
-   */
-  #endUnlessRunning(container: Container): void {
-    if (container.state.phase === 'running') return;
-    const { containers, locks } = this.#deps;
-    const { id, record } = container;
-    locks
-      .with(`container ${id}`, async () => {
-        if (container.state.phase === 'running') return;
-        // What could not be written then: with its task goes all that the next Berth could learn it from.
-        await container.update({});
-        await withShim(this.#deps, record.sandboxId, () => containers.engine.endTask(id));
-      })
-      .catch((error: unknown) => {
-        this.#deps.log.error('failed to end the task of a container', {
-          container: id,
-          error: messageOf(error),
-        });
-      });
   }
 
   async #follow(): Promise<void> {
@@ -131,13 +114,10 @@ export class ExitMonitor {
     }
   }
 
-  /** Once for a start of Berth. Not waited for: who holds a sandbox may himself be waiting for an event. */
+  /** Not waited for: who holds a sandbox may himself be waiting for an event. */
   #removeOwnerless(): void {
-    if (this.#removedOwnerless) return;
-    this.#removedOwnerless = true;
     removeOwnerless(this.#deps).catch((error: unknown) => {
       // The engine went away: once more when it is back.
-      this.#removedOwnerless = false;
       this.#deps.log.warn('failed to look for containers without a record', { error: messageOf(error) });
     });
   }
@@ -162,6 +142,18 @@ export class ExitMonitor {
       })
       .catch((error: unknown) => {
         log.error('failed to forget a pause process', { sandbox: id, error: messageOf(error) });
+      });
+  }
+
+  /** Not waited for: who holds the sandbox may himself be waiting for an event. */
+  #settleStart(container: Container, task: EngineTask, since: bigint): void {
+    settleStart(this.#deps, container, { task, since })
+      .then(async (isRunning) => {
+        if (isRunning && hasEnded(task)) await this.#ended(container, task.exit);
+      })
+      .catch((error: unknown) => {
+        const facts = { container: container.id, error: messageOf(error) };
+        this.#deps.log.error('failed to settle a start that was cut off', facts);
       });
   }
 

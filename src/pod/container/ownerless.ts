@@ -8,8 +8,8 @@ import { withShim } from './shim-lock.ts';
 import { ioDirectory } from './start.ts';
 
 /**
- * Removes what the engine has of this instance and no record names: what a lost record, or a pause process that was started as Berth was
- * killed, left behind. What others made bears another mark and is not even looked at. Throws UNAVAILABLE while the engine is away.
+ * Removes what the engine has of this instance and no record names: what a lost record, or a pause process that was being started as
+ * Berth or the engine was killed, left behind. What others made bears another mark and is not even looked at. Throws UNAVAILABLE while the engine is away.
  */
 export async function removeOwnerless(deps: PodDeps): Promise<void> {
   const { engine } = deps.containers;
@@ -48,10 +48,10 @@ export async function removeOwnerlessFifos(deps: PodDeps): Promise<void> {
 
 /**
  * A record is on disk before anything is made, and until everything is gone. A pause process bears the id of its sandbox, which knows
- * of it; one that is still being made is not in the store yet.
+ * its pid unless it was only half made; a sandbox that is still being made is not in the store yet.
  */
 function hasOwner({ containers, store, files }: PodDeps, id: string): boolean {
   if (existsSync(containers.files.path(id))) return true;
   const state = store.byId(id)?.state;
-  return state === undefined ? existsSync(files.path(id)) : state.pauseMade || state.pausePid !== 0;
+  return state === undefined ? existsSync(files.path(id)) : state.pausePid !== 0;
 }

@@ -42,8 +42,8 @@ async function recoverOne(deps: PodDeps, { record, state }: StoredContainer): Pr
   return container;
 }
 
-/** Its writer never noticed that we were away: what it wrote waits in the FIFO. */
-async function pumpAgain(deps: PodDeps, container: Container): Promise<void> {
+/** Pumps the log of a container that runs. Its writer never noticed that we were away: what it wrote waits in the FIFO. */
+export async function pumpAgain(deps: PodDeps, container: Container): Promise<void> {
   const { stdin, tty } = container.record.config;
   const fifos = fifoPaths(ioDirectory(deps), container.id, { stdin, terminal: tty });
   try {

@@ -428,9 +428,10 @@ const STATUSES = {
   PAUSING: 'paused',
 } as const;
 
-function toTask({ containerId, status, exitStatus, exitedAt }: Process): EngineTask {
+function toTask({ containerId, pid, status, exitStatus, exitedAt }: Process): EngineTask {
   return {
     id: containerId,
+    pid,
     status: STATUSES[status],
     exit: status === 'STOPPED' ? { exitCode: exitStatus, at: exitedAt } : undefined,
   };

@@ -112,6 +112,8 @@ export interface EngineExit {
 
 export interface EngineTask {
   readonly id: string;
+  /** Of its first process. */
+  readonly pid: number;
   /** `unknown` when what watches over it does not answer: it may run, or have ended. */
   readonly status: 'created' | 'running' | 'paused' | 'ended' | 'unknown';
   /** Of one that has ended. */

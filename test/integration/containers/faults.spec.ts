@@ -12,6 +12,7 @@ import { tinyImage } from '../containerd/tiny-image.ts';
 import { ContainerRig, type Pod } from './rig.ts';
 
 const FOREVER = ['sleep', '3600'];
+const shared = { linux: { securityContext: { namespaceOptions: { pid: 'POD' } } } } as const;
 const own = { linux: { securityContext: { namespaceOptions: { pid: 'CONTAINER' } } } } as const;
 /** From before the call has reached containerd to when it has done most of it. */
 const DELAYS_MS = [0, 10, 40];
@@ -139,13 +140,19 @@ describe('faults of containers', () => {
   });
 });
 
-/** A runc that, while there is a file `runc.on` beside it, has executed something and does not come back. */
+/** A runc that does not come back from the command that is named in a file `runc.on` beside it, though it has done it. */
 const HELD_RUNC = `#!/bin/sh
 runc "$@"
 code=$?
-case " $* " in *" exec "*) [ ! -e "$0.on" ] || exec sleep 3600 ;; esac
+held=$(cat "$0.on" 2>/dev/null || echo nothing)
+case " $* " in *" $held "*) exec sleep 3601 ;; esac
 exit $code
 `;
+
+/** Whether that runc is held. */
+function holds(): boolean {
+  return runs('3601');
+}
 
 /** Whether some process has this argument. */
 function runs(argument: string): boolean {
@@ -305,6 +312,33 @@ describe('a containerd that is killed in the middle of', () => {
     });
   });
 
+  it('StartContainer, and what it has started is ended', async () => {
+    const pod = await rig.runPod('begun', {}, 'held');
+    const id = await rig.create(pod, 'main', ['sleep', '4730'], own);
+    await writeFile(`${held}.on`, 'start');
+    const outcome = rig.startContainer(id).catch((error: unknown) => error as ServiceError);
+    await eventually('it runs', () => (runs('4730') ? true : undefined));
+    process.kill(rig.enginePid, 'SIGKILL');
+    assert.equal(((await outcome) as ServiceError).code, status.UNAVAILABLE);
+    await eventually('it has ended', () => (runs('4730') ? undefined : true), 15_000);
+    await rm(`${held}.on`);
+    const { state, exitCode, reason } = await rig.status(id);
+    assert.deepEqual([state, exitCode, reason], ['CONTAINER_EXITED', 128, 'StartError']);
+  });
+
+  it('CreateContainer, and a pause process that it has started is ended', async () => {
+    const pod = await rig.runPod('pausing', {}, 'held');
+    await writeFile(`${held}.on`, 'start');
+    const outcome = rig.create(pod, 'main', FOREVER, shared).catch((error: unknown) => error as ServiceError);
+    await eventually('it is held', () => (holds() ? true : undefined));
+    process.kill(rig.enginePid, 'SIGKILL');
+    assert.equal(((await outcome) as ServiceError).code, status.UNAVAILABLE);
+    await rm(`${held}.on`);
+    await eventually('it has ended', () => (rig.shims().length === 0 ? true : undefined), 15_000);
+    const id = await rig.run(pod, 'main', FOREVER, shared);
+    assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
+  });
+
   it('StopContainer', async () => {
     await rounds('stop', async (pod, delayMs) => {
       const id = await rig.run(pod, 'main', FOREVER, own);
@@ -349,7 +383,7 @@ describe('a containerd that is killed in the middle of', () => {
     await rig.ctr('tasks', 'exec', '--detach', '--exec-id', 'over', id, 'sh', '-c', 'sleep 4725 &');
     const others = ['4721', '4722', '4723', '4724', '4725'];
     await eventually('all others run', () => (others.every(runs) ? true : undefined));
-    await writeFile(`${held}.on`, '');
+    await writeFile(`${held}.on`, 'exec');
     const outcome = rig.exec(id, ['sleep', '4720']).catch((error: unknown) => error as ServiceError);
     await eventually('it runs', () => (runs('4720') ? true : undefined));
     const dead = rig.enginePid;

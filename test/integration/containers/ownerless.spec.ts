@@ -71,23 +71,28 @@ describe('what a killed Berth left in containerd', () => {
     });
   }
 
-  it('is removed when it is the pause process of a pod that does not know it', async () => {
-    const pod = await rig.runPod('paused');
-    await rig.remove(await rig.run(pod, 'first', FOREVER, shared));
-    await rig.daemon.kill();
-    // As if it had been killed before it wrote down what it had started.
-    const path = join(rig.directory, 'root', 'sandboxes', `${pod.id}.jsonl`);
-    const record = readFileSync(path, 'utf8');
-    const state = JSON.parse(record.split('\n').at(-2) ?? '') as { pausePid: number };
-    assert.notEqual(state.pausePid, 0);
-    await writeFile(path, `${record}${JSON.stringify({ ...state, pausePid: 0, pauseMade: false })}\n`);
-    await rig.daemon.start();
-    await eventually('the pause process is gone', async () =>
-      (await inventory()).includes(pod.id) ? undefined : true,
-    );
-    const again = await rig.run(pod, 'again', FOREVER, shared);
-    assert.equal((await rig.status(again)).state, 'CONTAINER_RUNNING');
-  });
+  for (const [what, pauseMade] of [
+    ['that does not know it', false],
+    ['that does not know whether it runs', true],
+  ] as const) {
+    it(`is removed when it is the pause process of a pod ${what}`, async () => {
+      const pod = await rig.runPod('paused');
+      await rig.remove(await rig.run(pod, 'first', FOREVER, shared));
+      await rig.daemon.kill();
+      // As if it had been killed before it wrote down what it had started.
+      const path = join(rig.directory, 'root', 'sandboxes', `${pod.id}.jsonl`);
+      const record = readFileSync(path, 'utf8');
+      const state = JSON.parse(record.split('\n').at(-2) ?? '') as { pausePid: number };
+      assert.notEqual(state.pausePid, 0);
+      await writeFile(path, `${record}${JSON.stringify({ ...state, pausePid: 0, pauseMade })}\n`);
+      await rig.daemon.start();
+      await eventually('the pause process is gone', async () =>
+        (await inventory()).includes(pod.id) ? undefined : true,
+      );
+      const again = await rig.run(pod, 'again', FOREVER, shared);
+      assert.equal((await rig.status(again)).state, 'CONTAINER_RUNNING');
+    });
+  }
 
   async function snapshot(key: string, instance: string): Promise<void> {
     await rig.ctr('snapshots', 'prepare', key);

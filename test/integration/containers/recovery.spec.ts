@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findProcesses } from '../../../src/containerd/embedded/process.ts';
 import { eventually } from '../../helpers/fixture.ts';
 import { ContainerRig } from './rig.ts';
 
@@ -59,6 +59,63 @@ describe('containers that outlive a daemon', () => {
       seen,
       seen.map((_, i) => i + 1),
     );
+  });
+
+  describe('that were being started when Berth was killed', () => {
+    /** Kills Berth, and has it forget that it has started a container. */
+    const killInStart = async (id: string): Promise<void> => {
+      await rig.daemon.kill();
+      const path = join(rig.directory, 'root', 'containers', `${id}.jsonl`);
+      const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
+      assert.match(lines.at(-1) ?? '', /"phase":"running"/);
+      await writeFile(
+        path,
+        lines
+          .slice(0, -1)
+          .map((line) => `${line}\n`)
+          .join(''),
+      );
+    };
+
+    it('run, with their log, and their end is reported', async () => {
+      const pod = await rig.runPod('begun');
+      const id = await rig.run(pod, 'count', COUNT, own);
+      const { pid } = infoOf(await rig.statusResponse(id, true));
+      await killInStart(id);
+      await rig.daemon.start();
+      await eventually('it runs', async () =>
+        (await rig.status(id)).state === 'CONTAINER_RUNNING' ? true : undefined,
+      );
+      assert.equal(infoOf(await rig.statusResponse(id, true)).pid, pid);
+      const last = numbers(rig.logText(pod, 'count')).at(-1) ?? 0;
+      await rig.logged(pod, 'count', new RegExp(`^${last + 20}$`, 'm'));
+      assert.equal(await execEventually(id), 'still here\n');
+      await rig.stop(id);
+      assert.equal((await rig.status(id)).exitCode, 137);
+    });
+
+    it('and have ended meanwhile are reported with their code', async () => {
+      const pod = await rig.runPod('brief');
+      const id = await rig.run(pod, 'main', ['sh', '-c', 'sleep 0.5; exit 7'], own);
+      await killInStart(id);
+      await sleep(1_500);
+      await rig.daemon.start();
+      const { exitCode, startedAt, finishedAt } = await rig.ended(id);
+      assert.equal(exitCode, 7);
+      assert.ok(BigInt(startedAt) > 0n && BigInt(startedAt) <= BigInt(finishedAt));
+    });
+
+    it('are ended when their sandbox is stopped meanwhile', async () => {
+      const pod = await rig.runPod('over');
+      const id = await rig.run(pod, 'main', ['sleep', '3600'], own);
+      await killInStart(id);
+      await rig.daemon.start();
+      await rig.daemon.client.stop(pod.id);
+      await eventually('nothing runs', async () =>
+        (await rig.ctr('tasks', 'ls', '--quiet')) === '' ? true : undefined,
+      );
+      assert.notEqual((await rig.status(id)).state, 'CONTAINER_RUNNING');
+    });
   });
 
   it('that ended meanwhile are reported with their code', async () => {
@@ -148,23 +205,6 @@ describe('containers that outlive a daemon', () => {
     await rig.logged(pod, 'stays', /still here/);
   });
 
-  it('that were started as Berth was killed are ended, since nobody was told, and can be started', async () => {
-    const pod = await rig.runPod('half');
-    const id = await rig.run(pod, 'main', ['sleep', '4731'], own);
-    await rig.daemon.kill();
-    const record = join(rig.directory, 'root', 'containers', `${id}.jsonl`);
-    const lines = (await readFile(record, 'utf8')).split('\n').slice(0, -1);
-    assert.match(lines.at(-1) ?? '', /"running"/);
-    await writeFile(record, `${lines.slice(0, -1).join('\n')}\n`);
-    await rig.daemon.start();
-    assert.equal((await rig.status(id)).state, 'CONTAINER_CREATED');
-    await eventually('it has ended', () => (isRunning('4731') ? undefined : true));
-    await rig.startContainer(id);
-    assert.ok(isRunning('4731'));
-    await rig.stop(id);
-    assert.equal((await rig.status(id)).exitCode, 137);
-  });
-
   /** The engine takes a moment to be there again. */
   function execEventually(id: string): Promise<string> {
     return eventually(
@@ -179,8 +219,8 @@ describe('containers that outlive a daemon', () => {
   }
 });
 
-function isRunning(seconds: string): boolean {
-  return findProcesses((argv) => argv[0] === 'sleep' && argv[1] === seconds).length > 0;
+function infoOf({ info }: { info: Record<string, string> }): { pid: number } {
+  return JSON.parse(info['info'] ?? '') as { pid: number };
 }
 
 function numbers(text: string): number[] {

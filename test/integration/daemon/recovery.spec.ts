@@ -141,6 +141,22 @@ describe('after kill -9', () => {
     await rig.daemon.client.run(podConfig('half'));
   }).timeout(30_000);
 
+  it('what is being undone is undone before SIGTERM ends the next one', async () => {
+    await using crashing = await Crashing.start();
+    const { rig, plugin } = crashing;
+    await plugin.on('add', 'sleep 300');
+    const lost = rig.daemon.client.run(podConfig('half'));
+    lost.catch(() => undefined);
+    await crashing.called('ADD');
+    await rig.daemon.kill();
+    await plugin.on('del', 'sleep 1');
+    await rig.daemon.start();
+    await crashing.called('DEL');
+    assert.equal(await rig.daemon.stop(), 0);
+    assert.deepEqual(crashing.left(), {});
+    assert.doesNotMatch(await rig.daemon.log(), /"level":"error"/);
+  }).timeout(30_000);
+
   it('in the middle of a DEL, the Stop is finished: NOTREADY, nothing left but the record', async () => {
     await using crashing = await Crashing.start();
     const { rig, plugin } = crashing;

@@ -209,4 +209,11 @@ describe('debts', () => {
     assert.deepEqual(open().list(), []);
     assert.deepEqual(await readdir(join(directory, 'debts')), ['torn.json.unreadable']);
   });
+
+  it('that a crash kept from being written leave no file', async () => {
+    open();
+    await writeFile(join(directory, 'debts', 'half.json.4711-0-1.tmp'), '{"id": "ha');
+    assert.deepEqual(open().list(), []);
+    assert.deepEqual(await readdir(join(directory, 'debts')), []);
+  });
 });

@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RouteSpec } from '../../../../kernel/netlink/routes.ts';
 import { makeDirectorySync } from '../../../../lib/directories.ts';
-import { writeFileAtomic } from '../../../../lib/atomic-file.ts';
+import { removeTemporarySync, writeFileAtomic } from '../../../../lib/atomic-file.ts';
 import { messageOf } from '../../../../lib/errors.ts';
 import { isJsonObject } from '../../../../lib/json.ts';
 import type { Logger } from '../../../../lib/log.ts';
@@ -65,6 +65,7 @@ export class LeaseRecords {
   /** Those of earlier runs. A file that cannot be read is set aside by name, so that a person can look. */
   load(): LeaseRecord[] {
     makeDirectorySync(this.#directory, 0o700);
+    removeTemporarySync(this.#directory);
     const files = readdirSync(this.#directory).filter((name) => name.endsWith('.json'));
     return files.flatMap((file) => {
       const path = join(this.#directory, file);

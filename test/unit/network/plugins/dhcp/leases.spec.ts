@@ -100,6 +100,7 @@ describe('the keeper of DHCP leases', () => {
     writeFileSync(path ?? '', JSON.stringify(asked));
     writeFileSync(join(directory, 'torn.json'), '{');
     writeFileSync(join(directory, 'empty.json'), '{}');
+    writeFileSync(join(directory, 'half.json.4711-0-1.tmp'), '{');
     const second = keeper();
     assert.deepEqual(
       second.list().map(({ record }) => record.client),
@@ -108,6 +109,7 @@ describe('the keeper of DHCP leases', () => {
     await eventually('it is given back', () => said(release) === 1 || undefined);
     await eventually('its record is gone', () => files().length === 3 || undefined);
     for (const name of ['torn', 'empty']) assert.ok(files().includes(`${name}.json.unreadable`));
+    assert.ok(!files().some((name) => name.endsWith('.tmp')));
     assert.deepEqual(await second.serve(call('CHECK'), never), {});
     assert.equal(said(request), 2);
   });
