@@ -207,6 +207,17 @@ describe('bridge plugin on the real kernel', () => {
     assert.deepEqual(host.addresses('br-test'), ['10.99.0.1/24']);
   });
 
+  it('does not replace one gateway of a container by another of its own, unless forced', () => {
+    ipam = { ips: [{ address: '10.99.0.2/24' }, { address: '10.98.0.2/24' }] };
+    assert.throws(() => add({ isGateway: true }), {
+      message: 'failed to set bridge addr: "br-test" already has an IP address different from 10.98.0.1/24',
+      details: '10.99.0.1/24 is a gateway of the same network',
+    });
+    assert.deepEqual([veths(), calls, pod.link('eth0')], [[], ['ADD', 'DEL'], undefined]);
+    add({ isGateway: true, forceAddress: true });
+    assert.deepEqual(host.addresses('br-test'), ['10.98.0.1/24']);
+  });
+
   describe('that has another address', () => {
     let cacheDir: string;
     beforeEach(() => {
