@@ -60,11 +60,7 @@ export function withheldOn(
  * that is configured no more. Its IPAM may keep its files elsewhere and know nothing of them. Networks in use are each other's equals,
  * and may have the same addresses on purpose.
  */
-function formerAddresses(
-  store: SandboxStore,
-  inUse: readonly NetworkList[],
-  network: NetworkList,
-): string[] {
+function formerAddresses(store: SandboxStore, inUse: readonly NetworkList[], network: NetworkList): string[] {
   const names = new Set(inUse.map(({ name }) => name));
   const isFormer = ({ name, text }: NetworkList): boolean =>
     name === network.name ? text !== network.text : !names.has(name);

@@ -38,7 +38,10 @@ export async function collectGarbage(
   const problems: string[] = [];
   const alive = new Map<string, AttachmentKey>();
   const keep = (key: AttachmentKey): unknown => alive.set(`${key.containerId} ${key.ifName}`, key);
-  plan.valid().filter((key) => key.network === network.name).forEach(keep);
+  plan
+    .valid()
+    .filter((key) => key.network === network.name)
+    .forEach(keep);
 
   const { entries, unreadable } = await work.cache.list(network.name);
   for (const entry of entries) {

@@ -215,7 +215,9 @@ describe('bridge plugin on the real kernel', () => {
       [{ scope: 300 }, 'scope 300 is not between 0 and 255'],
     ] as const) {
       ipam = { ...V4, routes: [{ dst: '192.0.2.0/24', ...wrong }] };
-      const message = new RegExp(`^failed to add route '192.0.2.0/24 via 10.99.0.1 dev eth0 .*': ${problem}$`);
+      const message = new RegExp(
+        `^failed to add route '192.0.2.0/24 via 10.99.0.1 dev eth0 .*': ${problem}$`,
+      );
       assert.throws(() => add(), { message });
     }
     assert.deepEqual(veths(), []);

@@ -169,10 +169,7 @@ describe('netlink codec', () => {
 
   it('refuses numbers that their kind cannot hold', () => {
     const refusal = (message: string) => ({ name: 'RangeError', message });
-    assert.throws(
-      () => encodeAttributes({ one: 256 }, TABLE),
-      refusal('one 256 is not between 0 and 255'),
-    );
+    assert.throws(() => encodeAttributes({ one: 256 }, TABLE), refusal('one 256 is not between 0 and 255'));
     assert.throws(
       () => encodeAttributes({ four: -1 }, TABLE),
       refusal('four -1 is not between 0 and 4294967295'),
