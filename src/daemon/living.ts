@@ -44,16 +44,23 @@ export function livingAddresses(store: SandboxStore, debts: Debts): string[] {
   return [...results.flatMap(addressesOf), ...debts.withheld().addresses];
 }
 
+/** What an ADD on a network must not hand out: what unpaid debts hold, and addresses that its IPAM may not know pods to have. */
+export function withheldOn(
+  network: NetworkList,
+  inUse: readonly NetworkList[],
+  store: SandboxStore,
+  debts: Debts,
+): ReturnType<Debts['withheld']> {
+  const { addresses, hostPorts } = debts.withheld();
+  return { addresses: [...addresses, ...formerAddresses(store, inUse, network)], hostPorts };
+}
+
 /**
  * The addresses of pods that got them before this network was configured: under its name with another configuration, or from a network
  * that is configured no more. Its IPAM may keep its files elsewhere and know nothing of them. Networks in use are each other's equals,
  * and may have the same addresses on purpose.
  */
-export function formerAddresses(
-  store: SandboxStore,
-  inUse: readonly NetworkList[],
-  network: NetworkList,
-): string[] {
+function formerAddresses(store: SandboxStore, inUse: readonly NetworkList[], network: NetworkList): string[] {
   const names = new Set(inUse.map(({ name }) => name));
   const isFormer = ({ name, text }: NetworkList): boolean =>
     name === network.name ? text !== network.text : !names.has(name);

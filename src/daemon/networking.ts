@@ -12,11 +12,11 @@ import { PodLinks } from '../network/plugins/ipam/dhcp/links.ts';
 import { PodNetwork } from '../network/pod-network.ts';
 import type { SandboxStore } from '../pod/sandbox/store.ts';
 import {
-  formerAddresses,
   livingAddresses,
   livingAttachments,
   rememberedNetworks,
   shownAttachments,
+  withheldOn,
 } from './living.ts';
 import { createPlugins, type Plugins } from './plugins.ts';
 
@@ -63,6 +63,7 @@ export function createNetworking({ config, instance, store, log, observe }: Netw
   const remembered = (): NetworkList[] => rememberedNetworks(store);
   const networks = new Networks({ cni, ...config.containerd, chain, remembered, log });
   const namespaces = new Namespaces(pool);
+  const withheld = (of: NetworkList) => withheldOn(of, networks.every(), store, debts);
   const maintenance = new Maintenance({
     chain,
     cache,
@@ -72,6 +73,7 @@ export function createNetworking({ config, instance, store, log, observe }: Netw
     instance,
     living: () => livingAttachments(store, debts),
     livingAddresses: () => livingAddresses(store, debts),
+    withheld,
     log,
   });
   const overview = new Overview({
@@ -88,7 +90,7 @@ export function createNetworking({ config, instance, store, log, observe }: Netw
     settings: cni,
     count: observe.step,
     onExhausted: () => maintenance.onExhausted(),
-    formerAddresses: (of) => formerAddresses(store, networks.every(), of),
+    withheld,
     livingAddresses: () => livingAddresses(store, debts),
   });
   const stop = async (): Promise<void> => {

@@ -10,7 +10,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { AttachmentKey, CachedAttachment, ResultCache } from './cni/cache.ts';
 import type { Chain } from './cni/chain.ts';
-import type { Remain } from './cni/invoke/invoke.ts';
+import type { Hints, Remain } from './cni/invoke/invoke.ts';
 import type { Attachment, NetworkList, Result, Step } from './cni/types.ts';
 import { isAtLeast } from './cni/versions/versions.ts';
 import type { Networks } from './networks.ts';
@@ -24,7 +24,7 @@ const COLLECT_MS = 60_000;
 export interface MaintenanceOptions {
   readonly chain: Chain;
   readonly cache: ResultCache;
-  readonly networks: Networks;
+  readonly networks: Pick<Networks, 'every' | 'active'>;
   readonly namespaces: Pick<Namespaces, 'create' | 'remove' | 'isNamespace'>;
   readonly netnsDir: string;
   /** The first 8 characters of the instance's uuid: our namespaces' names begin with it. */
@@ -33,6 +33,8 @@ export interface MaintenanceOptions {
   readonly living: () => readonly AttachmentKey[];
   /** Addresses of sandboxes and of debts. */
   readonly livingAddresses: () => readonly string[];
+  /** What an ADD on the network must not hand out. */
+  readonly withheld: (network: NetworkList) => NonNullable<Hints['withheld']>;
   readonly log: Logger;
 }
 
@@ -126,7 +128,7 @@ export class Maintenance {
       using deadline = deadlineSignal('garbage collection', COLLECT_MS, this.#stopping.signal);
       await chain.gc(
         network,
-        { valid: living(), isStale: (entry) => dead.has(nameOf(entry)), dryRun },
+        { valid: living, isStale: (entry) => dead.has(nameOf(entry)), dryRun },
         {
           signal: deadline.signal,
           hints: { living: livingAddresses() },
@@ -193,13 +195,14 @@ export class Maintenance {
   }
 
   async #try(attachment: Attachment, signal: AbortSignal): Promise<NetworkTrial> {
-    const { chain } = this.#options;
+    const { chain, withheld } = this.#options;
     const steps: Step[] = [];
     const options = { signal, onStep: (step: Step) => void steps.push(step) };
     const errors: string[] = [];
     let result: Result | undefined;
     try {
-      result = await chain.add(attachment, options);
+      const hints = { withheld: withheld(attachment.network) };
+      result = await chain.add(attachment, { ...options, hints });
       if (isAtLeast(attachment.network.cniVersion, '0.4.0'))
         await chain.check(attachment, { ...options, result });
     } catch (error) {

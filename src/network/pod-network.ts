@@ -51,8 +51,8 @@ export interface PodNetworkOptions {
   readonly onExhausted?: () => Promise<void>;
   /** Addresses that pods and debts have: what that second try may take for nobody's is none of these. */
   readonly livingAddresses?: () => readonly string[];
-  /** Addresses that pods have had since before the network was configured as it is: built-ins hand them out to no other pod. */
-  readonly formerAddresses?: (network: NetworkList) => readonly string[];
+  /** What an ADD on the network must not hand out. */
+  readonly withheld: (network: NetworkList) => NonNullable<Hints['withheld']>;
 }
 
 export class PodNetwork {
@@ -63,14 +63,14 @@ export class PodNetwork {
   readonly #count: (step: Step) => void;
   readonly #onExhausted: () => Promise<void>;
   readonly #livingAddresses: (() => readonly string[]) | undefined;
-  readonly #formerAddresses: (network: NetworkList) => readonly string[];
+  readonly #withheld: PodNetworkOptions['withheld'];
   /** Known until the pod is undone; a Berth that was killed meanwhile owes every DEL that fails. */
   readonly #failedAdds = new WeakMap<AttachmentRecord, FailedAdd>();
 
   constructor(options: PodNetworkOptions) {
     const { chain, debts, networks, settings, count, onExhausted, livingAddresses } = options;
     this.#livingAddresses = livingAddresses;
-    this.#formerAddresses = options.formerAddresses ?? (() => []);
+    this.#withheld = options.withheld;
     this.#onExhausted = onExhausted ?? (() => Promise.resolve());
     this.#chain = chain;
     this.#debts = debts;
@@ -216,12 +216,6 @@ export class PodNetwork {
       const hints = { ...options.hints, ...(living === undefined ? {} : { living }) };
       return await this.#chain.add(attachment, { ...options, hints });
     }
-  }
-
-  /** What an ADD on the network must not hand out. */
-  #withheld(network: NetworkList): NonNullable<Hints['withheld']> {
-    const { addresses, hostPorts } = this.#debts.withheld();
-    return { addresses: [...addresses, ...this.#formerAddresses(network)], hostPorts };
   }
 
   #counting(observer: Observer): Observer {

@@ -232,7 +232,7 @@ export function encodeAttributes<T extends Table>(values: Attributes<T>, table: 
     const value = (values as Readonly<Record<string, unknown>>)[name];
     if (value !== undefined) {
       const nested = attribute[1] === 'nest' ? NESTED : 0;
-      appendAttribute(parts, attribute[0] | nested, encodeValue(value, attribute), name);
+      appendAttribute(parts, attribute[0] | nested, encodeValue(name, value, attribute), name);
     }
   }
   for (const raw of values.unknown ?? []) {
@@ -257,10 +257,27 @@ function appendAttribute(parts: Buffer[], type: number, bytes: Buffer, name: str
   }
 }
 
-function encodeValue(value: unknown, attribute: Attribute): Buffer {
+/** The number as one byte of a message's fixed header. Throws RangeError when it does not fit. */
+export function writeByte(header: Buffer, at: number, name: string, value: number): void {
+  header.set(encodeValue(name, value, [0, 'u8']), at);
+}
+
+const BOUNDS: Readonly<Partial<Record<keyof Kinds, readonly [least: number, most: number]>>> = {
+  u8: [0, 0xff],
+  u16: [0, 0xffff],
+  be16: [0, 0xffff],
+  u32: [0, 0xffff_ffff],
+  s32: [-0x8000_0000, 0x7fff_ffff],
+};
+
+function encodeValue(name: string, value: unknown, attribute: Attribute): Buffer {
   const [, kind] = attribute;
   if (kind === 'nest') {
     return encodeAttributes(value as Attributes<Table>, attribute[2]);
+  }
+  const [least, most] = BOUNDS[kind] ?? [];
+  if (least !== undefined && most !== undefined && ((value as number) < least || (value as number) > most)) {
+    throw new RangeError(`${name} ${value as number} is not between ${least} and ${most}`);
   }
   // From Node's pool, as it is filled below.
   const bytes = Buffer.allocUnsafe(LENGTHS[kind] ?? 0);

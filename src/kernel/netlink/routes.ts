@@ -1,7 +1,7 @@
 /** Routes. */
 import { SyscallError } from '../errno.ts';
 import { AF_INET, type AF_INET6 } from '../libc.ts';
-import { afterHeader, decodeAttributes, encodeAttributes, type Message } from './codec.ts';
+import { afterHeader, decodeAttributes, encodeAttributes, type Message, writeByte } from './codec.ts';
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Rtm } from './constants.ts';
 import { familyOf, formatIp, parsePrefix } from './ip.ts';
 import type { NetlinkSocket, Request } from './socket.ts';
@@ -72,9 +72,10 @@ function request(type: number, flags: number, spec: RouteSpec): Request {
   header.writeUInt8(familyOf(bytes), 0);
   header.writeUInt8(length, 1);
   // The header's field is a byte: greater numbers stand in the attribute alone.
-  header.writeUInt8(table > 255 ? 0 : table, 4);
+  const isSmall = table >= 0 && table <= 255;
+  header.writeUInt8(isSmall ? table : 0, 4);
   header.writeUInt8(spec.protocol ?? (type === Rtm.DELROUTE ? 0 : RTPROT_BOOT), 5);
-  header.writeUInt8(spec.scope ?? RT_SCOPE_UNIVERSE, 6);
+  writeByte(header, 6, 'scope', spec.scope ?? RT_SCOPE_UNIVERSE);
   header.writeUInt8(RTN_UNICAST, 7);
   header.writeUInt32LE(spec.onlink === true ? RTNH_F_ONLINK : 0, 8);
   const { mtu, advmss } = spec;
@@ -86,7 +87,7 @@ function request(type: number, flags: number, spec: RouteSpec): Request {
       priority: spec.priority,
       source: spec.source,
       metrics: mtu === undefined && advmss === undefined ? undefined : { mtu, advmss },
-      table: table > 255 ? table : undefined,
+      table: isSmall ? undefined : table,
     },
     ROUTE,
   );

@@ -7,8 +7,8 @@ import { parseNetworkList } from './configuration/parse.ts';
 import { isAtLeast } from './versions/versions.ts';
 
 export interface GarbagePlan {
-  /** Attachments that live, whether or not the cache knows them. */
-  readonly valid: readonly AttachmentKey[];
+  /** Attachments that live, whether or not the cache knows them. Asked once nothing else runs: pods come while a collection waits. */
+  valid(): readonly AttachmentKey[];
   /**
    * True for a cache entry that is provably ours and dead. Everything else in the cache, of whatever runtime, counts as
    * alive.
@@ -38,7 +38,10 @@ export async function collectGarbage(
   const problems: string[] = [];
   const alive = new Map<string, AttachmentKey>();
   const keep = (key: AttachmentKey): unknown => alive.set(`${key.containerId} ${key.ifName}`, key);
-  plan.valid.filter((key) => key.network === network.name).forEach(keep);
+  plan
+    .valid()
+    .filter((key) => key.network === network.name)
+    .forEach(keep);
 
   const { entries, unreadable } = await work.cache.list(network.name);
   for (const entry of entries) {

@@ -112,10 +112,9 @@ function routeStep(
   const gateway = route.gw ?? gateways.find((candidate) => isIpv6(candidate) === isIpv6(route.dst));
   const { dst, mtu, advmss, priority, table, scope } = route;
   const facts = `metric ${priority ?? 0} (Scope: ${scope ?? 0}, Table: ${table ?? 0})`;
-  return {
-    what: `failed to add route '${dst} via ${gateway ?? '<nil>'} dev ${name} ${facts}'`,
-    request: newRoute({ destination: dst, index, gateway, mtu, advmss, priority, table, scope }, 'beside'),
-  };
+  const what = `failed to add route '${dst} via ${gateway ?? '<nil>'} dev ${name} ${facts}'`;
+  const spec = { destination: dst, index, gateway, mtu, advmss, priority, table, scope };
+  return { what, request: doing(what, () => newRoute(spec, 'beside')) };
 }
 
 /** Waits until no IPv6 address of the interface is tentative. An interface that is not up cannot settle: that is no error. */

@@ -207,6 +207,33 @@ describe('bridge plugin on the real kernel', () => {
     assert.deepEqual(host.addresses('br-test'), ['10.99.0.1/24']);
   });
 
+  it('names the number of a route that the kernel has no room for', () => {
+    for (const [wrong, problem] of [
+      [{ priority: -5 }, 'priority -5 is not between 0 and 4294967295'],
+      [{ mtu: -5 }, 'mtu -5 is not between 0 and 4294967295'],
+      [{ table: -5 }, 'table -5 is not between 0 and 4294967295'],
+      [{ scope: 300 }, 'scope 300 is not between 0 and 255'],
+    ] as const) {
+      ipam = { ...V4, routes: [{ dst: '192.0.2.0/24', ...wrong }] };
+      const message = new RegExp(
+        `^failed to add route '192.0.2.0/24 via 10.99.0.1 dev eth0 .*': ${problem}$`,
+      );
+      assert.throws(() => add(), { message });
+    }
+    assert.deepEqual(veths(), []);
+  });
+
+  it('does not replace one gateway of a container by another of its own, unless forced', () => {
+    ipam = { ips: [{ address: '10.99.0.2/24' }, { address: '10.98.0.2/24' }] };
+    assert.throws(() => add({ isGateway: true }), {
+      message: 'failed to set bridge addr: "br-test" already has an IP address different from 10.98.0.1/24',
+      details: '10.99.0.1/24 is a gateway of the same network',
+    });
+    assert.deepEqual([veths(), calls, pod.link('eth0')], [[], ['ADD', 'DEL'], undefined]);
+    add({ isGateway: true, forceAddress: true });
+    assert.deepEqual(host.addresses('br-test'), ['10.98.0.1/24']);
+  });
+
   describe('that has another address', () => {
     let cacheDir: string;
     beforeEach(() => {

@@ -168,8 +168,12 @@ describe('netlink codec', () => {
   });
 
   it('refuses numbers that their kind cannot hold', () => {
-    assert.throws(() => encodeAttributes({ one: 256 }, TABLE), RangeError);
-    assert.throws(() => encodeAttributes({ four: -1 }, TABLE), RangeError);
+    const refusal = (message: string) => ({ name: 'RangeError', message });
+    assert.throws(() => encodeAttributes({ one: 256 }, TABLE), refusal('one 256 is not between 0 and 255'));
+    assert.throws(
+      () => encodeAttributes({ four: -1 }, TABLE),
+      refusal('four -1 is not between 0 and 4294967295'),
+    );
   });
 
   it('reads hardware addresses with colons and nothing else', () => {

@@ -93,15 +93,22 @@ export function ensureGateways(
   how: Readdressing,
 ): void {
   for (const address of addresses) {
-    doing('failed to set bridge addr', () => ensureAddress(host, bridge, address, how));
+    doing('failed to set bridge addr', () => ensureAddress(host, bridge, address, addresses, how));
   }
   enableForwarding(addresses);
 }
 
 /**
- * IPv4: the bridge has one address, unless `force` replaces it. IPv6: it may have several that do not overlap.
+ * IPv4: the bridge has one address, unless `force` replaces it. IPv6: it may have several that do not overlap. `all` are the
+ * gateways of one container.
  */
-function ensureAddress(host: NetlinkSocket, bridge: Link, address: string, how: Readdressing): void {
+function ensureAddress(
+  host: NetlinkSocket,
+  bridge: Link,
+  address: string,
+  all: readonly string[],
+  how: Readdressing,
+): void {
   const family = address.includes(':') ? AF_INET6 : AF_INET;
   const present = doing('could not get list of IP addresses', () =>
     listAddresses(host, { index: bridge.index, family }),
@@ -110,7 +117,7 @@ function ensureAddress(host: NetlinkSocket, bridge: Link, address: string, how: 
     return;
   }
   for (const other of present.filter((each) => family === AF_INET || overlap(each.address, address))) {
-    if (!how.force) refuseUsed(bridge, address, how);
+    if (!how.force) refuseUsed(bridge, address, other.address, all, how);
     doing(`could not remove IP address from "${bridge.name}"`, () =>
       host.request(deleteAddress({ index: bridge.index, address: other.address })),
     );
@@ -122,12 +129,24 @@ function ensureAddress(host: NetlinkSocket, bridge: Link, address: string, how: 
   doing("could not set bridge's mac", () => fixMac(host, bridge));
 }
 
-/** Another address may be replaced only while no other container is there: that one's gateway would be gone. Names their pods. */
-function refuseUsed(bridge: Link, address: string, { users, cacheDir }: Readdressing): void {
+/**
+ * Another address may be replaced only while it is nobody's gateway: neither this container's own, in a network with two ranges of
+ * one family, nor that of other containers. Names their pods.
+ */
+function refuseUsed(
+  bridge: Link,
+  address: string,
+  other: string,
+  all: readonly string[],
+  { users, cacheDir }: Readdressing,
+): void {
+  const refuse = (details: string): CniError => {
+    const problem = `"${bridge.name}" already has an IP address different from ${address}`;
+    return new CniError(CniCode.Internal, problem, details);
+  };
+  if (all.includes(other)) throw refuse(`${other} is a gateway of the same network`);
   const ports = users().map(({ name }) => name);
-  if (ports.length === 0) return;
-  const problem = `"${bridge.name}" already has an IP address different from ${address}`;
-  throw new CniError(CniCode.Internal, problem, usersOf(ports, cacheDir));
+  if (ports.length > 0) throw refuse(usersOf(ports, cacheDir));
 }
 
 /**

@@ -11,7 +11,7 @@ import { attachment, both, ChainRig, network, RESULT, signal } from './rig.ts';
 describe('a chain on GC', () => {
   const rig = new ChainRig();
 
-  const nobody = { valid: [], isStale: () => false };
+  const nobody = { valid: () => [], isStale: () => false };
 
   it('deletes what is ours and dead with the arguments of its ADD, and lists all else as alive', async () => {
     const capabilityArgs = { portMappings: [{ hostPort: 1 }] };
@@ -19,7 +19,7 @@ describe('a chain on GC', () => {
       await rig.chain.add(attachment(both(), { containerId, capabilityArgs }), { signal });
     await rig.cache.write(attachment(network([], { name: 'other' }), { containerId: 'elsewhere' }), RESULT);
     rig.invoke.requests.length = 0;
-    const valid = [{ network: 'net', containerId: 'alive', ifName: 'eth0' }];
+    const valid = () => [{ network: 'net', containerId: 'alive', ifName: 'eth0' }];
     await rig.chain.gc(both(), { valid, isStale: (entry) => entry.containerId === 'dead' }, { signal });
     assert.deepEqual(rig.invoke.calls, ['DEL portmap', 'DEL bridge', 'GC bridge', 'GC portmap']);
     const [del, , gc] = rig.invoke.requests;
@@ -42,7 +42,7 @@ describe('a chain on GC', () => {
     rig.invoke.requests.length = 0;
     await rig.chain.gc(
       network([{ type: 'bridge', bridge: 'new0' }], { cniVersion: '1.0.0' }),
-      { valid: [], isStale: () => true },
+      { valid: () => [], isStale: () => true },
       { signal },
     );
     assert.deepEqual(
@@ -56,7 +56,7 @@ describe('a chain on GC', () => {
     rig.invoke.requests.length = 0;
     await rig.chain.gc(
       both(),
-      { valid: [{ network: 'net', containerId: 'c1', ifName: 'eth0' }], isStale: () => true },
+      { valid: () => [{ network: 'net', containerId: 'c1', ifName: 'eth0' }], isStale: () => true },
       { signal },
     );
     assert.deepEqual(rig.invoke.calls, ['GC bridge', 'GC portmap']);
@@ -84,7 +84,7 @@ describe('a chain on GC', () => {
   it('deletes nothing in a dry run, and tells the plugins that it is one, with all else as it will be', async () => {
     await rig.chain.add(attachment(both()), { signal });
     rig.invoke.requests.length = 0;
-    const plan = { valid: [], isStale: () => true, dryRun: true };
+    const plan = { valid: () => [], isStale: () => true, dryRun: true };
     await rig.chain.gc(both(), plan, { signal, hints: { living: ['10.0.0.9'] } });
     assert.deepEqual(rig.invoke.calls, ['GC bridge', 'GC portmap']);
     const [gc] = rig.invoke.requests;

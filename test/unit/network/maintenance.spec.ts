@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { createLogger } from '../../../src/lib/log.ts';
+import type { AttachmentKey } from '../../../src/network/cni/cache.ts';
+import { Maintenance, type MaintenanceOptions } from '../../../src/network/maintenance.ts';
+import { attachment, both, ChainRig, RESULT, signal } from './cni/chain/rig.ts';
+
+describe('maintenance', () => {
+  const rig = new ChainRig();
+
+  function maintenance(changes: Partial<MaintenanceOptions>): Maintenance {
+    return new Maintenance({
+      chain: rig.chain,
+      cache: rig.cache,
+      networks: { every: () => [both()], active: () => [both()] },
+      namespaces: {
+        create: () => Promise.resolve({}),
+        remove: () => Promise.resolve(),
+        isNamespace: () => true,
+      },
+      netnsDir: '/run/netns',
+      instance: '12345678',
+      living: () => [],
+      livingAddresses: () => [],
+      withheld: () => ({ addresses: [], hostPorts: [] }),
+      log: createLogger({ level: 'fatal', format: 'text' }),
+      ...changes,
+    });
+  }
+
+  it('keeps what a pod has that came while the collection waited for a quiet moment', async () => {
+    let answer = (): void => undefined;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    rig.invoke.behaviours['bridge'] = async ({ verb }) => {
+      await answered;
+      return verb === 'ADD' ? RESULT : undefined;
+    };
+    rig.invoke.behaviours['portmap'] = ({ verb }) => {
+      if (verb === 'ADD') throw new Error('refused');
+    };
+    const living: AttachmentKey[] = [];
+    const first = rig.chain.add(attachment(both()), { signal });
+    const collected = maintenance({ living: () => [...living] }).collect({ dryRun: false });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    // Its ADD fails half way: no cache file tells of it, and its DEL is still to come.
+    living.push({ network: 'net', containerId: 'late', ifName: 'eth0' });
+    const late = rig.chain.add(attachment(both(), { containerId: 'late' }), { signal });
+    answer();
+    await Promise.allSettled([first, late, collected]);
+    const { config } = rig.invoke.requests.find(({ verb }) => verb === 'GC') ?? assert.fail('no GC');
+    assert.deepEqual(config['cni.dev/valid-attachments'], [{ containerID: 'late', ifname: 'eth0' }]);
+  });
+
+  it('tries a network without addresses that pods and debts have', async () => {
+    const withheld = { addresses: ['10.0.0.2'], hostPorts: ['tcp/80'] };
+    const [trial] = await maintenance({ withheld: () => withheld }).trial(signal);
+    assert.equal(trial?.error, undefined);
+    const add = rig.invoke.requests.find(({ verb }) => verb === 'ADD');
+    assert.deepEqual(add?.hints?.withheld, withheld);
+  });
+});
