@@ -97,8 +97,8 @@ describe('the berth program', () => {
     const child = spawn(process.execPath, [main, 'version'], { stdio: ['ignore', full, 'pipe'] });
     closeSync(full);
     assert.ok(child.stderr);
-    const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
-    assert.equal(code, 1);
+    const [stderr] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+    assert.equal(child.exitCode, 1);
     assert.match(stderr, /^berth: failed to write the output: ENOSPC.*\n$/);
   });
 

@@ -30,7 +30,7 @@ const LONGS = ['9223372036854775807', '-9223372036854775808', '-1'];
 const MANY = 2_000;
 
 /** What one value of a field may be, however senseless; of a message the empty one, and each with one senseless field. */
-function* valuesOf(field: protobuf.Field, base: unknown): Generator<unknown> {
+function* valuesOf(field: protobuf.Field, base: unknown): Generator {
   const type = field.resolve().resolvedType;
   if (type instanceof protobuf.Type) {
     yield {};
@@ -102,7 +102,9 @@ describe('senseless requests, each field of the proto in turn', () => {
   });
 
   it('for a container are taken, or refused by the name of the field', () => {
-    const sandbox = { record: { config: { metadata, logDirectory: '/var/log/pods/web' } } } as Sandbox;
+    const sandbox = {
+      record: { config: { metadata, logDirectory: '/var/log/pods/web' } },
+    } as unknown as Sandbox;
     const image = { image: 'tiny' };
     const base = { config: { metadata: { name: 'main' }, image, mounts: [{ image, readonly: true }] } };
     const requests = received<CreateContainerRequest__Output>('CreateContainer', base);

@@ -4,7 +4,7 @@ import { planContainer } from '../../../../src/pod/container/plan.ts';
 import type { Sandbox } from '../../../../src/pod/sandbox/sandbox.ts';
 
 const metadata = { name: 'web', namespace: 'default', uid: 'u-1', attempt: 0 };
-const sandbox = { record: { config: { metadata, logDirectory: '/var/log/pods/web' } } } as Sandbox;
+const sandbox = { record: { config: { metadata, logDirectory: '/var/log/pods/web' } } } as unknown as Sandbox;
 
 function plan(change: Record<string, unknown>): ReturnType<typeof planContainer> {
   const config = {
