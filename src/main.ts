@@ -57,15 +57,21 @@ function signalOfTermination(): AbortSignal {
 }
 
 // A reader that has seen enough, such as head(1), is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) =>
-  process.exit(error.code === 'EPIPE' ? Exit.ok : Exit.failed),
-);
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(Exit.ok);
+  process.stderr.write(errorLine(new Error(`failed to write the output: ${error.message}`)));
+  process.exit(Exit.failed);
+});
 
 // A log line that nobody can take is lost; the daemon goes on.
 process.stderr.on('error', () => undefined);
 
 main().then(
-  (code) => process.exit(code),
+  // Not before the output is out: when it could not be written, the handler above ends us.
+  (code) =>
+    process.stdout.write('', (error) => {
+      if (!(error instanceof Error)) process.exit(code);
+    }),
   (error: unknown) => {
     process.stderr.write(errorLine(error));
     process.exit(exitCodeOf(error));

@@ -60,11 +60,14 @@ export interface ConnectionSettings {
   readonly address: string;
   readonly namespace?: string;
   readonly log: Logger;
+  /** For some call alone: its coming and going is no news. */
+  readonly passing?: boolean;
 }
 
 export class Connection {
   readonly address: string;
   readonly api: ContainerdApi;
+  readonly #settings: ConnectionSettings;
   readonly #namespace: string;
   readonly #log: Logger;
   readonly #client: Client;
@@ -74,7 +77,9 @@ export class Connection {
   #watched = false;
   #probeNow = new AbortController();
 
-  constructor({ address, namespace = KUBERNETES_NAMESPACE, log }: ConnectionSettings) {
+  constructor(settings: ConnectionSettings) {
+    const { address, namespace = KUBERNETES_NAMESPACE, log } = settings;
+    this.#settings = settings;
     this.address = address;
     this.api = loadContainerd();
     this.#namespace = namespace;
@@ -90,6 +95,20 @@ export class Connection {
   /** Keeps the connection up, and its state true, until close(). */
   start(): void {
     void this.#keep();
+  }
+
+  /**
+   * Does something on a connection of its own. An error of more than 64 KiB, which Node's HTTP/2 takes for an attack without telling us, is
+   * the end of a connection and of every call on it, some seconds later, when a probe is not answered.
+   */
+  async apart<T>(work: (own: Connection) => Promise<T>): Promise<T> {
+    const own = new Connection({ ...this.#settings, passing: true });
+    own.start();
+    try {
+      return await work(own);
+    } finally {
+      own.close();
+    }
   }
 
   /** Ends the connection; calls under way fail. Idempotent. */
@@ -274,9 +293,14 @@ export class Connection {
     const before = this.#state;
     this.#state = state;
     if (sameState(before, state)) return;
-    if (state.connected) this.#log.info('connected to containerd', { version: state.version });
-    else if (before.connected && !closed) this.#log.warn('lost containerd', { reason: state.reason });
+    if (this.#settings.passing !== true) this.#tell(before, state);
     for (const listener of this.#listeners) listener(state);
+  }
+
+  #tell(before: ConnectionState, state: ConnectionState): void {
+    if (state.connected) this.#log.info('connected to containerd', { version: state.version });
+    else if (before.connected && !this.#closing.signal.aborted)
+      this.#log.warn('lost containerd', { reason: state.reason });
   }
 
   #change(signal: AbortSignal): Promise<void> {

@@ -53,8 +53,9 @@ export class ContainerdImageService implements ImageService {
     throw new BerthError('UNAVAILABLE', `no images are served: ${problem}`);
   }
 
+  /** Apart from all other calls: what it fails with may be a registry's own text, of any length. */
   pullImage(request: PullImageRequest, options?: CallOptions): Promise<PullImageResponse__Output> {
-    return this.#call(this.#rpc.PullImage, request, options);
+    return this.#connection.apart((own) => this.#call(this.#rpc.PullImage, request, options, own));
   }
 
   listImages(request: ListImagesRequest, options?: CallOptions): Promise<ListImagesResponse__Output> {
@@ -83,9 +84,10 @@ export class ContainerdImageService implements ImageService {
     method: Method<Request, Response>,
     request: Request,
     options?: CallOptions,
+    connection = this.#connection,
   ): Promise<Response> {
     try {
-      return await this.#connection.unary(method, request, options);
+      return await connection.unary(method, request, options);
     } catch (error) {
       throw explained(error, this.#connection.address);
     }

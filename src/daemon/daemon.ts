@@ -3,6 +3,7 @@
  *
  * claim the directories → recover sandboxes and debts → read networks → serve metrics → serve the CRI
  */
+import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
@@ -48,6 +49,8 @@ export class Daemon {
   constructor(config: Config, deps: { log: Logger }) {
     this.#config = config;
     this.#log = deps.log;
+    // One for each call under way.
+    setMaxListeners(0, this.#stopping.signal);
   }
 
   /** Returns once calls are answered. Throws when it cannot start; stop() takes down what had started. */

@@ -1,4 +1,5 @@
 /** Checks of single fields of a request; all of them throw INVALID_ARGUMENT and name the field. */
+import { Buffer } from 'node:buffer';
 import { posix } from 'node:path';
 import { invalid } from '../lib/errors.ts';
 import { exactInteger, type Integer } from '../lib/exact-json.ts';
@@ -7,6 +8,19 @@ import { exactInteger, type Integer } from '../lib/exact-json.ts';
 export function text(field: string, value: string): string {
   if (value.includes('\0')) throw invalid(field, 'must not contain a NUL character');
   return value;
+}
+
+/** PATH_MAX, without the NUL. */
+export const MAX_PATH_BYTES = 4095;
+
+/**
+ * What is executed: a path, or a name to be found on PATH. runc puts it into its error, and hangs when that does not fit a pipe: so
+ * would everything that is asked of the pod's shim.
+ */
+export function program(field: string, value: string): string {
+  if (Buffer.byteLength(value) > MAX_PATH_BYTES)
+    throw invalid(field, `is longer than a path may be, ${MAX_PATH_BYTES} bytes`);
+  return text(field, value);
 }
 
 /** A clean absolute path. */

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import type { ContainerConfig__Output } from '../gen/runtime/v1/ContainerConfig.ts';
 import { invalid } from '../lib/errors.ts';
-import { absolutePath, text } from './fields.ts';
+import { absolutePath, program, text } from './fields.ts';
 import type { ImageConfig } from './image-config.ts';
 import { type SpecInput, securityOf, withProcessPart } from './input.ts';
 import type { RuntimeSpec } from './types.ts';
@@ -24,11 +24,17 @@ export function withProcess(spec: RuntimeSpec, input: SpecInput): RuntimeSpec {
 function processArgs({ command, args }: ContainerConfig__Output, image: ImageConfig): string[] {
   command.forEach((word, i) => text(`config.command[${i}]`, word));
   args.forEach((word, i) => text(`config.args[${i}]`, word));
-  if (command.length > 0) return [...command, ...args];
+  const [own] = command;
+  if (own !== undefined) {
+    program('config.command[0]', own);
+    return [...command, ...args];
+  }
   // Builders write [""] for an entrypoint that was taken away.
   const entrypoint = image.entrypoint.length === 1 && image.entrypoint[0] === '' ? [] : image.entrypoint;
   const words = [...entrypoint, ...(args.length > 0 ? args : image.cmd)];
-  if (words.length === 0) throw invalid('config.command', 'no command specified, nor has the image one');
+  const [first] = words;
+  if (first === undefined) throw invalid('config.command', 'no command specified, nor has the image one');
+  program(entrypoint.length === 0 && args.length > 0 ? 'config.args[0]' : 'command of the image', first);
   return words;
 }
 

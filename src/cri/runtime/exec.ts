@@ -1,8 +1,8 @@
 import type { ExecRequest__Output } from '../../gen/runtime/v1/ExecRequest.ts';
 import type { ExecResponse } from '../../gen/runtime/v1/ExecResponse.ts';
-import { invalid } from '../../lib/errors.ts';
 import { requireRunning } from '../../pod/container/require-running.ts';
 import type { Unary } from '../call.ts';
+import { requireCommand } from './require-command.ts';
 import { requireId } from './require-id.ts';
 import { requireStreams } from './require-streams.ts';
 
@@ -12,7 +12,7 @@ export const exec: Unary<ExecRequest__Output, ExecResponse> = ({ pods, streaming
   requireRunning(container);
   const { cmd, tty, stdin, stdout, stderr } = request;
   requireStreams(request);
-  if (cmd.length === 0) throw invalid('cmd', 'must not be empty');
+  requireCommand(cmd);
   return {
     url: streaming.urlFor({ kind: 'exec', containerId: container.id, cmd, tty, stdin, stdout, stderr }),
   };

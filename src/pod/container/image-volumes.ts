@@ -9,6 +9,7 @@ import type { Mount__Output } from '../../gen/runtime/v1/Mount.ts';
 import type { FilesystemMount } from '../../kernel/mount-filesystem.ts';
 import { invalid, wrap } from '../../lib/errors.ts';
 import type { PodDeps } from '../deps.ts';
+import { checkImageName } from '../name.ts';
 import type { EngineImage } from '../engine/engine.ts';
 import type { ImageVolumeMount } from './image-volume-jobs.ts';
 import type { ContainerRecord } from './record.ts';
@@ -29,7 +30,7 @@ export function checkImageVolumes({ mounts }: Pick<ContainerConfig__Output, 'mou
       if (mount.imageSubPath !== '') throw invalid(`${field}.image_sub_path`, 'needs an image');
       continue;
     }
-    if (mount.image.image === '') throw invalid(`${field}.image.image`, 'must not be empty');
+    checkImageName(`${field}.image.image`, mount.image.image);
     if (mount.hostPath !== '') throw invalid(`${field}.host_path`, 'must be empty when image is set');
     if (!mount.readonly) throw invalid(`${field}.readonly`, 'must be true when image is set');
     if (mount.imageSubPath.includes('\0'))

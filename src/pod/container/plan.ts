@@ -2,11 +2,15 @@
 import { isAbsolute, join } from 'node:path';
 import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.ts';
 import { invalid } from '../../lib/errors.ts';
+import { MAX_PATH_BYTES } from '../../oci/fields.ts';
 import { checkAnnotations, checkLabels } from '../labels.ts';
-import { checkName } from '../name.ts';
+import { checkImageName, checkName } from '../name.ts';
 import { checkImageVolumes } from './image-volumes.ts';
 import { checkStopSignal } from './stop-signal.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
+
+/** NAME_MAX. */
+const MAX_FILE_NAME_BYTES = 255;
 
 export interface ContainerPlan {
   readonly config: ContainerConfig__Output;
@@ -26,7 +30,7 @@ export function planContainer(config: ContainerConfig__Output | null, sandbox: S
   const { name, attempt } = config.metadata;
   checkName('config.metadata.name', name, 253);
   const image = config.image?.image ?? '';
-  if (image === '') throw invalid('config.image.image', 'must not be empty');
+  checkImageName('config.image.image', image);
   checkImageVolumes(config);
   checkStopSignal(config.stopSignal);
   checkLabels('config.labels', config.labels);
@@ -47,5 +51,9 @@ function logPath(directory: string, path: string): string {
   if (isAbsolute(path) || path.split('/').includes('..') || path.includes('\0')) {
     throw invalid('config.log_path', "must stay below the sandbox's log_directory");
   }
-  return join(directory, path);
+  const whole = join(directory, path);
+  const longest = Math.max(...whole.split('/').map((part) => Buffer.byteLength(part)));
+  if (Buffer.byteLength(whole) > MAX_PATH_BYTES || longest > MAX_FILE_NAME_BYTES)
+    throw invalid('config.log_path', 'is longer than a path, or the name of a file, may be');
+  return whole;
 }

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CriPeer } from '../../fakes/cri-peer.ts';
 import { berth, main } from './run-main.ts';
@@ -89,6 +90,16 @@ describe('the berth program', () => {
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
     const [code] = (await once(child, 'exit')) as [number | null];
     assert.deepEqual([code, stderr], [0, '']);
+  });
+
+  it('fails when its output cannot be written', async () => {
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [main, 'version'], { stdio: ['ignore', full, 'pipe'] });
+    closeSync(full);
+    assert.ok(child.stderr);
+    const [stderr] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+    assert.equal(child.exitCode, 1);
+    assert.match(stderr, /^berth: failed to write the output: ENOSPC.*\n$/);
   });
 
   it('ends a call on the first SIGINT', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { Containerd } from '../../../src/containerd/containerd.ts';
 import { ContainerdImageService } from '../../../src/containerd/image-service.ts';
@@ -124,6 +125,20 @@ describe('the images of the CRI', () => {
     await assert.rejects(late, { code: 'DEADLINE_EXCEEDED' });
     registry.stalled = false;
     assert.deepEqual(await pullImage(engine, pullRequest(tag), call), { imageRef: tiny.id });
+  });
+
+  it('are pulled apart from all else: a registry whose error no connection can carry fails that pull alone', async () => {
+    registry.words = 'x'.repeat(100_000);
+    const request = pullRequest(`${registry.host}/berth/wordy:1`);
+    const pulling = pullImage(engine, request, { ...call, remainingMs: 3_000 });
+    pulling.catch(() => undefined);
+    await eventually(
+      'it is refused',
+      () => registry.requests.filter((url) => url.includes('/wordy/manifests/'))[1],
+    );
+    await sleep(500);
+    await listImages(engine, { filter: null }, { ...call, remainingMs: 1_000 });
+    await assert.rejects(pulling);
   });
 
   it('are refused by name when there are none of that name, or no name', async () => {

@@ -14,6 +14,8 @@ export class TestRegistry implements AsyncDisposable {
   readonly authorizations: string[] = [];
   /** Wants a password. */
   locked = false;
+  /** Has the manifest, but refuses to give it with so many words. */
+  words = '';
   /** Answers requests for blobs never. */
   stalled = false;
   readonly #server: Server;
@@ -54,7 +56,10 @@ export class TestRegistry implements AsyncDisposable {
     const [path = ''] = url.split('?');
     const blob = blobs.get(path.split('/').at(-1) ?? '');
     if (path === '/v2/') response.end('{}');
-    else if (path.includes('/manifests/')) {
+    else if (path.includes('/manifests/') && !head && this.words !== '') {
+      const errors = [{ code: 'DENIED', message: this.words }];
+      response.writeHead(403, { 'content-type': 'application/json' }).end(JSON.stringify({ errors }));
+    } else if (path.includes('/manifests/')) {
       send(response, head, manifest.content, manifest.mediaType, manifest.digest);
     } else if (blob === undefined) response.writeHead(404).end();
     else if (!this.stalled)

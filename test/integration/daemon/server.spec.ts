@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { credentials, status } from '@grpc/grpc-js';
@@ -75,6 +76,18 @@ describe('the daemon', () => {
       if (answered) break;
       assert.ok(Date.now() < deadline, 'no answer on a replaced socket');
     }
+  });
+
+  it('takes many calls at a time for nothing to warn of', async () => {
+    await using rig = await Rig.start();
+    const { client } = rig.daemon;
+    const calls = Array.from({ length: 20 }, () =>
+      client.runtime.getContainerEvents({}).on('error', () => undefined),
+    );
+    await client.run(podConfig('seen'));
+    await Promise.all(calls.map((call) => once(call, 'data')));
+    for (const call of calls) call.cancel();
+    assert.doesNotMatch(await rig.daemon.log(), /Warning/);
   });
 
   it('refuses a request over 16 MiB and lives on', async () => {

@@ -225,8 +225,10 @@ describe('streaming exec', () => {
 
       it('ends when the container does', async () => {
         const doomed = await rig.containers.run(pod, `doomed-${transport}`, FOREVER);
-        const command = await rig.exec(transport, doomed, FOREVER, { stdin: true });
-        await sleep(100);
+        const command = await rig.exec(transport, doomed, ['sh', '-c', 'echo up; sleep 3600'], {
+          stdin: true,
+        });
+        assert.equal(await textUntil(command.stdout, /up\n/), 'up\n');
         await rig.containers.stop(doomed);
         assert.match(await command.status, /"message":"137"/);
         await command.close();

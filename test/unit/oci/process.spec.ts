@@ -39,6 +39,14 @@ describe('the process of a container', () => {
     refuses(config({}), 'config.command');
   });
 
+  it('refuses a program whose name is longer than a path may be, whoever names it', () => {
+    const long = 'x'.repeat(4_096);
+    refuses(config({ command: [long] }), 'config.command[0]');
+    refuses(config({ args: [long] }), 'config.args[0]');
+    refuses({ image: parseImageConfig({ Cmd: [long] }), ...config({}) }, 'command of the image');
+    assert.deepEqual(processOf(config({ command: [long.slice(1), long] })).args, [long.slice(1), long]);
+  });
+
   it('has each variable once: config over image over the defaults', () => {
     const envs = [
       { key: 'B', value: 'config' },

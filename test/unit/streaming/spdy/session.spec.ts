@@ -300,6 +300,33 @@ describe('a SPDY session', () => {
     peer.socket.destroy();
   });
 
+  it('leaves everybody else a turn while a peer has many frames, and handles them all in order', async () => {
+    const peer = new RawPeer();
+    const encoder = new FrameEncoder();
+    const openings = Array.from({ length: 900 }, (_, index) =>
+      encoder.encode({
+        kind: 'syn-stream',
+        streamId: 2 * index + 1,
+        fin: false,
+        unidirectional: false,
+        headers: NAMED,
+      }),
+    );
+    peer.socket.write(Buffer.concat(openings));
+    let most = 0;
+    for (let known = 0, turns = 0; known < openings.length && turns < 1_000; turns += 1) {
+      await turn();
+      most = Math.max(most, peer.streams.length - known);
+      known = peer.streams.length;
+    }
+    assert.ok(most <= 64, `${most} in one turn`);
+    assert.deepEqual(
+      peer.streams.map(({ id }) => id),
+      openings.map((_, index) => 2 * index + 1),
+    );
+    peer.socket.destroy();
+  });
+
   it('resets a stream on which data come after its end, and one that was never opened', async () => {
     const peer = new RawPeer();
     peer.open(1);
