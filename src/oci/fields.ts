@@ -18,14 +18,18 @@ export const MAX_PATH_BYTES = 4095;
  * would everything that is asked of the pod's shim.
  */
 export function program(field: string, value: string): string {
+  return text(field, noLongerThanAPath(field, value));
+}
+
+function noLongerThanAPath(field: string, value: string): string {
   if (Buffer.byteLength(value) > MAX_PATH_BYTES)
     throw invalid(field, `is longer than a path may be, ${MAX_PATH_BYTES} bytes`);
-  return text(field, value);
+  return value;
 }
 
 /** A clean absolute path. */
 export function absolutePath(field: string, value: string): string {
-  if (value === '') throw invalid(field, 'must not be empty');
+  if (noLongerThanAPath(field, value) === '') throw invalid(field, 'must not be empty');
   if (!value.startsWith('/')) throw invalid(field, `${JSON.stringify(value)} is not an absolute path`);
   const path = posix.normalize(text(field, value));
   return path === '/' ? path : path.replace(/\/$/, '');

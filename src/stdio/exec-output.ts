@@ -13,41 +13,51 @@ export interface ExecOutput {
 
 /** Keeps the first bytes of two streams and counts the rest: reading goes on, so that the process never blocks. */
 export class ExecOutputCollector {
-  readonly #limit: number;
-  readonly #chunks: Record<OutputStream, Buffer[]> = { stdout: [], stderr: [] };
-  readonly #lengths: Record<OutputStream, number> = { stdout: 0, stderr: 0 };
+  readonly #outputs: Record<OutputStream, GrowingBytes>;
   #droppedBytes = 0;
 
   /** The limit is in bytes, of each stream. */
   constructor(limit: number = EXEC_OUTPUT_BYTES) {
-    this.#limit = limit;
+    this.#outputs = { stdout: new GrowingBytes(limit), stderr: new GrowingBytes(limit) };
   }
 
   /** Takes a chunk, which may be used again afterwards. */
   write(stream: OutputStream, chunk: Uint8Array): void {
-    const taken = Math.min(chunk.length, this.#limit - this.#lengths[stream]);
-    this.#droppedBytes += chunk.length - taken;
-    if (taken === 0) return;
-    this.#chunks[stream].push(Buffer.from(chunk.subarray(0, taken)));
-    this.#lengths[stream] += taken;
+    this.#droppedBytes += chunk.length - this.#outputs[stream].append(chunk);
   }
 
   output(): ExecOutput {
-    return {
-      stdout: this.#joined('stdout'),
-      stderr: this.#joined('stderr'),
-      droppedBytes: this.#droppedBytes,
-    };
+    const { stdout, stderr } = this.#outputs;
+    return { stdout: stdout.bytes(), stderr: stderr.bytes(), droppedBytes: this.#droppedBytes };
+  }
+}
+
+/** Bytes in one piece of memory, however small the chunks are that they come in. */
+class GrowingBytes {
+  readonly #limit: number;
+  #memory = new Uint8Array(0);
+  #length = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Takes what the limit leaves room for, and returns how much that is. */
+  append(chunk: Uint8Array): number {
+    const taken = Math.min(chunk.length, this.#limit - this.#length);
+    const length = this.#length + taken;
+    if (length > this.#memory.length) {
+      const larger = new Uint8Array(Math.min(this.#limit, Math.max(length, 2 * this.#memory.length)));
+      larger.set(this.#memory.subarray(0, this.#length));
+      this.#memory = larger;
+    }
+    this.#memory.set(chunk.subarray(0, taken), this.#length);
+    this.#length = length;
+    return taken;
   }
 
   /** In memory of its own, not a shared pool's, so that it can be moved to another thread. */
-  #joined(stream: OutputStream): Uint8Array {
-    const joined = new Uint8Array(this.#lengths[stream]);
-    let at = 0;
-    for (const chunk of this.#chunks[stream]) {
-      joined.set(chunk, at);
-      at += chunk.length;
-    }
-    return joined;
+  bytes(): Uint8Array {
+    return this.#memory.slice(0, this.#length);
   }
 }

@@ -17,6 +17,7 @@ import type { PodDeps } from '../deps.ts';
 import type { EngineImage } from '../engine/engine.ts';
 import type { SandboxRecord } from './record.ts';
 import type { Sandbox } from './sandbox.ts';
+import { conclude } from './teardown.ts';
 
 /** Below every container of the pod, so that the kernel, short of memory, takes it last. */
 const OOM_SCORE_ADJ = -998;
@@ -62,7 +63,7 @@ export async function endPause(deps: PodDeps, sandbox: Sandbox): Promise<void> {
   if (!pauseMade && pausePid === 0) return;
   const neverRan = pausePid === 0;
   await withShim(deps, sandbox.id, () => deps.containers.engine.delete(sandbox.id, { neverRan }));
-  await sandbox.update({ pausePid: 0, pauseMade: false });
+  await conclude(deps, sandbox, { pausePid: 0, pauseMade: false });
 }
 
 /** Starts the pause process, unless it runs. The sandbox's lock is held. */

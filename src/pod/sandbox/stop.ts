@@ -1,10 +1,8 @@
-import { messageOf } from '../../lib/errors.ts';
 import type { PodDeps } from '../deps.ts';
 import { stopContainer } from '../container/stop.ts';
-import type { SandboxState } from './record.ts';
 import type { Sandbox } from './sandbox.ts';
 import { endPause } from './pause.ts';
-import { detachNetwork, releaseNamespaces } from './teardown.ts';
+import { conclude, detachNetwork, releaseNamespaces } from './teardown.ts';
 
 /**
  * Stops a sandbox (CRI StopPodSandbox). An unknown id and a stopped sandbox are success, as the CRI says. A failing
@@ -26,16 +24,6 @@ export async function stopHeld(deps: PodDeps, sandbox: Sandbox, remainingMs: num
   await releaseNamespaces(deps, sandbox);
   await conclude(deps, sandbox, { phase: 'stopped', process: undefined });
   if (wasReady) deps.events.publish('CONTAINER_STOPPED_EVENT', sandbox);
-}
-
-/**
- * A full disk keeps no pod: to stop it may be what makes room. Recovery finds by its namespaces that a sandbox recorded as ready is dead, and
- * owes the DELs again.
- */
-async function conclude({ log }: PodDeps, sandbox: Sandbox, change: Partial<SandboxState>): Promise<void> {
-  await sandbox.conclude(change).catch((error: unknown) => {
-    log.error('failed to record a sandbox', { sandbox: sandbox.id, error: messageOf(error) });
-  });
 }
 
 /** Kills what runs in it, the pause process last. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { messageOf } from '../../lib/errors.ts';
 import type { Observer, Target } from '../../network/pod-network.ts';
 import type { PodDeps } from '../deps.ts';
+import type { SandboxState } from './record.ts';
 import type { Sandbox } from './sandbox.ts';
 
 /** Keeps each step with the sandbox, and a running executable on disk, so that recovery can end it. */
@@ -15,6 +16,20 @@ export function observe(sandbox: Sandbox, deps: Pick<PodDeps, 'log'>): Observer 
       });
     },
   };
+}
+
+/**
+ * Records what has happened. A full disk keeps no pod: to stop it may be what makes room. Recovery finds by its namespaces that a sandbox
+ * recorded as ready is dead, and owes the DELs again.
+ */
+export async function conclude(
+  { log }: Pick<PodDeps, 'log'>,
+  sandbox: Sandbox,
+  change: Partial<SandboxState>,
+): Promise<void> {
+  await sandbox.conclude(change).catch((error: unknown) => {
+    log.error('failed to record a sandbox', { sandbox: sandbox.id, error: messageOf(error) });
+  });
 }
 
 /** Whether the sandbox has a network namespace of its own that is still pinned. Somebody else may have removed it. */

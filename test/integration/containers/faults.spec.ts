@@ -83,17 +83,18 @@ describe('faults of containers', () => {
   });
 
   describe('a disk that takes no records any more', () => {
-    let containers: string;
-    const remount = (mode: 'ro' | 'rw'): Promise<unknown> =>
-      execa('mount', ['-o', `remount,${mode}`, containers]);
+    let directories: string[];
+    const remount = async (mode: 'ro' | 'rw'): Promise<void> => {
+      for (const directory of directories) await execa('mount', ['-o', `remount,${mode}`, directory]);
+    };
 
     before(async () => {
-      containers = join(rig.directory, 'root', 'containers');
-      await execa('mount', ['-t', 'tmpfs', 'records', containers]);
+      directories = ['containers', 'sandboxes'].map((kind) => join(rig.directory, 'root', kind));
+      for (const directory of directories) await execa('mount', ['-t', 'tmpfs', 'records', directory]);
     });
 
     after(async () => {
-      await execa('umount', [containers]);
+      for (const directory of directories) await execa('umount', [directory]);
     });
 
     afterEach(async () => {
@@ -113,6 +114,17 @@ describe('faults of containers', () => {
       await rig.daemon.start();
       assert.equal((await rig.ended(ends)).exitCode, 5);
       assert.equal((await rig.ended(stopped)).exitCode, 137);
+    });
+
+    it('does not keep a pod with a pause process from being stopped', async () => {
+      const pod = await rig.runPod('paused');
+      const id = await rig.run(pod, 'main', FOREVER);
+      await remount('ro');
+      await rig.daemon.client.stop(pod.id);
+      assert.equal((await rig.status(id)).exitCode, 137);
+      assert.equal((await rig.daemon.client.podStatus(pod.id)).status?.state, 'SANDBOX_NOTREADY');
+      await remount('rw');
+      await rig.daemon.client.remove(pod.id);
     });
 
     it('lets no container run that could not be recorded as started', async () => {

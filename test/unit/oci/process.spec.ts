@@ -47,6 +47,10 @@ describe('the process of a container', () => {
     assert.deepEqual(processOf(config({ command: [long.slice(1), long] })).args, [long.slice(1), long]);
   });
 
+  it('refuses a working directory that is longer than a path may be', () => {
+    refuses(config({ command: ['x'], workingDir: `/${'d/'.repeat(2_048)}` }), 'config.working_dir');
+  });
+
   it('has each variable once: config over image over the defaults', () => {
     const envs = [
       { key: 'B', value: 'config' },

@@ -29,6 +29,17 @@ describe('ExecOutputCollector', () => {
     assert.equal(text(collector.output().stdout), 'abc');
   });
 
+  it('takes no more memory for many small chunks than for one', () => {
+    const collector = new ExecOutputCollector(1 << 20);
+    const chunk = Buffer.from('x');
+    const before = process.memoryUsage();
+    for (let count = 0; count < 1 << 20; count += 1) collector.write('stdout', chunk);
+    const { heapUsed, external } = process.memoryUsage();
+    // A buffer for each took a hundred megabytes.
+    assert.ok(heapUsed + external - before.heapUsed - before.external < 32 << 20);
+    assert.equal(collector.output().stdout.length, 1 << 20);
+  });
+
   it('hands out memory of its own', () => {
     const collector = new ExecOutputCollector(100);
     collector.write('stdout', Buffer.from('abc'));
