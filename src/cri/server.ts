@@ -25,19 +25,27 @@ const MESSAGE_MAX = 16 * 1024 * 1024;
 /** How long calls under way may still take when Berth stops. */
 const GRACE_MS = 3_000;
 
+/**
+ * After so long without a call a connection is closed: a client that spoke HTTP/2 wrongly leaves one of which Node neither reads nor
+ * tells anything any more, and which it would keep for good. Others connect again by themselves.
+ */
+const IDLE_MS = 10 * 60 * 1_000;
+
 /** The CRI on a unix socket. */
 export class CriServer {
   readonly #deps: CriDeps;
   readonly #interceptors: readonly Interceptor[];
-  readonly #server = new Server({
-    'grpc.max_receive_message_length': MESSAGE_MAX,
-    'grpc.max_send_message_length': MESSAGE_MAX,
-    // gRPC's own books on every call: nobody reads them, and they cost a tenth of a call's time.
-    'grpc.enable_channelz': 0,
-  });
+  readonly #server: Server;
 
-  constructor(deps: CriDeps, metrics: Metrics) {
+  constructor(deps: CriDeps, metrics: Metrics, { idleMs = IDLE_MS }: { readonly idleMs?: number } = {}) {
     this.#deps = deps;
+    this.#server = new Server({
+      'grpc.max_receive_message_length': MESSAGE_MAX,
+      'grpc.max_send_message_length': MESSAGE_MAX,
+      'grpc.max_connection_idle_ms': idleMs,
+      // gRPC's own books on every call: nobody reads them, and they cost a tenth of a call's time.
+      'grpc.enable_channelz': 0,
+    });
     this.#interceptors = [logInterceptor(deps.log), metricsInterceptor(metrics)];
     for (const service of services()) this.#server.addService(service.definition, this.#implement(service));
   }

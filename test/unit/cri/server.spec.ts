@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CriDeps } from '../../../src/cri/deps.ts';
+import { CriServer } from '../../../src/cri/server.ts';
+import { createLogger } from '../../../src/lib/log.ts';
+import { createMetrics } from '../../../src/lib/metrics.ts';
+import { CriClient } from '../../helpers/cri-client.ts';
+import { eventually } from '../../helpers/fixture.ts';
+
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+/** No settings; then data of a stream that nobody has opened. */
+const SENSELESS = Buffer.from([...[0, 0, 0, 4, 0, 0, 0, 0, 0], ...[0, 0, 1, 0, 0, 0, 0, 0, 5, 1]]);
+
+describe('the server of the CRI', () => {
+  it('keeps nothing of clients that speak HTTP/2 wrongly, and serves others after they were idle', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'berth-cri-'));
+    const address = join(directory, 'cri.sock');
+    const nothing = {
+      sandboxesByState: () => ({}),
+      debts: () => ({ count: 0, oldestSeconds: 0 }),
+      leasesByPhase: () => ({}),
+    };
+    const deps = {
+      config: { grpc: { address } },
+      log: createLogger({ level: 'error', format: 'json' }),
+      stopping: new AbortController().signal,
+    };
+    const server = new CriServer(deps as unknown as CriDeps, createMetrics(nothing, { served: false }), {
+      idleMs: 200,
+    });
+    await server.start();
+    using client = new CriClient(address);
+    try {
+      assert.equal((await client.version()).runtimeName, 'berth');
+      const before = descriptors();
+      for (let count = 0; count < 5; count += 1) {
+        const socket = connect(address);
+        await once(socket, 'connect');
+        socket.on('error', () => undefined).write(Buffer.concat([Buffer.from(PREFACE), SENSELESS]));
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        socket.destroy();
+      }
+      await eventually('all connections are closed', () => (descriptors() <= before ? true : undefined));
+      assert.equal((await client.version()).runtimeName, 'berth');
+    } finally {
+      await server.stop();
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
+
+function descriptors(): number {
+  return readdirSync('/proc/self/fd').length;
+}
