@@ -51,7 +51,7 @@ class GrowingBytes {
       larger.set(this.#memory.subarray(0, this.#length));
       this.#memory = larger;
     }
-    this.#memory.set(chunk.subarray(0, taken), this.#length);
+    this.#memory.set(taken === chunk.length ? chunk : chunk.subarray(0, taken), this.#length);
     this.#length = length;
     return taken;
   }
