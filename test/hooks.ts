@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { difference, machineState } from './helpers/machine-state.ts';
 
@@ -22,6 +23,15 @@ async function changes(): Promise<{ left: string[]; missing: string[] }> {
 export const mochaHooks = {
   beforeAll(): void {
     before = machineState();
+  },
+
+  /** What failed in a test, and then in its disposal, for the reporter to print both. */
+  afterEach(this: Mocha.Context): void {
+    const failure = this.currentTest?.err;
+    if (failure?.name !== 'SuppressedError') return;
+    const { error: clearing, suppressed } = failure as SuppressedError;
+    failure.message = `${inspect(suppressed)}\nand its disposal failed: ${inspect(clearing)}`;
+    failure.stack = failure.message;
   },
 
   async afterAll(this: Mocha.Context): Promise<void> {

@@ -1,4 +1,4 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import {
   Server,
@@ -53,17 +53,20 @@ export class CriServer {
   /** Listens. The socket file appears only now, when calls can be answered. */
   async start(): Promise<void> {
     const { address } = this.#deps.config.grpc;
+    const draft = draftOf(address);
     makeDirectorySync(dirname(address), 0o711);
     await removeStaleSocket(address);
+    await removeStaleSocket(draft);
     // grpc-js leaves the socket open to everybody for a moment; the umask closes that moment.
     const umask = process.umask(0o177);
     try {
       await new Promise<void>((resolve, reject) => {
-        this.#server.bindAsync(`unix:${address}`, ServerCredentials.createInsecure(), (error) =>
+        this.#server.bindAsync(`unix:${draft}`, ServerCredentials.createInsecure(), (error) =>
           error === null ? resolve() : reject(error),
         );
       });
-      chmodSync(address, 0o600);
+      chmodSync(draft, 0o600);
+      renameSync(draft, address);
     } catch (error) {
       throw new BerthError('UNAVAILABLE', `failed to listen on "${address}": ${messageOf(error)}`, {
         cause: error,
@@ -75,6 +78,8 @@ export class CriServer {
 
   /** Refuses new calls, lets those under way end, and cuts what is left after a few seconds. */
   async stop(): Promise<void> {
+    // Node would remove the name that it bound.
+    rmSync(this.#deps.config.grpc.address, { force: true });
     const timer = setTimeout(() => this.#server.forceShutdown(), GRACE_MS);
     await new Promise<void>((resolve) => {
       this.#server.tryShutdown(() => resolve());
@@ -149,6 +154,14 @@ export class CriServer {
       },
     };
   }
+}
+
+/**
+ * What the socket is called until it listens: between bind(2) and listen(2) it refuses whom the file has called. As long as the address,
+ * which may already be as long as a socket's may be.
+ */
+function draftOf(address: string): string {
+  return `${address.slice(0, -1)}${address.endsWith('~') ? '-' : '~'}`;
 }
 
 /** Resolves when the client has read, or is gone. */

@@ -12,12 +12,21 @@ import {
 /** IPv4-mapped IPv6 addresses are IPv4 to the plugins, as to Go: no value of family 6 is one. */
 const MAPPED = { from: 0xffffn << 32n, to: (0xffffn << 32n) | 0xffff_ffffn };
 
-export const anyAddress: fc.Arbitrary<Address> = fc.constantFrom(4 as const, 6 as const).chain((family) =>
-  fc
-    .bigInt({ min: 0n, max: (1n << BigInt(bits(family))) - 1n })
-    .filter((value) => family === 4 || value < MAPPED.from || value > MAPPED.to)
-    .map((value) => ({ family, value })),
-);
+function isMapped(value: bigint): boolean {
+  return value >= MAPPED.from && value <= MAPPED.to;
+}
+
+/** One of a family, from the least value to the most. */
+export function addressBetween(family: 4 | 6, least: bigint, most: bigint): fc.Arbitrary<Address> {
+  return fc
+    .bigInt({ min: least, max: most })
+    .filter((value) => family === 4 || !isMapped(value))
+    .map((value) => ({ family, value }));
+}
+
+export const anyAddress: fc.Arbitrary<Address> = fc
+  .constantFrom(4 as const, 6 as const)
+  .chain((family) => addressBetween(family, 0n, (1n << BigInt(bits(family))) - 1n));
 
 /** With whatever host bits. */
 export const anyCidr: fc.Arbitrary<Cidr> = anyAddress.chain((address) =>

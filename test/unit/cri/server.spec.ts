@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,22 +16,27 @@ const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const SENSELESS = Buffer.from([...[0, 0, 0, 4, 0, 0, 0, 0, 0], ...[0, 0, 1, 0, 0, 0, 0, 0, 5, 1]]);
 
 describe('the server of the CRI', () => {
+  it('has one socket, for root alone, also after one that was killed as it began to listen; none when it has stopped', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'berth-cri-'));
+    for (const name of ['cri.sock', 'x~', 'x'.repeat(107 - directory.length - 1)]) {
+      const address = join(directory, name);
+      const server = serverOn(address);
+      writeFileSync(`${address.slice(0, -1)}~`, '');
+      await server.start();
+      assert.deepEqual(readdirSync(directory), [name]);
+      assert.equal(statSync(address).mode & 0o777, 0o600);
+      using client = new CriClient(address);
+      assert.equal((await client.version()).runtimeName, 'berth');
+      await server.stop();
+      assert.deepEqual(readdirSync(directory), []);
+    }
+    rmSync(directory, { recursive: true });
+  });
+
   it('keeps nothing of clients that speak HTTP/2 wrongly, and serves others after they were idle', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'berth-cri-'));
     const address = join(directory, 'cri.sock');
-    const nothing = {
-      sandboxesByState: () => ({}),
-      debts: () => ({ count: 0, oldestSeconds: 0 }),
-      leasesByPhase: () => ({}),
-    };
-    const deps = {
-      config: { grpc: { address } },
-      log: createLogger({ level: 'error', format: 'json' }),
-      stopping: new AbortController().signal,
-    };
-    const server = new CriServer(deps as unknown as CriDeps, createMetrics(nothing, { served: false }), {
-      idleMs: 200,
-    });
+    const server = serverOn(address, { idleMs: 200 });
     await server.start();
     using client = new CriClient(address);
     try {
@@ -52,6 +57,20 @@ describe('the server of the CRI', () => {
     }
   });
 });
+
+function serverOn(address: string, options: { readonly idleMs?: number } = {}): CriServer {
+  const nothing = {
+    sandboxesByState: () => ({}),
+    debts: () => ({ count: 0, oldestSeconds: 0 }),
+    leasesByPhase: () => ({}),
+  };
+  const deps = {
+    config: { grpc: { address } },
+    log: createLogger({ level: 'error', format: 'json' }),
+    stopping: new AbortController().signal,
+  };
+  return new CriServer(deps as unknown as CriDeps, createMetrics(nothing, { served: false }), options);
+}
 
 function descriptors(): number {
   return readdirSync('/proc/self/fd').length;

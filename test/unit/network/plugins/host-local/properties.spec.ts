@@ -18,7 +18,7 @@ import {
 import { createHostLocal } from '../../../../../src/network/plugins/ipam/host-local/index.ts';
 import { parseRangeSet, type Range } from '../../../../../src/network/plugins/ipam/host-local/ranges.ts';
 import type { PluginContext } from '../../../../../src/network/plugins/plugin.ts';
-import { anyAddress, defined } from '../../../../helpers/network-arbitraries.ts';
+import { addressBetween, anyAddress, defined } from '../../../../helpers/network-arbitraries.ts';
 import { fakeContext, pluginArgs } from '../fake-plugin.ts';
 
 /** A range as it may be configured: a subnet, and some of its bounds and its gateway. */
@@ -26,9 +26,7 @@ const anyRange = anyAddress.chain((address) =>
   fc.integer({ min: 8, max: bits(address.family) - 2 }).chain((prefix) => {
     const subnet = { address: networkOf({ address, prefix }), prefix };
     const last = lastOf(subnet).value - (address.family === 4 ? 1n : 0n);
-    const inside = fc
-      .bigInt({ min: subnet.address.value + 1n, max: last })
-      .map((value): Address => ({ family: address.family, value }));
+    const inside = addressBetween(address.family, subnet.address.value + 1n, last);
     const optional = fc.option(inside, { nil: undefined });
     return fc.tuple(optional, optional, optional).map(([a, b, gateway]) => {
       const [start, end] = a !== undefined && b !== undefined && b.value < a.value ? [b, a] : [a, b];
