@@ -29,8 +29,8 @@ export const mochaHooks = {
   afterEach(this: Mocha.Context): void {
     const failure = this.currentTest?.err;
     if (failure?.name !== 'SuppressedError') return;
-    const { error: clearing, suppressed } = failure as SuppressedError;
-    failure.message = `${inspect(suppressed)}\nand its disposal failed: ${inspect(clearing)}`;
+    const { error, suppressed } = failure as Error & { error: unknown; suppressed: unknown };
+    failure.message = `${inspect(suppressed)}\nand its disposal failed: ${inspect(error)}`;
     failure.stack = failure.message;
   },
 
