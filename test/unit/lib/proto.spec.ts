@@ -39,6 +39,10 @@ describe('the wire contract', () => {
     assert.equal(timestamp, '0');
   });
 
+  it('is read once, however often it is asked for', () => {
+    assert.equal(loadCri(), loadCri());
+  });
+
   it('has both services on their paths', () => {
     const cri = loadCri();
     assert.equal(cri.RuntimeService.service.RunPodSandbox.path, '/runtime.v1.RuntimeService/RunPodSandbox');
