@@ -11,7 +11,7 @@ import { BerthError, messageOf } from '../lib/errors.ts';
 import { sleep } from '../lib/deadline.ts';
 import type { Logger } from '../lib/log.ts';
 import { type ContainerdApi, loadContainerd } from './api.ts';
-import { fromGrpc } from './grpc-error.ts';
+import { type FailedCall, fromGrpc } from './grpc-error.ts';
 
 /** The namespace that kubelet's containers and images are in; containerd's CRI uses no other. */
 export const KUBERNETES_NAMESPACE = 'k8s.io';
@@ -144,6 +144,7 @@ export class Connection {
     options: CallOptions = {},
   ): Promise<Response> {
     const { signal } = options;
+    const deadline = deadlineOf(options);
     return new Promise((resolve, reject) => {
       this.#refuse(signal);
       const call = this.#client.makeUnaryRequest(
@@ -152,11 +153,11 @@ export class Connection {
         (bytes) => method.responseDeserialize(bytes),
         request,
         this.#metadata(options),
-        { deadline: deadline(options) },
+        { deadline },
         (error: ServiceError | null, response?: Response) => {
           signal?.removeEventListener('abort', cancel);
           if (response !== undefined) resolve(response);
-          else reject(this.#failed(error, signal));
+          else reject(this.#failed(error, { signal, deadline }));
         },
       );
       const cancel = (): void => call.cancel();
@@ -171,6 +172,7 @@ export class Connection {
     options: CallOptions = {},
   ): AsyncGenerator<Response, void, undefined> {
     const { signal } = options;
+    const deadline = deadlineOf({ timeoutMs: Infinity, ...options });
     this.#refuse(signal);
     const call = this.#client.makeServerStreamRequest(
       method.path,
@@ -178,7 +180,7 @@ export class Connection {
       (bytes) => method.responseDeserialize(bytes),
       request,
       this.#metadata(options),
-      { deadline: deadline({ timeoutMs: Infinity, ...options }) },
+      { deadline },
     );
     // Its error may come after the loop was left.
     call.on('error', () => undefined);
@@ -187,7 +189,7 @@ export class Connection {
     try {
       for await (const message of call) yield message as Response;
     } catch (error) {
-      throw this.#failed(error, signal);
+      throw this.#failed(error, { signal, deadline });
     } finally {
       signal?.removeEventListener('abort', cancel);
       call.cancel();
@@ -201,13 +203,14 @@ export class Connection {
     options: CallOptions = {},
   ): Promise<Response> {
     const { signal } = options;
+    const deadline = deadlineOf(options);
     this.#refuse(signal);
     const call = this.#client.makeBidiStreamRequest(
       method.path,
       (value: Request) => method.requestSerialize(value),
       (bytes) => method.responseDeserialize(bytes),
       this.#metadata(options),
-      { deadline: deadline(options) },
+      { deadline },
     );
     const cancel = (): void => call.cancel();
     signal?.addEventListener('abort', cancel, { once: true });
@@ -216,7 +219,7 @@ export class Connection {
       call.on('data', (response: Response) => {
         latest = response;
       });
-      call.on('error', (error) => reject(this.#failed(error, signal)));
+      call.on('error', (error) => reject(this.#failed(error, { signal, deadline })));
       call.on('end', () => {
         if (latest === undefined) reject(new BerthError('INTERNAL', `${method.path} gave no answer`));
         else resolve(latest);
@@ -230,7 +233,7 @@ export class Connection {
   /** Throws when a call need not begin. */
   #refuse(signal: AbortSignal | undefined): void {
     for (const ended of [this.#closing.signal, signal]) {
-      if (ended?.aborted === true) throw fromGrpc(undefined, this.address, ended);
+      if (ended?.aborted === true) throw fromGrpc(undefined, { address: this.address, signal: ended });
     }
   }
 
@@ -242,9 +245,9 @@ export class Connection {
   }
 
   /** A call without an answer is news about the connection. */
-  #failed(error: unknown, signal: AbortSignal | undefined): BerthError {
-    const ended = this.#closing.signal.aborted ? this.#closing.signal : signal;
-    const failure = fromGrpc(error, this.address, ended);
+  #failed(error: unknown, call: Omit<FailedCall, 'address'>): BerthError {
+    const signal = this.#closing.signal.aborted ? this.#closing.signal : call.signal;
+    const failure = fromGrpc(error, { ...call, address: this.address, signal });
     if (failure.code === 'UNAVAILABLE') this.#probeNow.abort();
     return failure;
   }
@@ -316,7 +319,7 @@ export class Connection {
   }
 }
 
-function deadline({ timeoutMs = CALL_MS }: CallOptions): number {
+function deadlineOf({ timeoutMs = CALL_MS }: CallOptions): number {
   return timeoutMs === Infinity ? Infinity : Date.now() + timeoutMs;
 }
 

@@ -10,15 +10,27 @@ const NEAREST: Readonly<Record<number, ErrorCode>> = {
   [status.UNAUTHENTICATED]: 'PERMISSION_DENIED',
 };
 
+/** The call that failed, as far as its error tells of it. */
+export interface FailedCall {
+  /** Of containerd's socket. */
+  readonly address: string;
+  readonly signal?: AbortSignal | undefined;
+  /** When its time was up, in milliseconds since 1970. */
+  readonly deadline?: number;
+}
+
 /**
  * What containerd refused, with its code and its own text. Without an answer it is UNAVAILABLE and names the socket. A call
  * that its own signal ended fails with the signal's reason.
  */
-export function fromGrpc(thrown: unknown, address: string, signal?: AbortSignal): BerthError {
+export function fromGrpc(thrown: unknown, { address, signal, deadline = Infinity }: FailedCall): BerthError {
   if (signal?.aborted === true) return fromSignal(signal);
   if (!isServiceError(thrown)) return new BerthError('INTERNAL', messageOf(thrown), { cause: thrown });
   const { code, details } = thrown;
   if (code === status.UNAVAILABLE) return unavailable(address, details, thrown);
+  // containerd counts the same time, and the end of the call that it makes then, a cancelled one, can be here before our own timer.
+  if (code === status.CANCELLED && Date.now() >= deadline)
+    return new BerthError('DEADLINE_EXCEEDED', `Deadline exceeded: ${details}`, { cause: thrown });
   const known = NEAREST[code] ?? (status[code] as ErrorCode | undefined) ?? 'UNKNOWN';
   return new BerthError(known, details, { cause: thrown });
 }
