@@ -1,5 +1,6 @@
 import { DEFAULT_CONFIG_PATH, loadConfig } from '../config/load.ts';
 import { aborted } from '../lib/deadline.ts';
+import { BerthError } from '../lib/errors.ts';
 import { createLogger } from '../lib/log.ts';
 import { defineCommand } from './command.ts';
 import { Exit } from './exit.ts';
@@ -29,6 +30,7 @@ export const command = defineCommand({
       ...(containerdConfigPath === undefined ? {} : { containerdConfigPath }),
     });
     const log = createLogger(config.log);
+    requireRoot();
     for (const warning of warnings) log.warn('configuration', { warning });
     // A mistake in the configuration is told before the whole daemon is loaded.
     const { Daemon } = await import('../daemon/daemon.ts');
@@ -42,3 +44,13 @@ export const command = defineCommand({
     return Exit.ok;
   },
 });
+
+/** Or else it would be told of the first file that could not be made, and nothing of why. */
+function requireRoot(): void {
+  const uid = process.geteuid?.();
+  if (uid !== 0)
+    throw new BerthError(
+      'PERMISSION_DENIED',
+      `berth serve makes namespaces, links and mounts, and must be run by root: this is uid ${uid}`,
+    );
+}

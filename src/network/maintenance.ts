@@ -68,6 +68,7 @@ export class Maintenance {
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #exhaustedAt = Number.NEGATIVE_INFINITY;
+  #exhausted: Promise<unknown> | undefined;
 
   constructor(options: MaintenanceOptions) {
     this.#options = options;
@@ -83,12 +84,17 @@ export class Maintenance {
     this.#stopping.abort();
   }
 
-  /** For an ADD that found no address left. Not more than twice a minute: a range may be full of the living. */
+  /**
+   * For an ADD that found no address left; one that meanwhile finds none either waits for the same collection. Not more than twice a
+   * minute: a range may be full of the living.
+   */
   async onExhausted(): Promise<void> {
     const now = performance.now();
-    if (now - this.#exhaustedAt < EXHAUSTED_PAUSE_MS) return;
-    this.#exhaustedAt = now;
-    await this.collect({ dryRun: false });
+    if (now - this.#exhaustedAt >= EXHAUSTED_PAUSE_MS) {
+      this.#exhaustedAt = now;
+      this.#exhausted = this.collect({ dryRun: false });
+    }
+    await this.#exhausted;
   }
 
   /**

@@ -3,7 +3,7 @@
  * that nobody above has to wait for a broken plugin.
  */
 import type { CniConfig } from '../config/schema.ts';
-import { deadlineSignal } from '../lib/deadline.ts';
+import { deadlineSignal, raceSignal } from '../lib/deadline.ts';
 import { BerthError, codeOf, messageOf } from '../lib/errors.ts';
 import type { JsonObject } from '../lib/json.ts';
 import { type AttachmentRecord, attachmentOf } from './attachment.ts';
@@ -210,8 +210,7 @@ export class PodNetwork {
       return await this.#chain.add(attachment, options);
     } catch (error) {
       if (!EXHAUSTED.test(messageOf(error))) throw error;
-      await this.#onExhausted();
-      options.signal.throwIfAborted();
+      await raceSignal(this.#onExhausted(), options.signal);
       const living = this.#livingAddresses?.();
       const hints = { ...options.hints, ...(living === undefined ? {} : { living }) };
       return await this.#chain.add(attachment, { ...options, hints });

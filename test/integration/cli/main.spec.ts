@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
 import { CriPeer } from '../../fakes/cri-peer.ts';
 import { berth, main } from './run-main.ts';
 
@@ -67,6 +68,15 @@ describe('the berth program', () => {
 
   it('serve with a named configuration that does not exist ends with 4', async () => {
     assert.equal((await berth(['serve', '-c', join(dir, 'absent.toml')])).code, 4);
+  });
+
+  it('serve says that it needs root', async () => {
+    // Of a user namespace without a mapping nobody is root, but the files are still theirs.
+    const { exitCode, stderr } = await execa('unshare', ['--user', process.execPath, main, 'serve'], {
+      reject: false,
+    });
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^berth: berth serve .* must be run by root: this is uid 65534$/);
   });
 
   it('is the CNI plugin that a link to it is named after, and so is berth cni TYPE', async () => {

@@ -57,4 +57,24 @@ describe('maintenance', () => {
     const add = rig.invoke.requests.find(({ verb }) => verb === 'ADD');
     assert.deepEqual(add?.hints?.withheld, withheld);
   });
+
+  it('collects once for all that find a range exhausted, and none of them goes on before that has ended', async () => {
+    let answer = (): void => undefined;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    rig.invoke.behaviours['bridge'] = () => answered;
+    const subject = maintenance({});
+    let waiting = 2;
+    const waits = [subject.onExhausted(), subject.onExhausted()].map((wait) =>
+      wait.then(() => (waiting -= 1)),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(waiting, 2);
+    answer();
+    await Promise.all(waits);
+    await subject.onExhausted();
+    assert.equal(
+      rig.invoke.requests.filter(({ verb, type }) => verb === 'GC' && type === 'bridge').length,
+      1,
+    );
+  });
 });
