@@ -4,6 +4,7 @@ import type { TakeOutput } from './attach.ts';
 import { FifoSink } from './fifo-sink.ts';
 import { FifoSource } from './fifo-source.ts';
 import type { FifoPaths } from './fifos.ts';
+import { QuietTimer } from './quiet-timer.ts';
 
 /** What one read brings at most: all that a FIFO holds. */
 export const DIRECT_READ_BYTES = 64 * 1024;
@@ -38,7 +39,7 @@ export class DirectStreams {
   #taking: Promise<void> = Promise.resolve();
   #behind = 0;
   #isPaused = false;
-  #quiet: NodeJS.Timeout | undefined;
+  #quiet: QuietTimer | undefined;
 
   /**
    * Opens the FIFOs; a terminal has no stderr. Everything that shares the buffer uses it in one go. Throws what the file system says, and
@@ -87,13 +88,13 @@ export class DirectStreams {
     for (const source of this.#sources) source.release();
     const quiet = new Promise<void>((resolve) => {
       // Nothing comes either while the client makes the process wait.
-      this.#quiet = setTimeout(() => (this.#isPaused ? this.#quiet?.refresh() : resolve()), quietMs);
+      this.#quiet = new QuietTimer(quietMs, () => (this.#isPaused ? this.#quiet?.refresh() : resolve()));
     });
     try {
       await Promise.race([Promise.all(this.#ends), quiet, this.failed]);
       await Promise.race([this.#taking, this.failed]);
     } finally {
-      clearTimeout(this.#quiet);
+      this.#quiet?.stop();
     }
   }
 

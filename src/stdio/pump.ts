@@ -8,6 +8,7 @@ import { FifoSink } from './fifo-sink.ts';
 import { FifoSource } from './fifo-source.ts';
 import { LogFile } from './log-file.ts';
 import type { ClientWishes, DrainLimits, Drained, PumpReport, PumpSpec } from './protocol.ts';
+import { QuietTimer } from './quiet-timer.ts';
 
 /** containerd's default, in bytes of content. */
 const MAX_LINE_SIZE = 16 * 1024;
@@ -50,8 +51,9 @@ export class Pump {
   #resolveFinished: (drained: Drained) => void = () => undefined;
   #draining = false;
   #isFinished = false;
-  #quiet: NodeJS.Timeout | undefined;
-  #timeout: NodeJS.Timeout | undefined;
+  #quiet: QuietTimer | undefined;
+  /** Never begun anew. */
+  #timeout: QuietTimer | undefined;
 
   /** Opens the log file and the FIFOs; throws what the file system says, and has nothing open then. */
   constructor(spec: PumpSpec, buffers: PumpBuffers, report: (report: PumpReport) => void) {
@@ -98,8 +100,8 @@ export class Pump {
     if (this.#draining || this.#isFinished) return this.#finished;
     this.#draining = true;
     const { quietMs, timeoutMs } = limits;
-    if (timeoutMs !== undefined) this.#timeout = setTimeout(() => this.#finish(false), timeoutMs);
-    if (quietMs !== undefined) this.#quiet = setTimeout(() => this.#finish(false), quietMs);
+    if (timeoutMs !== undefined) this.#timeout = new QuietTimer(timeoutMs, () => this.#finish(false));
+    if (quietMs !== undefined) this.#quiet = new QuietTimer(quietMs, () => this.#finish(false));
     for (const { source } of this.#streams.values()) source.release();
     this.#finishIfEnded();
     return this.#finished;
@@ -151,8 +153,8 @@ export class Pump {
   #finish(complete: boolean): void {
     if (this.#isFinished) return;
     this.#isFinished = true;
-    clearTimeout(this.#quiet);
-    clearTimeout(this.#timeout);
+    this.#quiet?.stop();
+    this.#timeout?.stop();
     this.#stdin?.close();
     for (const { source, encoder } of this.#streams.values()) {
       source.close();
