@@ -11,6 +11,7 @@ import { Chain } from '../../../src/network/cni/chain.ts';
 import { type Invoke, PluginError, type PluginRequest } from '../../../src/network/cni/invoke/invoke.ts';
 import type { Result } from '../../../src/network/cni/types.ts';
 import { Debts } from '../../../src/network/debts.ts';
+import { eventually } from '../../helpers/fixture.ts';
 
 const ID = 'c'.repeat(64);
 
@@ -152,6 +153,8 @@ describe('debts', () => {
   it('are tried once before an ADD on their network, and on no other', async () => {
     const past = open();
     await past.owe({ ...debtor }, [1], 'broken');
+    // Otherwise it would try again a second later.
+    await past.stop();
     const [debt] = past.list();
     await writeFile(
       join(directory, 'debts', `${debt!.id}.json`),
@@ -167,6 +170,8 @@ describe('debts', () => {
 
   it('of a network are tried a few at a time, however many they are and however many pods start', async () => {
     const earlier = open();
+    // It tries again after a second, which a slow disk may take for all of them.
+    plugins.broken.add('portmap');
     for (let i = 0; i < 20; i += 1) {
       await earlier.owe(
         { ...debtor, sandboxId: `${i}`.padStart(64, '0').split('').reverse().join('') },
@@ -174,17 +179,21 @@ describe('debts', () => {
         'broken',
       );
     }
+    await earlier.stop();
+    plugins.broken.clear();
+    plugins.calls.length = 0;
+    plugins.most = 0;
     const directoryOfDebts = join(directory, 'debts');
     for (const name of await readdir(directoryOfDebts)) {
       const path = join(directoryOfDebts, name);
       const debt = JSON.parse(await readFile(path, 'utf8')) as object;
       await writeFile(path, JSON.stringify({ ...debt, lastAttemptAt: '2026-01-01T00:00:00.000Z' }));
     }
-    await earlier.stop();
     const debts = open();
     await Promise.all([debts.beforeAdd('net'), debts.beforeAdd('net')]);
+    // An ADD waits a second at most; the attempts go on.
+    await eventually('all are paid', () => (debts.list().length === 0 ? true : undefined));
     assert.equal(plugins.calls.length, 20);
-    assert.deepEqual(debts.list(), []);
     assert.ok(plugins.most <= 4, `${plugins.most} at a time`);
   });
 
