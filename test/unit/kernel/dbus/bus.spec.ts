@@ -55,9 +55,9 @@ describe('a message bus', () => {
     // What it sends for Hello is a signal, and half a message.
     const signal = answer(1).replace('\x02', '\x04');
     const { address } = cleanup.use(await ScriptedBus.start([OK], [signal, answer(1).slice(0, 20)]));
-    assert.throws(() => open(address, 200), {
+    assert.throws(() => open(address, 1_000), {
       code: 'DEADLINE_EXCEEDED',
-      message: 'org.freedesktop.DBus did not answer Hello within 200 ms',
+      message: 'org.freedesktop.DBus did not answer Hello within 1000 ms',
     });
   });
 
