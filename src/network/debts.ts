@@ -60,6 +60,8 @@ export class Debts {
   readonly #rounds = new Map<string, Promise<void>>();
   readonly #retryAt = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
+  /** Whether the background is at work; the timer is set again after it. */
+  #isWorking = false;
   #stopping = new AbortController();
 
   constructor(options: DebtsOptions) {
@@ -87,7 +89,7 @@ export class Debts {
   /** Tries every debt once, and from then on in the background. Waits ten seconds at most. */
   async firstAttempts(): Promise<void> {
     const waiting = new AbortController();
-    await Promise.race([this.#attemptAll([...this.#debts.keys()]), sleep(FIRST_ATTEMPTS_MS, waiting.signal)]);
+    await Promise.race([this.#work([...this.#debts.keys()]), sleep(FIRST_ATTEMPTS_MS, waiting.signal)]);
     waiting.abort();
   }
 
@@ -243,15 +245,21 @@ export class Debts {
   /** Sets the timer to the next debt that is due. */
   #schedule(): void {
     clearTimeout(this.#timer);
-    if (this.#stopping.signal.aborted || this.#retryAt.size === 0) return;
+    if (this.#isWorking || this.#stopping.signal.aborted || this.#retryAt.size === 0) return;
     const wait = Math.max(0, Math.min(...this.#retryAt.values()) - Date.now());
-    this.#timer = setTimeout(() => void this.#tick(), wait);
+    this.#timer = setTimeout(() => {
+      const due = [...this.#retryAt].filter(([, at]) => at <= Date.now()).map(([id]) => id);
+      void this.#work(due);
+    }, wait);
     this.#timer.unref();
   }
 
-  async #tick(): Promise<void> {
-    const due = [...this.#retryAt].filter(([, at]) => at <= Date.now()).map(([id]) => id);
-    await this.#attemptAll(due);
+  /** Tries these in the background, and nothing else meanwhile: each that fails would have others tried beside them. */
+  async #work(ids: readonly string[]): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#isWorking = true;
+    await this.#attemptAll(ids);
+    this.#isWorking = false;
     this.#schedule();
   }
 

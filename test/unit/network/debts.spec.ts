@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { BerthError } from '../../../src/lib/errors.ts';
 import { createLogger } from '../../../src/lib/log.ts';
 import type { AttachmentRecord } from '../../../src/network/attachment.ts';
@@ -19,6 +19,8 @@ const ID = 'c'.repeat(64);
 class ScriptedPlugins implements Invoke {
   readonly broken = new Set<string>();
   readonly calls: PluginRequest[] = [];
+  /** How long each takes. */
+  pauseMs = 0;
   /** The most calls that ran at a time. */
   most = 0;
   #running = 0;
@@ -27,7 +29,8 @@ class ScriptedPlugins implements Invoke {
     this.calls.push(request);
     this.#running += 1;
     this.most = Math.max(this.most, this.#running);
-    await nextTurn();
+    if (this.pauseMs > 0) await sleep(this.pauseMs);
+    else await nextTurn();
     this.#running -= 1;
     if (this.broken.has(request.type))
       throw new PluginError(`${request.type} is broken`, { code: 999, provider: '/x' });
@@ -196,6 +199,18 @@ describe('debts', () => {
     assert.equal(plugins.calls.length, 20);
     assert.ok(plugins.most <= 4, `${plugins.most} at a time`);
   });
+
+  it('that fail are tried again a few at a time, too', async () => {
+    plugins.broken.add('portmap');
+    plugins.pauseMs = 20;
+    const debts = open();
+    for (let i = 0; i < 20; i += 1)
+      await debts.owe({ ...debtor, sandboxId: `${i}`.padStart(13, '0').padEnd(64, '0') }, [1], 'broken');
+    await eventually('each has failed', () =>
+      debts.list().every(({ attempts }) => attempts >= 2) ? true : undefined,
+    );
+    assert.ok(plugins.most <= 4, `${plugins.most} at a time`);
+  }).timeout(20_000);
 
   it('can be forgiven, which asks no plugin', async () => {
     const debts = open();
