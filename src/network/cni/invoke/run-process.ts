@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Child } from '../../../kernel/child.ts';
 import { sleep } from '../../../lib/deadline.ts';
 import { isErrno } from '../../../lib/errors.ts';
@@ -53,7 +54,7 @@ export async function runProcess(request: ProcessRequest, signal: AbortSignal): 
     child.stdin.on('error', () => undefined);
     child.stdin.end(request.input);
     const { exitCode, exitSignal } = await ended;
-    await Promise.race([Promise.all([stdout.ended, stderr.ended]), sleep(DRAIN_MS)]);
+    await Promise.race([Promise.all([stdout.ended, stderr.ended]), drained()]);
     return {
       exitCode,
       exitSignal,
@@ -95,6 +96,12 @@ function startTimeOf(pid: number): string {
   } catch {
     return '';
   }
+}
+
+/** A thread that was held up finds the time over before it has looked at what came meanwhile: so that is read first. */
+async function drained(): Promise<void> {
+  await sleep(DRAIN_MS);
+  await nextTurn();
 }
 
 function endOf(stream: Readable): Promise<void> {
