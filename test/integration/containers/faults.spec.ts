@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -103,9 +104,12 @@ describe('faults of containers', () => {
 
     it('does not hide how a container ended, from the next Berth either', async () => {
       const pod = await rig.runPod('unrecorded');
-      const ends = await rig.run(pod, 'ends', ['sh', '-c', 'sleep 1; exit 5'], own);
+      const script = 'trap "exit 5" USR1; echo ready; while :; do sleep 0.05; done';
+      const ends = await rig.run(pod, 'ends', ['sh', '-c', script], own);
       const stopped = await rig.run(pod, 'stopped', FOREVER, own);
+      await rig.logged(pod, 'ends', /ready/);
       await remount('ro');
+      await rig.exec(ends, ['sh', '-c', 'kill -USR1 1']);
       assert.equal((await rig.ended(ends)).exitCode, 5);
       await rig.stop(stopped);
       assert.equal((await rig.status(stopped)).exitCode, 137);
@@ -152,18 +156,21 @@ describe('faults of containers', () => {
   });
 });
 
+/** The argument that tells a held runc from everything else on the machine. */
+let hold: string;
+
 /** A runc that does not come back from the command that is named in a file `runc.on` beside it, though it has done it. */
-const HELD_RUNC = `#!/bin/sh
+const heldRunc = (): string => `#!/bin/sh
 runc "$@"
 code=$?
 held=$(cat "$0.on" 2>/dev/null || echo nothing)
-case " $* " in *" $held "*) exec sleep 3601 ;; esac
+case " $* " in *" $held "*) exec sleep ${hold} ;; esac
 exit $code
 `;
 
 /** Whether that runc is held. */
 function holds(): boolean {
-  return runs('3601');
+  return runs(hold);
 }
 
 /** Whether some process has this argument. */
@@ -171,11 +178,12 @@ function runs(argument: string): boolean {
   return findProcesses((argv) => argv[0] === 'sleep' && argv[1] === argument).length > 0;
 }
 
-/** A shim's program that has started the shim, and takes a second to tell containerd. */
+/** A shim's program that has started the shim, and does not tell containerd as long as that lives. */
 const SLOW_SHIM = `#!/bin/sh
 case " $* " in *" start "*) ;; *) exec "$REAL_SHIM" "$@" ;; esac
 told=$("$REAL_SHIM" "$@") || exit
-sleep 1
+lives() { [ -e /proc/$PPID ] && ! grep -q '^State:.Z' /proc/$PPID/status; }
+while lives; do sleep 0.05; done 2> /dev/null
 printf %s "$told"
 `;
 
@@ -237,7 +245,8 @@ describe('a containerd that is killed in the middle of', () => {
   beforeEach(async () => {
     const paused = { type: 'io.containerd.runc.v2', sandbox: 'pause' };
     held = join(await mkdtemp(join(tmpdir(), 'berth-held-')), 'runc');
-    await writeFile(held, HELD_RUNC, { mode: 0o755 });
+    hold = `3601.${randomInt(1_000_000)}`;
+    await writeFile(held, heldRunc(), { mode: 0o755 });
     const holding = { type: 'io.containerd.runc.v2', binary: held };
     const runtimes = { runc: { type: 'io.containerd.runc.v2' }, paused, held: holding };
     rig = await ContainerRig.start({ config: { containerd: { runtimes } } });

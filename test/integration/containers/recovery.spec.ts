@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,12 @@ import { eventually } from '../../helpers/fixture.ts';
 import { ContainerRig } from './rig.ts';
 
 const own = { linux: { securityContext: { namespaceOptions: { pid: 'CONTAINER' } } } } as const;
+/** Ends with a code when it is sent SIGUSR1. */
+const ends = (code: number): string[] => [
+  'sh',
+  '-c',
+  `trap "exit ${code}" USR1; echo ready; while :; do sleep 0.05; done`,
+];
 /** Counts into its log until it is told to end. */
 const COUNT = ['sh', '-c', 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done'];
 
@@ -96,9 +102,11 @@ describe('containers that outlive a daemon', () => {
 
     it('and have ended meanwhile are reported with their code', async () => {
       const pod = await rig.runPod('brief');
-      const id = await rig.run(pod, 'main', ['sh', '-c', 'sleep 0.5; exit 7'], own);
+      const id = await rig.run(pod, 'main', ends(7), own);
+      await rig.logged(pod, 'main', /ready/);
+      const { pid } = infoOf(await rig.statusResponse(id, true));
       await killInStart(id);
-      await sleep(1_500);
+      await end(pid);
       await rig.daemon.start();
       const { exitCode, startedAt, finishedAt } = await rig.ended(id);
       assert.equal(exitCode, 7);
@@ -120,26 +128,30 @@ describe('containers that outlive a daemon', () => {
 
   it('that ended meanwhile are reported with their code', async () => {
     const pod = await rig.runPod('away');
-    const id = await rig.run(pod, 'main', ['sh', '-c', 'echo begin; sleep 1; echo end; exit 9'], own);
-    await rig.logged(pod, 'main', /begin/);
+    const id = await rig.run(pod, 'main', ends(9), own);
+    await rig.logged(pod, 'main', /ready/);
+    const { pid } = infoOf(await rig.statusResponse(id, true));
     await rig.daemon.kill();
-    await sleep(2_000);
+    await end(pid);
     await rig.daemon.start();
     const ended = await rig.ended(id);
     assert.equal(ended.exitCode, 9);
     assert.equal(ended.reason, 'Error');
-    // Its last words were in a FIFO that nobody held any more: within what a kill -9 may cost.
-    assert.match(rig.logText(pod, 'main'), /^begin\n/);
+    assert.match(rig.logText(pod, 'main'), /^ready\n/);
   });
 
   it('go on while containerd is killed, and their ends are seen by the next one', async () => {
     const pod = await rig.runPod('engine');
     const stays = await rig.run(pod, 'count', COUNT, own);
-    const ends = await rig.run(pod, 'ends', ['sh', '-c', 'sleep 0.5; exit 4'], own);
+    const brief = await rig.run(pod, 'brief', ends(4), own);
+    await rig.logged(pod, 'brief', /ready/);
+    const { pid } = infoOf(await rig.statusResponse(brief, true));
     const dead = rig.enginePid;
     process.kill(dead, 'SIGKILL');
     await eventually('another containerd', () => (rig.enginePid === dead ? undefined : true), 15_000);
-    assert.equal((await rig.ended(ends, 20_000)).exitCode, 4);
+    assert.equal(await execEventually(brief), 'still here\n');
+    await end(pid);
+    assert.equal((await rig.ended(brief, 20_000)).exitCode, 4);
     assert.equal((await rig.status(stays)).state, 'CONTAINER_RUNNING');
     const last = numbers(rig.logText(pod, 'count')).at(-1) ?? 0;
     await rig.logged(pod, 'count', new RegExp(`^${last + 5}$`, 'm'));
@@ -152,15 +164,19 @@ describe('containers that outlive a daemon', () => {
   it('go on while Berth and containerd are both killed, and those that end meanwhile are reported', async () => {
     const pod = await rig.runPod('both');
     const stays = await rig.run(pod, 'count', COUNT, own);
-    const ends = await rig.run(pod, 'ends', ['sh', '-c', 'sleep 1; exit 6'], own);
+    const brief = await rig.run(pod, 'brief', ends(6), own);
     await rig.logged(pod, 'count', /^5$/m);
+    await rig.logged(pod, 'brief', /ready/);
+    const { pid } = infoOf(await rig.statusResponse(brief, true));
     const dead = rig.enginePid;
     await rig.daemon.kill();
     process.kill(dead, 'SIGKILL');
     const last = numbers(rig.logText(pod, 'count')).at(-1) ?? 0;
-    await sleep(1_500);
+    await end(pid);
+    // A second later its shim tries again to tell of it, and then not before two more.
+    await sleep(1_200);
     await rig.daemon.start();
-    const { exitCode, reason } = await rig.ended(ends, 20_000);
+    const { exitCode, reason } = await rig.ended(brief, 20_000);
     // Since 1.7 containerd forgets, when it starts, tasks that have ended; it told of the end before anyone could hear.
     const remembers = /Version:\s+v?1\.6\./.test(await rig.ctr('version'));
     assert.deepEqual([exitCode, reason], remembers ? [6, 'Error'] : [255, 'Unknown']);
@@ -188,9 +204,11 @@ describe('containers that outlive a daemon', () => {
   it('whose shim does not answer when Berth comes back are looked at again, and not given up', async () => {
     const pod = await rig.runPod('stuck');
     const stays = await rig.run(pod, 'stays', ['sleep', '3600'], own);
-    const ends = await rig.run(pod, 'ends', ['sh', '-c', 'sleep 2; exit 5'], own);
+    const brief = await rig.run(pod, 'brief', ends(5), own);
+    await rig.logged(pod, 'brief', /ready/);
+    const { pid } = infoOf(await rig.statusResponse(brief, true));
     await rig.daemon.kill();
-    await sleep(3_000);
+    await end(pid);
     const shims = rig.shims();
     for (const shim of shims) process.kill(shim, 'SIGSTOP');
     try {
@@ -200,7 +218,7 @@ describe('containers that outlive a daemon', () => {
     } finally {
       for (const shim of shims) process.kill(shim, 'SIGCONT');
     }
-    assert.equal((await rig.ended(ends, 20_000)).exitCode, 5);
+    assert.equal((await rig.ended(brief, 20_000)).exitCode, 5);
     await rig.exec(stays, ['sh', '-c', 'echo still here > /proc/1/fd/1']);
     await rig.logged(pod, 'stays', /still here/);
   });
@@ -218,6 +236,12 @@ describe('containers that outlive a daemon', () => {
     );
   }
 });
+
+/** Ends the first process of a container made with `ends`; it is gone once its shim has seen that. */
+async function end(pid: number): Promise<void> {
+  process.kill(pid, 'SIGUSR1');
+  await eventually('it has ended', () => (existsSync(`/proc/${pid}`) ? undefined : true));
+}
 
 function infoOf({ info }: { info: Record<string, string> }): { pid: number } {
   return JSON.parse(info['info'] ?? '') as { pid: number };
