@@ -276,17 +276,19 @@ describe('statistics on the real kernel', () => {
     many.list = Array.from({ length: 500 }, (_, i) => ({ ...one, id: `many${i}` }));
     const crowd = new Stats({ source: many, reader: new StatsReader(pool), log });
     let count = 0;
-    let longest = 0;
-    let last = performance.now();
-    const timer = setInterval(() => {
-      longest = Math.max(longest, performance.now() - last);
-      last = performance.now();
-    }, 1);
+    /** What else this thread could do meanwhile. */
+    let turns = 0;
+    let isOver = false;
+    const turn = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(turn);
+    };
+    turn();
     for await (const batch of crowd.containers()) count += batch.length;
-    clearInterval(timer);
+    isOver = true;
     crowd.stop();
     assert.equal(count, 500);
-    assert.ok(longest < 100, `${longest} ms`);
+    assert.ok(turns > count, `${turns} turns`);
   });
 
   it('have CPU time and pressure from a v2 hierarchy', async function () {
