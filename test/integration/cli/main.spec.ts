@@ -98,7 +98,7 @@ describe('the berth program', () => {
     child.stdout.destroy();
     let stderr = '';
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-    const [code] = (await once(child, 'exit')) as [number | null];
+    const [code] = (await once(child, 'close')) as [number | null];
     assert.deepEqual([code, stderr], [0, '']);
   });
 
@@ -121,7 +121,7 @@ describe('the berth program', () => {
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
     while (peer.requests.length === 0 && child.exitCode === null) await sleep(20);
     child.kill('SIGINT');
-    const [code] = (await once(child, 'exit')) as [number | null];
+    const [code] = (await once(child, 'close')) as [number | null];
     assert.equal(code, 1);
     assert.match(stderr, /^berth: failed to list pods: .*\(CANCELLED\)\n$/);
   });

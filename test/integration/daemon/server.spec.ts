@@ -59,7 +59,7 @@ describe('the daemon', () => {
     ]);
     let stderr = '';
     second.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
-    const code = await new Promise((resolve) => second.once('exit', resolve));
+    const code = await new Promise((resolve) => second.once('close', resolve));
     assert.equal(code, 1);
     assert.match(stderr, new RegExp(`another berth, process ${daemon.pid}, uses`));
     assert.equal((await daemon.client.version()).runtimeName, 'berth');
