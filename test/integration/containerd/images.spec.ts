@@ -137,7 +137,7 @@ describe('the images of the CRI', () => {
       () => registry.requests.filter((url) => url.includes('/wordy/manifests/'))[1],
     );
     await sleep(500);
-    await listImages(engine, { filter: null }, { ...call, remainingMs: 1_000 });
+    await listImages(engine, { filter: null }, { ...call, remainingMs: 10_000 });
     await assert.rejects(pulling);
   });
 
