@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { difference, machineState } from './helpers/machine-state.ts';
 
 // The kernel destroys a namespace, and the veth ends with it, some time after its last user is gone.
-const SETTLE_MS = 5000;
+const SETTLE_MS = 20_000;
 
 let before: readonly string[] = [];
 

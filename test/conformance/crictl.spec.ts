@@ -21,7 +21,7 @@ interface Namespace {
 }
 
 // A veth goes when the kernel gets round to destroying its namespace.
-const SETTLE_MS = 2000;
+const SETTLE_MS = 20_000;
 
 describe('crictl', () => {
   let node: TestNode;

@@ -54,7 +54,8 @@ export class Scratch implements AsyncDisposable {
 export async function eventually<T>(
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
-  ms = 5_000,
+  // Only what never comes takes so long.
+  ms = 15_000,
   everyMs = 20,
 ): Promise<T> {
   const deadline = Date.now() + ms;

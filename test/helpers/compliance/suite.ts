@@ -42,7 +42,7 @@ export function inProcess({ hasReference }: ComplianceCase): readonly Pair[] {
 }
 
 /** How often the states are looked at, 100 ms apart. */
-const SETTLE_TRIES = 20;
+const SETTLE_TRIES = 100;
 
 /** The suite that each case has to pass; call it inside `describe`. */
 export function complianceSuite(

@@ -77,7 +77,7 @@ describe('streaming exec', () => {
       });
 
       it('carries archives of 100 MB in and out, as kubectl cp does', async function () {
-        this.timeout(60_000);
+        this.timeout(120_000);
         const sent = createHash('sha256');
         const back = createHash('sha256');
         const into = await rig.exec(transport, id, ['sh', '-c', 'cat > /archive'], {

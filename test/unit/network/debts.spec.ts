@@ -151,7 +151,7 @@ describe('debts', () => {
     while (debts.list().length > 0 && Date.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 20));
     assert.deepEqual(debts.list(), []);
-  }).timeout(15_000);
+  });
 
   it('are tried once before an ADD on their network, and on no other', async () => {
     const past = open();
@@ -210,7 +210,7 @@ describe('debts', () => {
       debts.list().every(({ attempts }) => attempts >= 2) ? true : undefined,
     );
     assert.ok(plugins.most <= 4, `${plugins.most} at a time`);
-  }).timeout(20_000);
+  });
 
   it('can be forgiven, which asks no plugin', async () => {
     const debts = open();

@@ -93,7 +93,7 @@ describe('chains of plugins', () => {
   }
 
   it('flannel, bridge, host-local, portmap, bandwidth, firewall and tuning, dual stack: up, checked, down without a trace', async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     const node = await clusterNode(1);
     const state = async (): Promise<string[]> => linesOf(await networkState(node.host));
     // The bridge, forwarding and chains that all containers share stay: so they are there beforehand.
@@ -131,7 +131,7 @@ describe('chains of plugins', () => {
   });
 
   it('leaves each pod its own MTU, ports and limits when another pod of the chain goes', async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     const node = await clusterNode(1);
     const other: ClusterNode = { ...node, pod: cleanup.use(await TestNode.create()) };
     const list = plugins(node).filter(({ type }) => type !== 'portmap');
@@ -168,7 +168,7 @@ describe('chains of plugins', () => {
   }
 
   it('pods on two nodes reach each other over VXLAN by their own addresses, with the right MTU', async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     const [one, two] = [await clusterNode(1), await clusterNode(2)];
     await one.host.run(
       'ip',

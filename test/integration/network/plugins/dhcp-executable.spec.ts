@@ -27,7 +27,7 @@ const RELEASE = 7;
 
 /** One pod with an interface on a LAN with a server, for a runtime that is not Berth. */
 describe('dhcp as an executable', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cleanup: Cleanup;
   let node: TestNode;
   let pod: TestNode;

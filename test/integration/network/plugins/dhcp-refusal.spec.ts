@@ -32,7 +32,7 @@ const givingOnce: Answering = (said) => {
 
 /** RFC 2131, 3.1, 3.2 and figure 5: who is refused halts the network and begins anew. */
 describe('dhcp: a server that refuses', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cleanup: Cleanup;
   let node: TestNode;
   beforeEach(async () => {

@@ -37,7 +37,7 @@ const forms: readonly Form[] = ['in-process', 'berth', 'reference'];
 const ours: readonly Form[] = ['in-process', 'berth'];
 
 describe('firewall with firewalld', function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let cleanup: Cleanup;
   let bus: TestBus;
   let node: TestNode;

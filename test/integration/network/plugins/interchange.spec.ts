@@ -124,7 +124,7 @@ describe('plugins beside the reference plugins', () => {
 
   for (const [what, config] of Object.entries(configs)) {
     it(`gives the same result and leaves the same state: ${what}`, async function () {
-      this.timeout(60_000);
+      this.timeout(120_000);
       const ours = await machine();
       const theirs = await machine();
       for (const verb of ['ADD', 'DEL'] as const) {
@@ -137,7 +137,7 @@ describe('plugins beside the reference plugins', () => {
 
     for (const first of providers) {
       it(`lets the other DEL what ${first} ADDed: ${what}`, async function () {
-        this.timeout(60_000);
+        this.timeout(120_000);
         const one = await machine();
         const prevResult = (await callWell(one.host, first, call(one, 'ADD', config))) ?? {};
         const version = config['cniVersion'] as string;
@@ -152,7 +152,7 @@ describe('plugins beside the reference plugins', () => {
   }
 
   it('serves a chain of executables: bridge of one and portmap of the other', async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     const on = await machine();
     const bridge = { ...base, type: 'bridge', bridge: 'br66', isGateway: true, ipMasq: true, ipam: ranges };
     for (const first of providers) {
@@ -173,7 +173,7 @@ describe('plugins beside the reference plugins', () => {
   });
 
   it('delegates from flannel to bridge and host-local, which the reference plugins can take down', async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     const on = await machine();
     const subnetFile = join(on.dataDir, 'subnet.env');
     writeFileSync(

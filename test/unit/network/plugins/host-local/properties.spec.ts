@@ -135,7 +135,7 @@ class Model {
 
 describe('allocation of host-local', () => {
   it('gives the next free address, never one that is reserved, withheld, a gateway, a network or a broadcast address, and fails when none is left and only then', function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     fc.assert(
       fc.property(smallSets, actions, (subnets, todo) => {
         const dataDir = mkdtempSync(join(tmpdir(), 'brt-properties-'));
