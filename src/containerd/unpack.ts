@@ -40,7 +40,7 @@ export class Unpacker {
   async unpack(
     image: ImageDocuments,
     snapshotter: string,
-    { signal }: { signal?: AbortSignal } = {},
+    { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<string> {
     const snapshots = this.#containerd.snapshots(snapshotter);
     const chain = chainIds(image.layers.map(({ diffId }) => diffId));

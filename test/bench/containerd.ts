@@ -27,6 +27,8 @@ export interface ContainerdOptions {
   readonly binDir: string;
   /** On a tmpfs, as /run is. */
   readonly state: string;
+  /** Runtime handlers, with containerd's keys; its own defaults when absent. */
+  readonly runtimes?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
 /** Debian's containerd with its CRI plugin, on directories and a socket of its own, in a session of its own. */
@@ -131,7 +133,7 @@ export async function importImage(socket: string, archive: string): Promise<void
 
 function configuration(
   directory: string,
-  { confDir, binDir, state }: ContainerdOptions,
+  { confDir, binDir, state, runtimes }: ContainerdOptions,
 ): Record<string, unknown> {
   const address = join(directory, 'containerd.sock');
   return {
@@ -151,6 +153,7 @@ function configuration(
         stream_server_address: '127.0.0.1',
         stream_server_port: '0',
         cni: { conf_dir: confDir, bin_dir: binDir },
+        ...(runtimes === undefined ? {} : { containerd: { runtimes } }),
       },
       'io.containerd.internal.v1.opt': { path: join(directory, 'opt') },
     },
