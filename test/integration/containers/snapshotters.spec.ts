@@ -38,6 +38,7 @@ describe('a runtime handler with a snapshotter of its own', () => {
   const image = tinyImage('berth.local/test/apart:1', { layers: [{ 'etc/apart': { content: 'apart\n' } }] });
   const pulled = tinyImage('berth.local/test/pulled:1', {
     layers: [{ 'etc/pulled': { content: 'pulled\n' } }],
+    annotations: { 'containerd.io/snapshot/test.kind': 'odd', 'org.example': 'not for the snapshotter' },
   });
   let registry: TestRegistry;
   let rig: ContainerRig;
@@ -196,6 +197,7 @@ describe('a runtime handler with a snapshotter of its own', () => {
 
   it('has the images that are pulled for it unpacked there', async () => {
     const top = topOf(pulled);
+    const label = (): Promise<string> => rig.ctr('snapshots', '--snapshotter', 'native', 'info', top);
     for (const [repository, handler, annotations] of [
       ['field', 'apart', {}],
       ['annotation', '', { [ANNOTATION]: 'apart' }],
@@ -204,6 +206,9 @@ describe('a runtime handler with a snapshotter of its own', () => {
       const config = rig.pod(repository, { annotations });
       assert.equal(await rig.pullImage({ image: name, runtimeHandler: handler }, config), pulled.id);
       assert.ok((await where(top)).includes('native'));
+      const { Labels } = JSON.parse(await label()) as { Labels: Record<string, string> };
+      assert.equal(Labels['containerd.io/snapshot/test.kind'], 'odd');
+      assert.equal(Labels['org.example'], undefined);
       await rig.removeImage(name);
       await collect();
       assert.deepEqual(await where(top), []);
