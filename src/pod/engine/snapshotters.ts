@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import { requireRuntimeHandler } from '../../config/runtime-handlers.ts';
 import type { ContainerdConfig } from '../../config/schema.ts';
 import type { CallOptions } from '../../containerd/connection.ts';
@@ -78,14 +79,15 @@ export class Snapshotters {
     return [common, ...running].map((name) => this.#containerd.snapshots(name));
   }
 
-  /** The directory with the snapshots, by which kubelet finds the file system that they are on. */
+  /** The directory with the snapshots, by which kubelet finds the file system that they are on; '' when it is not known. */
   async directory(snapshotter: string, options?: CallOptions): Promise<string> {
-    if (snapshotter === (await this.common())) {
-      const { imageFilesystems } = await this.#images.service.imageFsInfo({}, options);
-      return imageFilesystems[0]?.fsId?.mountpoint ?? '';
-    }
+    const { imageFilesystems } = await this.#images.service.imageFsInfo({}, options);
+    const common = imageFilesystems[0]?.fsId?.mountpoint ?? '';
+    if (snapshotter === (await this.common())) return common;
     const plugin = (await this.#plugins(options)).find(({ id }) => id === snapshotter);
-    return plugin?.exports['root'] ?? '';
+    // Not all of them tell; then it is where containerd has them by default.
+    const beside = common === '' ? '' : join(dirname(common), `${TYPE}.${snapshotter}`);
+    return plugin?.exports['root'] ?? beside;
   }
 
   async #require(snapshotter: string, options?: CallOptions): Promise<void> {
