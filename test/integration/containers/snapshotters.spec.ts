@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { execa } from 'execa';
 import { chainIds } from '../../../src/containerd/unpack.ts';
-import { Containerd } from '../../bench/containerd.ts';
+import { cgroupParent, Containerd, type ContainerdOptions } from '../../bench/containerd.ts';
 import { Cleanup } from '../../helpers/cleanup.ts';
-import { CriClient } from '../../helpers/cri-client.ts';
+import { ContainerClient } from '../../helpers/container-client.ts';
+import { podConfig } from '../../helpers/cri-client.ts';
 import { bridgeNetwork, TestDaemon } from '../../helpers/daemon.ts';
 import { eventually } from '../../helpers/fixture.ts';
 import { TestNode } from '../../helpers/node.ts';
@@ -225,45 +226,77 @@ describe('a runtime handler with a snapshotter of its own', () => {
   });
 });
 
-describe('a runtime handler whose snapshotter containerd has configured as well', () => {
-  it('has its images unpacked there by containerd itself', async () => {
-    await using started = new Cleanup();
-    const directory = await mkdtemp(join(tmpdir(), 'alike-'));
+describe('a containerd that somebody else has configured', () => {
+  const pulled = tinyImage('berth.local/test/alike:1');
+  let started: Cleanup;
+  let image: string;
+  let directory: string;
+
+  beforeEach(async () => {
+    started = new Cleanup();
+    directory = await mkdtemp(join(tmpdir(), 'alike-'));
     started.defer(() => rm(directory, { recursive: true }));
-    const pulled = tinyImage('berth.local/test/alike:1');
     const registry = started.use(await TestRegistry.start(pulled.served));
+    image = `${registry.host}/berth/alike:1`;
+  });
+
+  afterEach(async () => {
+    await started[Symbol.asyncDispose]();
+  });
+
+  /** A containerd with these keys, and a Berth with these runtime handlers on it. */
+  async function start(
+    configuration: Pick<ContainerdOptions, 'runtimes' | 'snapshotter'>,
+    runtimes: Record<string, unknown>,
+  ): Promise<{ client: ContainerClient; ctr: (...args: string[]) => Promise<string> }> {
     const node = TestNode.own();
     const confDir = join(directory, 'net.d');
     await mkdir(confDir);
-    await writeFile(join(confDir, '10-test.conflist'), JSON.stringify(bridgeNetwork(directory)));
-    const apart = { runtime_type: type, snapshotter: 'native' };
-    const runtimes = { runc: { runtime_type: type }, apart };
+    const network = bridgeNetwork(directory);
+    await writeFile(join(confDir, '10-test.conflist'), JSON.stringify(network));
     const state = join(directory, 'state');
-    const containerd = started.use(
-      await Containerd.start({ node, confDir, binDir: '/usr/lib/cni', state, runtimes }),
+    const binDir = '/usr/lib/cni';
+    const { socket } = started.use(
+      await Containerd.start({ node, confDir, binDir, state, ...configuration }),
     );
+    const config = { containerd: { address: socket, runtimes } };
+    const daemon = started.use(await TestDaemon.start({ node, config }));
+    const client = new ContainerClient(daemon.socket);
+    started.defer(async () => client[Symbol.dispose]());
     const ctr = async (...args: string[]): Promise<string> =>
-      (await execa('ctr', ['-a', containerd.socket, '-n', 'k8s.io', ...args])).stdout;
-    const daemon = started.use(
-      await TestDaemon.start({
-        node,
-        config: {
-          containerd: {
-            address: containerd.socket,
-            runtimes: { runc: { type }, apart: { type, snapshotter: 'native' } },
-          },
-        },
-      }),
-    );
-    using client = new CriClient(daemon.socket);
-    const image = { image: `${registry.host}/berth/alike:1`, runtimeHandler: 'apart' };
-    await new Promise<void>((resolve, reject) => {
-      client.image.pullImage({ image }, (error) => (error === null ? resolve() : reject(error)));
+      (await execa('ctr', ['-a', socket, '-n', 'k8s.io', ...args])).stdout;
+    return { client, ctr };
+  }
+
+  function pull(client: ContainerClient, runtimeHandler: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const request = { image: { image, runtimeHandler } };
+      client.cri.image.pullImage(request, (error) => (error === null ? resolve() : reject(error)));
     });
+  }
+
+  it('unpacks the images of a runtime handler itself where both have the same snapshotter for it', async () => {
+    const { client, ctr } = await start(
+      { runtimes: { runc: { runtime_type: type }, apart: { runtime_type: type, snapshotter: 'native' } } },
+      { runc: { type }, apart: { type, snapshotter: 'native' } },
+    );
+    await pull(client, 'apart');
     const top = topOf(pulled);
     assert.ok((await snapshots(ctr, 'native')).includes(top));
     // Before 1.7 it knows no snapshotters of handlers, and 2.1 looks elsewhere for them when it pulls.
     const version = await ctr('version');
     if (/Version: +v?1\.7\./.test(version)) assert.ok(!(await snapshots(ctr, 'overlayfs')).includes(top));
+  });
+
+  it('decides on the common snapshotter', async () => {
+    const { client, ctr } = await start({ snapshotter: 'native' }, { runc: { type } });
+    await pull(client, '');
+    const securityContext = { namespaceOptions: { network: 'NODE' } } as const;
+    const pod = await client.runPod(podConfig('common', { linux: { cgroupParent, securityContext } }));
+    const id = await client.create(pod, { metadata: { name: 'main', attempt: 0 }, image: { image }, ...own });
+    assert.ok((await snapshots(ctr, 'native')).includes(id));
+    assert.ok(!(await snapshots(ctr, 'overlayfs')).includes(topOf(pulled)));
+    await client.cri.clear();
+    assert.ok(!(await snapshots(ctr, 'native')).includes(id));
   });
 });
