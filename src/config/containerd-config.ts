@@ -93,6 +93,7 @@ function runtimesOf(
         sandbox: typeof type === 'string' && type !== '' && !isRunc(type) ? 'pause' : undefined,
         cniConfDir: keys['cni_conf_dir'],
         cniMaxConfNum: keys['cni_max_conf_num'],
+        snapshotter: keys['snapshotter'],
         configPath: options['ConfigPath'],
         podAnnotations: keys['pod_annotations'],
         containerAnnotations: keys['container_annotations'],

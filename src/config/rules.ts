@@ -87,6 +87,9 @@ export const patterns = z.array(
   'must be a list of patterns',
 );
 
+/** The name of a snapshotter, or '' for none. */
+export const snapshotter = string.regex(/^[\w.-]*$/, 'must be the name of a snapshotter');
+
 /** A string that may be anything. */
 export const text = string;
 

@@ -13,13 +13,17 @@ export function runtimeHandlerOf(handlers: Handlers, name: string): RuntimeHandl
   return handlers.runtimes.get(handlerNameOf(handlers, name));
 }
 
-/** As runtimeHandlerOf. Throws INVALID_ARGUMENT when there is none of that name. */
-export function requireRuntimeHandler(handlers: Handlers, name: string): RuntimeHandler {
+/** As runtimeHandlerOf. Throws INVALID_ARGUMENT, for the request's field, when there is none of that name. */
+export function requireRuntimeHandler(
+  handlers: Handlers,
+  name: string,
+  field = 'runtime_handler',
+): RuntimeHandler {
   const found = runtimeHandlerOf(handlers, name);
   if (found !== undefined) return found;
   const shown = handlerNameOf(handlers, name).slice(0, 128);
   const known = [...handlers.runtimes.keys()].join(', ');
-  throw invalid('runtime_handler', `no runtime for "${shown}" is configured; there is ${known}`);
+  throw invalid(field, `no runtime for "${shown}" is configured; there is ${known}`);
 }
 
 /** Whether a runtime type is of the shim that runs runc and its like. */

@@ -62,6 +62,8 @@ const runtimeHandler = z.object({
   cniConfDir: rule.optionalPath.default(''),
   /** How many files of this handler's own cniConfDir are used; 0 for as many as of the common one. */
   cniMaxConfNum: rule.integer(0, 1000).default(0),
+  /** What keeps the root file systems of its pods; '' for the common one. */
+  snapshotter: rule.snapshotter.default(''),
   /** A configuration file for the shim, of gVisor or Kata for instance; '' for the shim's own choice. */
   configPath: rule.optionalPath.default(''),
   /** Patterns of annotations of pods that the OCI runtime is told, of the sandbox and of each container. */
@@ -81,7 +83,7 @@ const containerd = z.object({
   /** `''`: the default socket if one is there, else an embedded containerd; `embedded`; or a socket's path. */
   address: rule.orWord(['', 'embedded'], rule.socketPath).default(''),
   /** The snapshotter; '' for the one that containerd's CRI reports. */
-  snapshotter: rule.text.regex(/^[\w.-]*$/, 'must be the name of a snapshotter').default(''),
+  snapshotter: rule.snapshotter.default(''),
   /** Directory of per-registry host files (hosts.toml) for the embedded containerd. */
   registryConfigPath: rule.optionalPath.default('/etc/containerd/certs.d'),
   /** The handler for pods that name none. */

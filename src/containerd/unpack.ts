@@ -40,7 +40,7 @@ export class Unpacker {
   async unpack(
     image: ImageDocuments,
     snapshotter: string,
-    { signal }: { signal?: AbortSignal } = {},
+    { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<string> {
     const snapshots = this.#containerd.snapshots(snapshotter);
     const chain = chainIds(image.layers.map(({ diffId }) => diffId));
@@ -81,7 +81,7 @@ export class Unpacker {
   ): Promise<void> {
     const key = `extract-berth-${randomBytes(6).toString('hex')} ${name}`;
     try {
-      const labels = { 'containerd.io/snapshot.ref': name };
+      const labels = { ...snapshotLabels(layer), 'containerd.io/snapshot.ref': name };
       const mounts = await snapshots.prepare({ key, parent, labels }, call);
       const applied = await this.#containerd.diffs.apply(layer.descriptor, mounts, call);
       if (applied.digest !== layer.diffId) {
@@ -96,6 +96,12 @@ export class Unpacker {
       throw wrap(`failed to unpack layer "${layer.descriptor.digest}"`, error);
     }
   }
+}
+
+/** What the layer tells the snapshotter: nydus, stargz and the like know by it what a layer is. */
+function snapshotLabels({ descriptor: { annotations } }: Layer): Labels {
+  const entries = Object.entries(annotations).filter(([key]) => key.startsWith('containerd.io/snapshot/'));
+  return Object.fromEntries(entries);
 }
 
 /** Another process was faster, or the snapshotter has the layer from elsewhere. */

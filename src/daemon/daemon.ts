@@ -133,7 +133,7 @@ export class Daemon {
     const metricsServer = new MetricsServer(config.metrics.address, metrics.registry);
     await metricsServer.start();
     this.#stops.push(() => metricsServer.stop());
-    const { stats, stop: stopStats } = createStats(pods, images);
+    const { stats, stop: stopStats } = createStats(pods);
     this.#stops.push(stopStats);
     const { streaming, stop: stopStreaming } = await startStreaming(
       config.streaming,

@@ -77,10 +77,10 @@ export async function startEngine({
     onThreadDied: (error) => log.error('the log thread died and is started again', { error: error.message }),
   });
   stops.push(() => pumps.stopAll());
-  const images = new ContainerdImageService(containerd.connection);
+  const { connection } = containerd;
   const engine = new ContainerdEngine({
     containerd,
-    images: new EngineImages(images, containerd.connection),
+    images: new EngineImages(new ContainerdImageService(connection), connection),
     rootfs: new RootFs(rootfsPool),
     settings: config.containerd,
     runcRoot,
@@ -100,7 +100,7 @@ export async function startEngine({
     seccomp: await loadSeccompTemplate(),
     relabel: host.selinux ? relabeller(stops) : undefined,
   };
-  return { containers, images: withPinnedImage(images, config.sandbox.image), asked };
+  return { containers, images: withPinnedImage(engine.images, config.sandbox.image), asked };
 }
 
 /** On a thread of its own, since a volume may have many files, or be far away. */

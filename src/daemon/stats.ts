@@ -1,4 +1,3 @@
-import type { ImageService } from '../containerd/image-service.ts';
 import { cgroupsPathOf } from '../oci/root.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
 import type { Container } from '../pod/container/container.ts';
@@ -9,13 +8,10 @@ import type { MeasuredContainer, MeasuredSandbox, StatsSource } from '../pod/sta
 import { Stats } from '../pod/stats/stats.ts';
 
 /** The statistics of these pods, on a thread of their own that starts with the first question. */
-export function createStats(
-  pods: PodDeps,
-  images: ImageService,
-): { stats: Stats; stop: () => Promise<void> } {
+export function createStats(pods: PodDeps): { stats: Stats; stop: () => Promise<void> } {
   const pool = new ThreadPool({ name: 'stats', size: 1, modules: [statsJobsModule] });
   const stats = new Stats({
-    source: new PodSource(pods, images),
+    source: new PodSource(pods),
     reader: new StatsReader(pool),
     log: pods.log,
   });
@@ -30,12 +26,11 @@ export function createStats(
 
 class PodSource implements StatsSource {
   readonly #pods: PodDeps;
-  readonly #images: ImageService;
-  #snapshotDirectory = '';
+  /** By snapshotter; '' for one that the engine was asked for and has not told yet. */
+  readonly #directories = new Map<string, string>();
 
-  constructor(pods: PodDeps, images: ImageService) {
+  constructor(pods: PodDeps) {
     this.#pods = pods;
-    this.#images = images;
   }
 
   containers(): MeasuredContainer[] {
@@ -51,14 +46,16 @@ class PodSource implements StatsSource {
   }
 
   /** '' until the engine has told; asked in the background. */
-  snapshotDirectory(): string {
-    if (this.#snapshotDirectory === '') {
-      this.#images.imageFsInfo({}).then(
-        ({ imageFilesystems }) => (this.#snapshotDirectory = imageFilesystems[0]?.fsId?.mountpoint ?? ''),
-        () => undefined,
+  #directoryOf(snapshotter: string): string {
+    const known = this.#directories.get(snapshotter);
+    if (known === undefined) {
+      this.#directories.set(snapshotter, '');
+      this.#pods.containers.engine.snapshotDirectory(snapshotter).then(
+        (directory) => this.#directories.set(snapshotter, directory),
+        () => this.#directories.delete(snapshotter),
       );
     }
-    return this.#snapshotDirectory;
+    return known ?? '';
   }
 
   #measured({ id, record, state }: Container): MeasuredContainer {
@@ -74,6 +71,7 @@ class PodSource implements StatsSource {
       running: state.phase === 'running',
       cgroupsPath: cgroupsPathOf(parent, id),
       startedAt: BigInt(state.startedAt),
+      snapshotDirectory: this.#directoryOf(state.snapshotter),
     };
   }
 }

@@ -27,6 +27,10 @@ export interface ContainerdOptions {
   readonly binDir: string;
   /** On a tmpfs, as /run is. */
   readonly state: string;
+  /** Runtime handlers, with containerd's keys; its own defaults when absent. */
+  readonly runtimes?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Its own default when absent. */
+  readonly snapshotter?: string;
 }
 
 /** Debian's containerd with its CRI plugin, on directories and a socket of its own, in a session of its own. */
@@ -131,7 +135,7 @@ export async function importImage(socket: string, archive: string): Promise<void
 
 function configuration(
   directory: string,
-  { confDir, binDir, state }: ContainerdOptions,
+  { confDir, binDir, state, runtimes, snapshotter }: ContainerdOptions,
 ): Record<string, unknown> {
   const address = join(directory, 'containerd.sock');
   return {
@@ -151,7 +155,15 @@ function configuration(
         stream_server_address: '127.0.0.1',
         stream_server_port: '0',
         cni: { conf_dir: confDir, bin_dir: binDir },
+        containerd: {
+          ...(runtimes === undefined ? {} : { runtimes }),
+          ...(snapshotter === undefined ? {} : { snapshotter }),
+        },
       },
+      // Where containerd 2 looks for it; its transfer service unpacks on no other than overlayfs unless it is told how.
+      ...(snapshotter === undefined
+        ? {}
+        : { 'io.containerd.cri.v1.images': { snapshotter, use_local_image_pull: true } }),
       'io.containerd.internal.v1.opt': { path: join(directory, 'opt') },
     },
   };

@@ -14,24 +14,25 @@ export const containerStats: StatsUnary<ContainerStatsRequest__Output, Container
   { signal },
 ) => {
   const usage = await stats.container(requireId('container_id', request.containerId), { signal });
-  return { stats: containerStatsMessage(usage, stats.snapshotDirectory) };
+  return { stats: containerStatsMessage(usage) };
 };
 
 /** What a container uses, as the CRI has it; what is not known is null. */
-export function containerStatsMessage(usage: ContainerUsage, snapshotDirectory: string): ContainerStats {
+export function containerStatsMessage(usage: ContainerUsage): ContainerStats {
   const { container, reading, nanoCores } = usage;
   const { id, metadata, labels, annotations } = container;
   return {
     attributes: { id, metadata, labels: { ...labels }, annotations: { ...annotations } },
     cpu: cpuMessage(reading, nanoCores),
     memory: memoryMessage(reading),
-    writableLayer: layerMessage(usage, snapshotDirectory),
+    writableLayer: layerMessage(usage),
     swap: swapMessage(reading),
     io: ioMessage(reading),
   };
 }
 
-function layerMessage({ layer }: ContainerUsage, mountpoint: string): FilesystemUsage | null {
+function layerMessage({ layer, container }: ContainerUsage): FilesystemUsage | null {
+  const { snapshotDirectory: mountpoint } = container;
   if (layer === undefined) return null;
   return {
     timestamp: layer.at.toString(),

@@ -11,7 +11,7 @@ export const listContainerStats: StatsUnary<
   ListContainerStatsResponse
 > = async ({ stats }, request, { signal }) => {
   const usages = await collect(stats.containers(containerFilter(request.filter), { signal }));
-  return { stats: usages.map((usage) => containerStatsMessage(usage, stats.snapshotDirectory)) };
+  return { stats: usages.map(containerStatsMessage) };
 };
 
 /** Ids, or their beginnings, and labels; all of them must match. */

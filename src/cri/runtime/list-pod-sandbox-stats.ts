@@ -11,7 +11,7 @@ export const listPodSandboxStats: StatsUnary<
   ListPodSandboxStatsResponse
 > = async ({ stats }, request, { signal }) => {
   const usages = await collect(stats.sandboxes(sandboxFilter(request.filter), { signal }));
-  return { stats: usages.map((usage) => podStatsMessage(usage, stats.snapshotDirectory)) };
+  return { stats: usages.map(podStatsMessage) };
 };
 
 /** An id, or its beginning, and labels; all of them must match. */

@@ -21,11 +21,11 @@ export const podSandboxStats: StatsUnary<PodSandboxStatsRequest__Output, PodSand
   { signal },
 ) => {
   const usage = await stats.sandbox(requireId('pod_sandbox_id', request.podSandboxId), { signal });
-  return { stats: podStatsMessage(usage, stats.snapshotDirectory) };
+  return { stats: podStatsMessage(usage) };
 };
 
 /** What a pod uses, as the CRI has it; what is not known is null. */
-export function podStatsMessage(usage: PodUsage, snapshotDirectory: string): PodSandboxStats {
+export function podStatsMessage(usage: PodUsage): PodSandboxStats {
   const { sandbox, reading, nanoCores, containers } = usage;
   const { id, metadata, labels, annotations } = sandbox;
   return {
@@ -35,7 +35,7 @@ export function podStatsMessage(usage: PodUsage, snapshotDirectory: string): Pod
       memory: memoryMessage(reading),
       network: networkMessage(usage),
       process: processMessage(reading),
-      containers: containers.map((container) => containerStatsMessage(container, snapshotDirectory)),
+      containers: containers.map(containerStatsMessage),
       io: ioMessage(reading),
     },
   };

@@ -10,6 +10,6 @@ export const streamContainerStats: StatsStream<
   StreamContainerStatsResponse
 > = async function* ({ stats }, request, { signal }) {
   for await (const usages of stats.containers(containerFilter(request.filter), { signal })) {
-    yield { containerStats: usages.map((usage) => containerStatsMessage(usage, stats.snapshotDirectory)) };
+    yield { containerStats: usages.map(containerStatsMessage) };
   }
 };

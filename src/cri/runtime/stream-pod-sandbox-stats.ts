@@ -10,6 +10,6 @@ export const streamPodSandboxStats: StatsStream<
   StreamPodSandboxStatsResponse
 > = async function* ({ stats }, request, { signal }) {
   for await (const usages of stats.sandboxes(sandboxFilter(request.filter), { signal })) {
-    yield { podSandboxStats: usages.map((usage) => podStatsMessage(usage, stats.snapshotDirectory)) };
+    yield { podSandboxStats: usages.map(podStatsMessage) };
   }
 };

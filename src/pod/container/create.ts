@@ -55,8 +55,9 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
   if (sandbox.state.phase !== 'ready') {
     throw new BerthError('FAILED_PRECONDITION', `sandbox "${sandbox.id}" is not ready`);
   }
-  const image = await containers.engine.image(plan.image, { signal });
-  const images = await volumeImages(deps, plan.config, signal);
+  const { runtimeHandler } = sandbox.record;
+  const image = await containers.engine.image(plan.image, { runtimeHandler, signal });
+  const images = await volumeImages(deps, plan.config, { runtimeHandler, signal });
   const container = new Container(newRecord(deps, plan, image, images), containers.files);
   const recorded = containers.files.writeIntent(container.record);
   try {

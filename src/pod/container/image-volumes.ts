@@ -10,7 +10,7 @@ import type { FilesystemMount } from '../../kernel/mount-filesystem.ts';
 import { invalid, wrap } from '../../lib/errors.ts';
 import type { PodDeps } from '../deps.ts';
 import { checkImageName } from '../name.ts';
-import type { EngineImage } from '../engine/engine.ts';
+import type { EngineImage, ImageOptions } from '../engine/engine.ts';
 import type { ImageVolumeMount } from './image-volume-jobs.ts';
 import type { ContainerRecord } from './record.ts';
 
@@ -42,12 +42,12 @@ export function checkImageVolumes({ mounts }: Pick<ContainerConfig__Output, 'mou
 export function volumeImages(
   deps: PodDeps,
   config: ContainerConfig__Output,
-  signal: AbortSignal,
+  options: ImageOptions,
 ): Promise<EngineImage[]> {
   return Promise.all(
     imageMounts(config).map(async ({ mount }) => {
       try {
-        const image = await deps.containers.engine.image(mount.image?.image ?? '', { signal });
+        const image = await deps.containers.engine.image(mount.image?.image ?? '', options);
         await image.chainId;
         return image;
       } catch (error) {

@@ -3,7 +3,7 @@ import type { ContainerdConfig } from '../../config/schema.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
 import type { EngineImages } from './images.ts';
 import { hasLabel } from '../../containerd/filters.ts';
-import type { ImageDocuments } from '../../containerd/image-documents.ts';
+import type { ImageService } from '../../containerd/image-service.ts';
 import type { CallOptions } from '../../containerd/connection.ts';
 import type { NewContainer } from '../../containerd/containers.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
@@ -30,14 +30,17 @@ import type {
   EngineStreams,
   EngineTask,
   EngineTerminalSize,
+  ImageOptions,
   MadeContainer,
   NewEngineContainer,
 } from './engine.ts';
 import { writeCheckpoint } from './checkpoint.ts';
 import { gone } from './gone.ts';
+import { HandlerImages } from './handler-images.ts';
 import { ImageResolver } from './image-resolver.ts';
 import { endOrphanedShim } from './orphaned-shim.ts';
 import { Remapper } from './remapper.ts';
+import { Snapshotters } from './snapshotters.ts';
 import { endStrayExecs } from './stray-execs.ts';
 import type { RootFs } from './rootfs.ts';
 
@@ -72,15 +75,26 @@ export class ContainerdEngine implements Engine {
   readonly #unpacker: Unpacker;
   readonly #remapper: Remapper;
   readonly #images: ImageResolver;
+  readonly #snapshotters: Snapshotters;
+  /** The images, pulled for whatever runtime handler they are for. */
+  readonly images: ImageService;
   /** What runs in a container, as its spec has it: each exec begins with that. */
   readonly #processes = new Map<string, RuntimeSpec['process']>();
-  #snapshotter: Promise<string> | undefined;
 
   constructor(options: ContainerdEngineOptions) {
     this.#options = options;
     this.#containerd = options.containerd;
     this.#images = new ImageResolver(options.containerd, options.images.service);
+    this.#snapshotters = new Snapshotters(options.containerd, options.images, options.settings);
     this.#unpacker = new Unpacker(options.containerd, this.#mark);
+    this.images = new HandlerImages({
+      images: options.images,
+      settings: options.settings,
+      snapshotters: this.#snapshotters,
+      unpack: async (reference, call) => {
+        await (await this.image(reference, call)).chainId;
+      },
+    });
     this.#remapper = new Remapper(options.containerd.leases, options.rootfs);
   }
 
@@ -90,9 +104,10 @@ export class ContainerdEngine implements Engine {
     return { ready: false, message: `containerd at ${address} does not answer: ${state.reason}` };
   }
 
-  async image(reference: string, options: EngineOptions = {}): Promise<EngineImage> {
+  async image(reference: string, { runtimeHandler, ...options }: ImageOptions): Promise<EngineImage> {
+    const { snapshotter } = await this.#snapshotters.ofHandler(runtimeHandler, options);
     const { image, name, documents } = await this.#images.resolve(reference, options);
-    const chainId = this.#unpacked(documents, options);
+    const chainId = this.#unpacker.unpack(documents, snapshotter, options);
     // It is looked at when a container is made of it.
     chainId.catch(() => undefined);
     return {
@@ -105,13 +120,14 @@ export class ContainerdEngine implements Engine {
     };
   }
 
-  async pulledImage(reference: string, options: EngineOptions = {}): Promise<EngineImage> {
+  async pulledImage(reference: string, options: ImageOptions): Promise<EngineImage> {
     try {
       return await this.image(reference, options);
     } catch (error) {
       if (codeOf(error) !== 'NOT_FOUND') throw error;
     }
-    await this.#options.images.service.pullImage({ image: { image: reference } }, options);
+    const { runtimeHandler, ...call } = options;
+    await this.images.pullImage({ image: { image: reference, runtimeHandler } }, call);
     return this.image(reference, options);
   }
 
@@ -120,11 +136,12 @@ export class ContainerdEngine implements Engine {
     // It is looked at once the lease is there.
     ready?.catch(() => undefined);
     const { leases, containers } = this.#containerd;
-    const snapshots = await this.#snapshots();
+    const snapshots = await this.#snapshotters.ofHandler(runtimeHandler, options);
     using lease = await leases.hold({ ttlMs: LEASE_MS, labels: this.#mark }, options);
     const call = { ...options, lease: lease.id };
     const rollback = new Rollback();
     await ready;
+    this.#snapshotters.note(id, snapshots);
     try {
       rollback.add('snapshot', () => gone(snapshots.remove(id)));
       const parent = await this.#parent(snapshots, image, idMappings, call);
@@ -164,7 +181,10 @@ export class ContainerdEngine implements Engine {
 
   async start(id: string, { io, ready }: EngineStreams, options: EngineOptions = {}): Promise<EngineStart> {
     const { tasks } = this.#containerd;
-    const [rootfs] = await Promise.all([this.#snapshots().then((all) => all.mounts(id, options)), ready]);
+    const mounts = this.#snapshotters
+      .ofContainer(id, options)
+      .then((snapshots) => snapshots.mounts(id, options));
+    const [rootfs] = await Promise.all([mounts, ready]);
     const create = (): Promise<number> => tasks.create({ containerId: id, rootfs, io }, options);
     const again = (error: unknown): Promise<number> => {
       if (!SHIM_IS_LEAVING.test(messageOf(error))) throw error;
@@ -249,14 +269,18 @@ export class ContainerdEngine implements Engine {
     this.#processes.delete(id);
     await this.endTask(id);
     if (neverRan) await endOrphanedShim(this.#containerd.connection.address, id);
+    const holding = await this.#snapshotters.holding(id, call);
     await gone(this.#containerd.containers.delete(id, call));
-    const snapshots = await this.#snapshots();
-    await gone(snapshots.remove(id, call));
-    for (let i = 0; i < views; i += 1) await gone(snapshots.remove(viewKey(id, i), call));
+    for (const snapshots of holding) {
+      await gone(snapshots.remove(id, call));
+      for (let i = 0; i < views; i += 1) await gone(snapshots.remove(viewKey(id, i), call));
+    }
+    this.#snapshotters.forget(id);
   }
 
   async checkpoint(id: string, files: CheckpointFiles, options: EngineOptions = {}): Promise<void> {
-    await writeCheckpoint(this.#containerd, await this.#snapshots(), id, { files, ...options });
+    const snapshots = await this.#snapshotters.ofContainer(id, options);
+    await writeCheckpoint(this.#containerd, snapshots, id, { files, ...options });
   }
 
   async resume(id: string, options: EngineOptions = {}): Promise<void> {
@@ -266,7 +290,11 @@ export class ContainerdEngine implements Engine {
   }
 
   async written(id: string, options: EngineOptions = {}): Promise<{ bytes: number; inodes: number }> {
-    return (await this.#snapshots()).usage(id, options);
+    return (await this.#snapshotters.ofContainer(id, options)).usage(id, options);
+  }
+
+  snapshotDirectory(snapshotter: string, options: EngineOptions = {}): Promise<string> {
+    return this.#snapshotters.directory(snapshotter, options);
   }
 
   async tasks(options: EngineOptions = {}): Promise<EngineTask[]> {
@@ -276,11 +304,12 @@ export class ContainerdEngine implements Engine {
   async owned(options: EngineOptions = {}): Promise<string[]> {
     // A container has a snapshot of its id from before it is made until it is gone. Their list, unlike that of containers, does not
     // come in one message.
-    const snapshots = await (await this.#snapshots()).list(
-      [hasLabel(INSTANCE, this.#options.instance)],
-      options,
-    );
-    return snapshots.filter(({ kind }) => kind === 'ACTIVE').map(({ name }) => name);
+    const mine = [hasLabel(INSTANCE, this.#options.instance)];
+    const names: string[] = [];
+    for (const snapshots of await this.#snapshotters.all(options))
+      for (const { kind, name } of await snapshots.list(mine, options))
+        if (kind === 'ACTIVE') names.push(name);
+    return names;
   }
 
   async releaseFormer(options: EngineOptions = {}): Promise<void> {
@@ -305,10 +334,6 @@ export class ContainerdEngine implements Engine {
         };
       }
     }
-  }
-
-  async #unpacked(documents: ImageDocuments, options: EngineOptions): Promise<string> {
-    return this.#unpacker.unpack(documents, (await this.#snapshots()).snapshotter, options);
   }
 
   /** The snapshot below a container's: the image's own, or its copy for a user namespace. */
@@ -348,19 +373,6 @@ export class ContainerdEngine implements Engine {
     await ofTask(() => tasks.kill(ref, SIGKILL));
     await ended;
     return await forget();
-  }
-
-  /** Asked once: containerd does not change it while it runs. */
-  async #snapshots(): Promise<Snapshots> {
-    const { images, settings } = this.#options;
-    this.#snapshotter ??=
-      settings.snapshotter === '' ? images.snapshotter() : Promise.resolve(settings.snapshotter);
-    try {
-      return this.#containerd.snapshots(await this.#snapshotter);
-    } catch (error) {
-      this.#snapshotter = undefined;
-      throw error;
-    }
   }
 
   #labels({ labels, sandboxId }: NewEngineContainer): Record<string, string> {

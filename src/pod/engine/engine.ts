@@ -127,7 +127,12 @@ export type EngineEvent =
   | { readonly kind: 'oom'; readonly id: string };
 
 export interface EngineOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ImageOptions extends EngineOptions {
+  /** Of the pod that it is for, '' for the default one: the image is unpacked where that handler's containers are made. */
+  readonly runtimeHandler: string;
 }
 
 export interface DeleteOptions extends EngineOptions {
@@ -145,9 +150,9 @@ export interface Engine {
   /** Whether it answers, from memory. */
   readonly state: { readonly ready: boolean; readonly message: string };
   /** The image that an id or a reference names; it is unpacked meanwhile. Throws NOT_FOUND. */
-  image(reference: string, options?: EngineOptions): Promise<EngineImage>;
+  image(reference: string, options: ImageOptions): Promise<EngineImage>;
   /** As image(), and pulls it when it is absent: for an image that nobody else pulls. Throws what the registry answers. */
-  pulledImage(reference: string, options?: EngineOptions): Promise<EngineImage>;
+  pulledImage(reference: string, options: ImageOptions): Promise<EngineImage>;
   /** Makes root file system and container; nothing runs yet. */
   create(container: NewEngineContainer, options?: EngineOptions): Promise<MadeContainer>;
   /** Runs its first process. On failure no task is left. */
@@ -184,6 +189,8 @@ export interface Engine {
   resume(id: string, options?: EngineOptions): Promise<void>;
   /** What the container has written to its root file system. Throws NOT_FOUND. */
   written(id: string, options?: EngineOptions): Promise<{ bytes: number; inodes: number }>;
+  /** The directory below which a snapshotter keeps root file systems; '' when it is not known. */
+  snapshotDirectory(snapshotter: string, options?: EngineOptions): Promise<string>;
   tasks(options?: EngineOptions): Promise<EngineTask[]>;
   /** The ids of all containers, whole or half made, that bear the mark of our instance. */
   owned(options?: EngineOptions): Promise<string[]>;

@@ -1,4 +1,5 @@
-import type { Connection } from '../../containerd/connection.ts';
+import type { CallOptions, Connection } from '../../containerd/connection.ts';
+import { Introspection } from '../../containerd/introspection.ts';
 import type { ImageService } from '../../containerd/image-service.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json.ts';
 import { loadCri } from '../../lib/proto.ts';
@@ -18,13 +19,34 @@ export class EngineImages {
 
   /** The snapshotter that images are unpacked with when they are pulled. Throws UNAVAILABLE while the engine is away. */
   async snapshotter(): Promise<string> {
-    const { Status } = loadCri().RuntimeService.service;
-    const { info } = await this.#connection.unary(Status, { verbose: true });
-    const config: unknown = JSON.parse(info['config'] ?? '{}');
-    const named = isJsonObject(config) ? (nested(config, 'containerd') ?? config) : {};
-    const snapshotter = named['snapshotter'];
-    return typeof snapshotter === 'string' && snapshotter !== '' ? snapshotter : DEFAULT_SNAPSHOTTER;
+    return nameIn(await this.#config()) || (await this.#snapshotterOfImages()) || DEFAULT_SNAPSHOTTER;
   }
+
+  /** Since 2.0 its status does not name it: the directory of the images is that of the snapshotter; '' when it is of none. */
+  async #snapshotterOfImages(): Promise<string> {
+    const { imageFilesystems } = await this.service.imageFsInfo({});
+    const directory = imageFilesystems[0]?.fsId?.mountpoint ?? '';
+    const plugins = await new Introspection(this.#connection).plugins(['type==io.containerd.snapshotter.v1']);
+    return plugins.find(({ exports }) => exports['root'] === directory)?.id ?? '';
+  }
+
+  /** The snapshotter that its CRI has configured for a runtime handler; '' when it has none, or does not know the handler. */
+  async snapshotterOf(handler: string, options?: CallOptions): Promise<string> {
+    const runtimes = nested(await this.#config(options), 'runtimes') ?? {};
+    return nameIn(nested(runtimes, handler) ?? {});
+  }
+
+  /** The CRI plugin's configuration of containerd itself. */
+  async #config(options?: CallOptions): Promise<JsonObject> {
+    const { Status } = loadCri().RuntimeService.service;
+    const { info } = await this.#connection.unary(Status, { verbose: true }, options);
+    const config: unknown = JSON.parse(info['config'] ?? '{}');
+    return isJsonObject(config) ? (nested(config, 'containerd') ?? config) : {};
+  }
+}
+
+function nameIn({ snapshotter }: JsonObject): string {
+  return typeof snapshotter === 'string' ? snapshotter : '';
 }
 
 function nested(object: JsonObject, key: string): JsonObject | undefined {

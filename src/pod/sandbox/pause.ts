@@ -14,7 +14,7 @@ import type { LinuxNamespace, RuntimeSpec, SpecMount } from '../../oci/types.ts'
 import { userMappings } from '../../oci/user-namespace.ts';
 import { withShim } from '../container/shim-lock.ts';
 import type { PodDeps } from '../deps.ts';
-import type { EngineImage } from '../engine/engine.ts';
+import type { EngineImage, ImageOptions } from '../engine/engine.ts';
 import type { SandboxRecord } from './record.ts';
 import type { Sandbox } from './sandbox.ts';
 import { conclude } from './teardown.ts';
@@ -74,8 +74,8 @@ export async function startPause(deps: PodDeps, sandbox: Sandbox, signal: AbortS
     // What a Berth that was killed in the middle left.
     if (sandbox.state.pauseMade) await endPause(deps, sandbox);
     await sandbox.update({ pauseMade: true });
-    const image = await pauseImage(deps, signal);
     const { runtimeHandler } = sandbox.record;
+    const image = await pauseImage(deps, { runtimeHandler, signal });
     const labels = { 'io.berth.kind': 'pause' };
     const spec = async (): Promise<RuntimeSpec> => pauseSpec(deps, sandbox, image);
     await engine.create(
@@ -100,9 +100,9 @@ export async function startPause(deps: PodDeps, sandbox: Sandbox, signal: AbortS
   }
 }
 
-async function pauseImage(deps: PodDeps, signal: AbortSignal): Promise<EngineImage> {
+async function pauseImage(deps: PodDeps, options: ImageOptions): Promise<EngineImage> {
   const { image } = deps.settings.sandbox;
-  return image === '' ? NO_IMAGE : deps.containers.engine.pulledImage(image, { signal });
+  return image === '' ? NO_IMAGE : deps.containers.engine.pulledImage(image, options);
 }
 
 function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): RuntimeSpec {

@@ -17,6 +17,8 @@ export interface MeasuredContainer {
   readonly cgroupsPath: string;
   /** Nanoseconds since the epoch; 0 before it starts. */
   readonly startedAt: bigint;
+  /** The directory with its snapshot, by which kubelet finds the file system that it is on; '' when it is not known. */
+  readonly snapshotDirectory: string;
 }
 
 /** A sandbox, as far as statistics need to know it. */
@@ -44,6 +46,4 @@ export interface StatsSource {
   sandboxes(): readonly MeasuredSandbox[];
   /** Measures the writable layer, which can take long; throws when it cannot be measured. */
   writtenLayer(containerId: string): Promise<WrittenLayer>;
-  /** The directory with the snapshots, by which kubelet finds the file system that they are on; '' when it is not known. */
-  snapshotDirectory(): string;
 }

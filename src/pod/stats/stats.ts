@@ -4,6 +4,7 @@ import type { Logger } from '../../lib/log.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { containerCgroupPath, podCgroupPath } from './cgroup/paths.ts';
 import { CpuSampler } from './cpu-sampler.ts';
+import type { FilesystemReading } from './filesystem.ts';
 import type { InterfaceReading } from './interfaces.ts';
 import { containerMetrics, type PodMetrics, podMetrics } from './metrics/metrics.ts';
 import type { ReadOptions, StatsReader } from './reader.ts';
@@ -55,11 +56,6 @@ export class Stats {
     this.#reader = deps.reader;
     this.#sampler = new CpuSampler(deps);
     this.#layers = new WrittenLayers(deps.source);
-  }
-
-  /** The directory that identifies the file system of the writable layers; '' when it is not known. */
-  get snapshotDirectory(): string {
-    return this.#source.snapshotDirectory();
   }
 
   /** One container, running or not: one that does not run has a writable layer only. Throws NOT_FOUND. */
@@ -156,9 +152,9 @@ export class Stats {
   async #measureMetrics(sandboxes: readonly MeasuredSandbox[], options: ReadOptions): Promise<PodMetrics[]> {
     const containersOf = this.#runningIn(sandboxes);
     const containers = [...containersOf.values()].flat();
-    const [interfaces, filesystem, readings] = await Promise.all([
+    const [interfaces, filesystems, readings] = await Promise.all([
       this.#interfacesOf(sandboxes, options),
-      this.snapshotDirectory === '' ? undefined : this.#reader.filesystem(this.snapshotDirectory, options),
+      this.#filesystemsOf(containers, options),
       this.#readContainers(containers, METRIC_PARTS, options),
     ]);
     const readingOf = new Map(containers.map(({ id }, i) => [id, readings[i]]));
@@ -169,10 +165,23 @@ export class Stats {
         const reading = readingOf.get(container.id);
         if (reading === undefined || hasGone(reading)) return [];
         const layer = this.#layers.get(container.id);
+        const filesystem = filesystems.get(container.snapshotDirectory);
         const metrics = containerMetrics({ container, sandbox, reading, layer, filesystem });
         return [{ containerId: container.id, metrics }];
       }),
     }));
+  }
+
+  /** By the directory with the snapshots. */
+  async #filesystemsOf(
+    containers: readonly MeasuredContainer[],
+    options: ReadOptions,
+  ): Promise<Map<string, FilesystemReading | undefined>> {
+    const directories = new Set(containers.map(({ snapshotDirectory }) => snapshotDirectory));
+    directories.delete('');
+    const read = async (directory: string) =>
+      [directory, await this.#reader.filesystem(directory, options)] as const;
+    return new Map(await Promise.all([...directories].map(read)));
   }
 
   #readContainers(

@@ -17,6 +17,8 @@ export interface ImageOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Layers on top, from the bottom up. */
   readonly layers?: readonly Readonly<Record<string, Entry>>[];
+  /** Of the uppermost layer, in the manifest. */
+  readonly annotations?: Readonly<Record<string, string>>;
   /** For this architecture alone: then an index says so. */
   readonly architecture?: string;
 }
@@ -76,9 +78,10 @@ export function tinyImage(name: string, options: ImageOptions = {}): TinyImage {
   const mediaType = 'application/vnd.oci.image.manifest.v1+json';
   const layers = [
     add('application/vnd.oci.image.layer.v1.tar+gzip', gzipSync(bottom, { level: 1 })),
-    add('application/vnd.oci.image.layer.v1.tar', top),
-    ...more.map((layer) => add('application/vnd.oci.image.layer.v1.tar', layer)),
-  ];
+    ...[top, ...more].map((layer) => add('application/vnd.oci.image.layer.v1.tar', layer)),
+  ].map((layer, at, { length }) =>
+    at < length - 1 ? layer : { ...layer, annotations: options.annotations },
+  );
   const manifest = add(mediaType, json({ schemaVersion: 2, mediaType, config, layers }));
   const annotations = { 'io.containerd.image.name': name };
   const indexType = 'application/vnd.oci.image.index.v1+json';

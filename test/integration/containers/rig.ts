@@ -7,9 +7,13 @@ import { execa } from 'execa';
 import { embeddedPaths } from '../../../src/containerd/embedded/embedded.ts';
 import { argvOf, findProcesses, isShimOf, signalProcess } from '../../../src/containerd/embedded/process.ts';
 import type { ContainerConfig } from '../../../src/gen/runtime/v1/ContainerConfig.ts';
+import type { ContainerStats__Output } from '../../../src/gen/runtime/v1/ContainerStats.ts';
+import type { ContainerStatsResponse__Output } from '../../../src/gen/runtime/v1/ContainerStatsResponse.ts';
 import type { ContainerStatus__Output } from '../../../src/gen/runtime/v1/ContainerStatus.ts';
 import type { ContainerStatusResponse__Output } from '../../../src/gen/runtime/v1/ContainerStatusResponse.ts';
 import type { ExecSyncResponse__Output } from '../../../src/gen/runtime/v1/ExecSyncResponse.ts';
+import type { ImageFsInfoResponse__Output } from '../../../src/gen/runtime/v1/ImageFsInfoResponse.ts';
+import type { ImageSpec } from '../../../src/gen/runtime/v1/ImageSpec.ts';
 import type { LinuxContainerResources } from '../../../src/gen/runtime/v1/LinuxContainerResources.ts';
 import type { ListContainersResponse__Output } from '../../../src/gen/runtime/v1/ListContainersResponse.ts';
 import type { ListImagesResponse__Output } from '../../../src/gen/runtime/v1/ListImagesResponse.ts';
@@ -97,6 +101,26 @@ export class ContainerRig implements AsyncDisposable {
     await eventually(`image ${name} is listed`, async () =>
       (await this.#hasImage(name)) ? true : undefined,
     );
+  }
+
+  /** Returns the image's id. */
+  async pullImage(image: ImageSpec, sandboxConfig: PodSandboxConfig | null = null): Promise<string> {
+    const request = { image, sandboxConfig };
+    const { imageRef } = await this.#call<{ imageRef: string }>((done) =>
+      this.daemon.client.image.pullImage(request, deadline(), done),
+    );
+    return imageRef;
+  }
+
+  async imageFsInfo(): Promise<ImageFsInfoResponse__Output> {
+    return this.#call((done) => this.daemon.client.image.imageFsInfo({}, deadline(), done));
+  }
+
+  async containerStats(containerId: string): Promise<ContainerStats__Output | null> {
+    const { stats } = await this.#call<ContainerStatsResponse__Output>((done) =>
+      this.daemon.client.runtime.containerStats({ containerId }, deadline(), done),
+    );
+    return stats;
   }
 
   /** Removes an image by all its names. */
@@ -260,6 +284,9 @@ export class ContainerRig implements AsyncDisposable {
       ...(await list('tasks', 'ls', '--quiet')).map((id) => `task ${id}`),
       ...(await list('leases', 'ls', '--quiet')).map((id) => `lease ${id}`),
       ...(await list('snapshots', 'ls')).filter((line) => /Active|View/.test(line)),
+      ...(await list('snapshots', '--snapshotter', 'native', 'ls')).filter((line) =>
+        /Active|View/.test(line),
+      ),
       ...mountsBelow(join(this.state, 'containers')).map((path) => `mount ${path}`),
       ...files(join(this.state, 'containers')).map((name) => `mount point of ${name}`),
       ...files(join(this.directory, 'root', 'containers')).map((id) => `record ${id}`),

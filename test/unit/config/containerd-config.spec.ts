@@ -91,6 +91,7 @@ describe("containerd's configuration", () => {
     pod_annotations = ["dev.gvisor.*"]
     container_annotations = ["own"]
     cni_conf_dir = "/c/gvisor"
+    snapshotter = "nydus"
     cni_max_conf_num = 2
     [${V2}.containerd.runtimes.runsc.options]
     TypeUrl = "io.containerd.runsc.v1.options"
@@ -116,6 +117,7 @@ describe("containerd's configuration", () => {
         podAnnotations: ['dev.gvisor.*'],
         containerAnnotations: ['own'],
         cniConfDir: '/c/gvisor',
+        snapshotter: 'nydus',
         cniMaxConfNum: 2,
         configPath: '/c/runsc.toml',
       },

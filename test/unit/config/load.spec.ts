@@ -102,6 +102,7 @@ describe('the configuration', () => {
       sandbox: 'pause',
       cniConfDir: '',
       cniMaxConfNum: 0,
+      snapshotter: '',
       configPath: '',
       podAnnotations: [],
       containerAnnotations: [],
@@ -147,6 +148,11 @@ describe('the configuration', () => {
       'half a permission',
       '[containerd.runtimes.k]\nprivileged_without_host_devices_all_devices_allowed = true',
       /invalid containerd\.runtimes\.k\.privileged_without_host_devices_all_devices_allowed: needs privileged_without_host_devices/,
+    ],
+    [
+      'a snapshotter that is a path',
+      '[containerd.runtimes.k]\nsnapshotter = "/var/lib/nydus"',
+      /invalid containerd\.runtimes\.k\.snapshotter: must be the name of a snapshotter/,
     ],
     [
       'an empty pattern',

@@ -129,10 +129,6 @@ class TestSource implements StatsSource {
   writtenLayer(): Promise<{ bytes: number; inodes: number }> {
     return Promise.resolve({ bytes: 12_345, inodes: 6 });
   }
-
-  snapshotDirectory(): string {
-    return process.cwd();
-  }
 }
 
 describe('statistics on the real kernel', () => {
@@ -162,6 +158,7 @@ describe('statistics on the real kernel', () => {
       running: true,
       cgroupsPath: `${pod}/${id}`,
       startedAt: BigInt(Date.now()) * 1_000_000n,
+      snapshotDirectory: process.cwd(),
     }));
     const metadata = { name: 'web', namespace: 'shop', uid: 'u', attempt: 0 };
     source.pods = [{ id: 'pod1', metadata, ...labels, ready: true, cgroupParent: pod, netns: netns.path }];

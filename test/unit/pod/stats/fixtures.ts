@@ -88,10 +88,6 @@ export class FakeSource implements StatsSource {
     const layer = this.layers.get(containerId);
     return layer === undefined ? Promise.reject(new Error('no such snapshot')) : Promise.resolve(layer);
   }
-
-  snapshotDirectory(): string {
-    return '/';
-  }
 }
 
 export function container(id: string, changes: Partial<MeasuredContainer> = {}): MeasuredContainer {
@@ -105,6 +101,7 @@ export function container(id: string, changes: Partial<MeasuredContainer> = {}):
     running: true,
     cgroupsPath: `/pod1/${id}`,
     startedAt: 1_700_000_000_000_000_000n,
+    snapshotDirectory: '/',
     ...changes,
   };
 }

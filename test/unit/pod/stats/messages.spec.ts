@@ -49,7 +49,11 @@ const memory = {
 const stall = { totalNanos: 17_000n, avg10: 1.5, avg60: 0.25, avg300: 0 };
 
 const usage: ContainerUsage = {
-  container: container('c1', { labels: { app: 'a' }, annotations: { note: 'b' } }),
+  container: container('c1', {
+    labels: { app: 'a' },
+    annotations: { note: 'b' },
+    snapshotDirectory: '/snapshots',
+  }),
   reading: {
     at: 1_700_000_000_000_000_001n,
     cpu: { usageNanos: 9_007_199_254_740_993n },
@@ -62,7 +66,7 @@ const usage: ContainerUsage = {
 
 describe('messages of statistics', () => {
   it('carry what a container uses, in full precision', () => {
-    const stats = containerStatsMessage(usage, '/snapshots');
+    const stats = containerStatsMessage(usage);
     const wire = overTheWire('ContainerStats', { stats })['stats'];
     const at = '1700000000000000001';
     const psi = { Total: '17000', Avg10: 1.5, Avg60: 0.25, Avg300: 0 };
@@ -102,16 +106,16 @@ describe('messages of statistics', () => {
 
   it('leave out what is not known', () => {
     const unknown = { ...usage, reading: { at: 1n }, nanoCores: undefined, layer: undefined };
-    const { attributes, ...rest } = containerStatsMessage(unknown, '');
+    const { attributes, ...rest } = containerStatsMessage(unknown);
     assert.equal(attributes?.id, 'c1');
     assert.deepEqual(rest, { cpu: null, memory: null, writableLayer: null, swap: null, io: null });
   });
 
   it('have 0 available bytes when more than the limit is in use, and none without a limit', () => {
     const over = { ...usage, reading: { at: 1n, memory: { ...memory, limit: 10n } } };
-    assert.deepEqual(containerStatsMessage(over, '').memory?.availableBytes, { value: '0' });
+    assert.deepEqual(containerStatsMessage(over).memory?.availableBytes, { value: '0' });
     const free = { ...usage, reading: { at: 1n, memory: { ...memory, limit: undefined } } };
-    assert.equal(containerStatsMessage(free, '').memory?.availableBytes, null);
+    assert.equal(containerStatsMessage(free).memory?.availableBytes, null);
   });
 
   it('tell a pod its default interface and the others apart', () => {
@@ -135,7 +139,7 @@ describe('messages of statistics', () => {
       ],
       containers: [usage],
     };
-    const { linux } = podStatsMessage(pod, '');
+    const { linux } = podStatsMessage(pod);
     const message = { rxBytes: '1', rxErrors: '2', txBytes: '3', txErrors: '4' };
     const expected = (name: string): object => ({
       name,
@@ -148,7 +152,7 @@ describe('messages of statistics', () => {
     });
     assert.deepEqual(linux.process, { timestamp: '5', processCount: { value: '3' } });
     assert.equal(linux.containers?.[0]?.attributes?.id, 'c1');
-    assert.equal(podStatsMessage({ ...pod, interfaces: undefined }, '').linux?.network, null);
+    assert.equal(podStatsMessage({ ...pod, interfaces: undefined }).linux?.network, null);
   });
 
   it('describe metrics that a client can read', () => {
