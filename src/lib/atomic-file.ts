@@ -10,11 +10,15 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 
 const TEMPORARY = '.tmp';
+/** As temporaryName makes them. */
+const OUR_TEMPORARY = /\.\d+-\d+-\d+\.tmp$/;
+/** No write takes so long. */
+const ABANDONED_AFTER_MS = 60_000;
 
 let serial = 0;
 
@@ -84,6 +88,16 @@ export function writeFileAtomicSync(path: string, data: string, options: WriteOp
 export function removeTemporarySync(directory: string): void {
   for (const name of readdirSync(directory))
     if (name.endsWith(TEMPORARY)) rmSync(join(directory, name), { force: true });
+}
+
+/** As removeTemporarySync, of files in a directory where others write too: what nobody has written to for a minute. */
+export async function removeAbandoned(paths: readonly string[]): Promise<void> {
+  for (const path of paths.filter((each) => OUR_TEMPORARY.test(each))) {
+    // It may have got its name meanwhile.
+    const found = await stat(path).catch(() => undefined);
+    if (found !== undefined && Date.now() - found.mtimeMs > ABANDONED_AFTER_MS)
+      await rm(path, { force: true });
+  }
 }
 
 const TO_THE_END = constants.O_WRONLY | constants.O_APPEND;

@@ -103,6 +103,7 @@ export class Maintenance {
    */
   async collect({ dryRun }: { readonly dryRun: boolean }): Promise<NetworkGarbage[]> {
     const found: NetworkGarbage[] = [];
+    if (!dryRun) await this.#sweep();
     for (const network of this.#options.networks.every()) {
       const garbage = await this.#collectOne(network, dryRun);
       const { orphans, remains, error } = garbage;
@@ -117,6 +118,14 @@ export class Maintenance {
       found.push(garbage);
     }
     return found;
+  }
+
+  async #sweep(): Promise<void> {
+    try {
+      await this.#options.cache.sweep();
+    } catch (error) {
+      this.#options.log.warn('failed to sweep the cache of results', { error: messageOf(error) });
+    }
   }
 
   /** How many attachments of a network a collection would take. Asks no plugin. */

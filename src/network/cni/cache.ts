@@ -5,7 +5,7 @@
 import { readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectory } from '../../lib/directories.ts';
-import { type WriteFile, writeFileAtomic } from '../../lib/atomic-file.ts';
+import { removeAbandoned, type WriteFile, writeFileAtomic } from '../../lib/atomic-file.ts';
 import { BerthError, isErrno, messageOf, wrap } from '../../lib/errors.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json.ts';
 import { field } from './fields.ts';
@@ -121,12 +121,20 @@ export class ResultCache {
     return new Set(ids);
   }
 
+  /** Removes what writes that a crash cut off have left. */
+  async sweep(): Promise<void> {
+    await removeAbandoned((await this.#files()).map((name) => join(this.#dir, name)));
+  }
+
   async #names(): Promise<string[]> {
-    const names = await readdir(this.#dir).catch((error: unknown) => {
+    return (await this.#files()).filter((name) => !name.endsWith('.tmp')).sort();
+  }
+
+  #files(): Promise<string[]> {
+    return readdir(this.#dir).catch((error: unknown) => {
       if (isErrno(error, 'ENOENT')) return [];
       throw wrap(`failed to list cache directory "${this.#dir}"`, error, 'INTERNAL');
     });
-    return names.filter((name) => !name.endsWith('.tmp')).sort();
   }
 
   /** Drops one attachment; success when there is none. */

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createLogger } from '../../../src/lib/log.ts';
 import type { AttachmentKey } from '../../../src/network/cni/cache.ts';
 import { Maintenance, type MaintenanceOptions } from '../../../src/network/maintenance.ts';
@@ -48,6 +50,18 @@ describe('maintenance', () => {
     await Promise.allSettled([first, late, collected]);
     const { config } = rig.invoke.requests.find(({ verb }) => verb === 'GC') ?? assert.fail('no GC');
     assert.deepEqual(config['cni.dev/valid-attachments'], [{ containerID: 'late', ifname: 'eth0' }]);
+  });
+
+  it('sweeps the cache of what cut off writes left', async () => {
+    await rig.chain.add(attachment(both()), { signal });
+    const results = join(rig.dir, 'results');
+    const left = join(results, 'net-c2-eth0.71-0-3.tmp');
+    writeFileSync(left, '{');
+    utimesSync(left, 1, 1);
+    await maintenance({}).collect({ dryRun: true });
+    assert.equal(readdirSync(results).length, 2);
+    await maintenance({}).collect({ dryRun: false });
+    assert.deepEqual(readdirSync(results), ['net-c1-eth0']);
   });
 
   it('tries a network without addresses that pods and debts have', async () => {

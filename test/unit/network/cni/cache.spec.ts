@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ResultCache } from '../../../../src/network/cni/cache.ts';
@@ -98,8 +98,20 @@ describe('the result cache', () => {
     assert.deepEqual(await cache.containers(), new Set(['ab-cd', 'zz']));
   });
 
-  it('lists nothing when there is no directory', async () => {
+  it('sweeps what cut off writes left, but none that may be under way, nor what others made', async () => {
+    await cache.write(attachment, result);
+    const names = ['net-a-eth0.71-0-3.tmp', 'net-b-eth0.71-0-4.tmp', 'net-c-eth0.tmp'];
+    for (const name of names) await writeFile(join(results, name), '{');
+    const longAgo = Date.now() / 1_000 - 61;
+    for (const name of [names[0]!, names[2]!, 'net-ab-cd-eth0'])
+      await utimes(join(results, name), longAgo, longAgo);
+    await cache.sweep();
+    assert.deepEqual((await readdir(results)).sort(), ['net-ab-cd-eth0', names[1], names[2]]);
+  });
+
+  it('lists nothing when there is no directory, and finds nothing to sweep', async () => {
     assert.deepEqual(await cache.list('net'), { entries: [], unreadable: [] });
+    await cache.sweep();
   });
 
   it('lets no name lead out of its directory', async () => {
