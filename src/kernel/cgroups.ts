@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { invalid } from '../lib/errors.ts';
 import { listMounts, type Mount } from './mounts.ts';
@@ -23,6 +23,18 @@ export function cgroupMode(mounts: readonly Mount[] = listMounts(ROOT)): CgroupM
     return mounts.some(({ type }) => type === 'cgroup2') ? 'hybrid' : 'v1';
   }
   return undefined;
+}
+
+/**
+ * Whether cgroups of the v2 tree can limit swap. Its root has no file for that: any cgroup with the memory controller tells. On a node
+ * without systemd there may be none yet; then the kernel limits it if it knows swap and was not told `swapaccount=0`.
+ */
+export function unifiedLimitsSwap({ tree = ROOT, proc = '/proc' } = {}): boolean {
+  const own = /^0::(.*)$/m.exec(readFileSync(`${proc}/self/cgroup`, 'utf8'))?.[1] ?? '/';
+  const cgroups = [own, ...readdirSync(tree)].map((path) => posix.join(tree, path));
+  const limited = cgroups.find((cgroup) => existsSync(`${cgroup}/memory.max`));
+  if (limited !== undefined) return existsSync(`${limited}/memory.swap.max`);
+  return existsSync(`${proc}/swaps`) && !/\bswapaccount=0\b/.test(readFileSync(`${proc}/cmdline`, 'utf8'));
 }
 
 /** systemd where it is the machine's init, as sd_booted(3) tells; cgroupfs elsewhere. */

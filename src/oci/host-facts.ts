@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type CgroupMode, cgroupMode } from '../kernel/cgroups.ts';
+import { type CgroupMode, cgroupMode, unifiedLimitsSwap } from '../kernel/cgroups.ts';
 import { capabilitiesOf } from './capability-names.ts';
 
 /** What the machine and our own process allow; found out once at start, so that specs are made without looking again. */
@@ -52,7 +52,9 @@ export function detectHostFacts(options: HostFactsOptions = {}): HostFacts {
   return {
     cgroups,
     swapLimit:
-      cgroups === 'v2' ? unifiedHasSwap() : existsSync('/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes'),
+      cgroups === 'v2'
+        ? unifiedLimitsSwap()
+        : existsSync('/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes'),
     hugepageLimit: cgroups === 'v2' ? unifiedHasHugetlb() : existsSync('/sys/fs/cgroup/hugetlb'),
     capabilities,
     leastOomScoreAdj: isRestricted(options.restrictOomScoreAdj ?? 'auto', capabilities)
@@ -73,14 +75,6 @@ function isRestricted(option: 'auto' | 'always' | 'never', capabilities: readonl
 
 function ownOomScoreAdj(): number {
   return Number(readFileSync('/proc/self/oom_score_adj', 'utf8').trim());
-}
-
-/** The root of the hierarchy has no memory.swap.max: then a cgroup below it tells. */
-function unifiedHasSwap(): boolean {
-  const root = '/sys/fs/cgroup';
-  const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';
-  const directories = [join(root, own), ...readdirSync(root).map((name) => join(root, name))];
-  return directories.some((directory) => existsSync(join(directory, 'memory.swap.max')));
 }
 
 function unifiedHasHugetlb(): boolean {

@@ -305,6 +305,7 @@ describe('a container that runc makes of our spec', function () {
   });
 
   it('has its limits on disk and its score, which is never below ours', async () => {
+    const isV2 = detectHostFacts().cgroups === 'v2';
     const config = containerConfig({
       command: ['sleep', '60'],
       linux: {
@@ -329,20 +330,25 @@ describe('a container that runc makes of our spec', function () {
             ? readFileSync(cgroup(controller, file), 'utf8').trim()
             : undefined,
         );
-      if (detectHostFacts().cgroups !== 'v2') {
-        for (const [controller, file, value] of [
-          ['cpu', 'cpu.shares', '512'],
-          ['cpu', 'cpu.cfs_quota_us', '20000'],
-          ['memory', 'memory.limit_in_bytes', String(64 << 20)],
-          ['memory', 'memory.memsw.limit_in_bytes', String(64 << 20)],
-        ] as const)
-          await eventually(
-            `${file} is ${value}`,
-            async () => (await read(controller, file)) === value || undefined,
-          );
-      }
+      const limits = isV2
+        ? [
+            ['', 'cpu.max', '20000 100000'],
+            ['', 'memory.max', String(64 << 20)],
+            ['', 'memory.swap.max', '0'],
+          ]
+        : [
+            ['cpu', 'cpu.shares', '512'],
+            ['cpu', 'cpu.cfs_quota_us', '20000'],
+            ['memory', 'memory.limit_in_bytes', String(64 << 20)],
+            ['memory', 'memory.memsw.limit_in_bytes', String(64 << 20)],
+          ];
+      for (const [controller = '', file = '', value] of limits)
+        await eventually(
+          `${file} is ${value}`,
+          async () => (await read(controller, file)) === value || undefined,
+        );
       await eventually('its score is set', async () => {
-        const controller = detectHostFacts().cgroups === 'v2' ? '' : 'memory';
+        const controller = isV2 ? '' : 'memory';
         const [pid = ''] = (await read(controller, 'cgroup.procs')).split('\n');
         if (pid === '') return undefined;
         return readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim() === '500' || undefined;

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { cgroupMode, containerCgroup, driverOfParent, sliceDirectory } from '../../../src/kernel/cgroups.ts';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import {
+  cgroupMode,
+  containerCgroup,
+  driverOfParent,
+  sliceDirectory,
+  unifiedLimitsSwap,
+} from '../../../src/kernel/cgroups.ts';
 import { parseMountinfo } from '../../../src/kernel/mounts.ts';
 
 const line = (target: string, type: string): string =>
@@ -15,6 +24,38 @@ describe('cgroups', () => {
       'hybrid',
     );
     assert.equal(mode(), undefined);
+  });
+
+  it('can limit swap in a v2 tree if a cgroup says so, or if the kernel counts it where there is no cgroup yet', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'berth-cgroups-'));
+    const [tree, proc] = [join(directory, 'tree'), join(directory, 'proc')];
+    const limits = (...files: [path: string, text: string][]): boolean => {
+      rmSync(directory, { recursive: true });
+      for (const [path, text] of [
+        ['proc/self/cgroup', '0::/\n'],
+        ['tree/cgroup.procs', ''],
+        ...files,
+      ] as const) {
+        mkdirSync(dirname(join(directory, path)), { recursive: true });
+        writeFileSync(join(directory, path), text);
+      }
+      return unifiedLimitsSwap({ tree, proc });
+    };
+    try {
+      const max: [string, string] = ['tree/system.slice/memory.max', ''];
+      assert.equal(limits(max, ['tree/system.slice/memory.swap.max', '']), true);
+      assert.equal(limits(max, ['proc/swaps', '']), false);
+      assert.equal(
+        limits(['tree/a/cgroup.procs', ''], ['proc/swaps', ''], ['proc/cmdline', 'ro quiet']),
+        true,
+      );
+      assert.equal(limits(['proc/swaps', ''], ['proc/cmdline', 'quiet swapaccount=0']), false);
+      assert.equal(limits(['proc/cmdline', 'quiet']), false);
+      const own: [string, string] = ['proc/self/cgroup', '0::/a/b\n'];
+      assert.equal(limits(own, ['tree/a/b/memory.max', ''], ['tree/a/b/memory.swap.max', '']), true);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('knows the driver by the parent', () => {
