@@ -14,8 +14,8 @@ import type { TestNode } from './node.ts';
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 
-const START_MS = 30_000;
-const STOP_MS = 10_000;
+const START_MS = 120_000;
+const STOP_MS = 30_000;
 
 type Table = Record<string, unknown>;
 
