@@ -318,7 +318,7 @@ describe('containers', () => {
     for (let first = 0; first < 40; first += 4)
       await Promise.all([0, 1, 2, 3].map((more) => stopAtItsEnd(`moment-${first + more}`, first + more)));
     // Forty pods with a container each take a busy machine longer than what one test usually has.
-  }).timeout(120_000);
+  }).timeout(600_000);
 
   it('tell in their verbose status what containerd’s tell', async () => {
     const pod = await rig.runPod('verbose');
