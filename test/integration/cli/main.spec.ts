@@ -71,10 +71,14 @@ describe('the berth program', () => {
   });
 
   it('serve says that it needs root', async () => {
+    const config = join(dir, 'config.toml');
+    writeFileSync(
+      config,
+      `[storage]\nroot = "${dir}/root"\nstate = "${dir}/state"\n[grpc]\naddress = "${dir}/sock"\n`,
+    );
     // Of a user namespace without a mapping nobody is root, but the files are still theirs.
-    const { exitCode, stderr } = await execa('unshare', ['--user', process.execPath, main, 'serve'], {
-      reject: false,
-    });
+    const serve = ['--user', process.execPath, main, 'serve', '--config', config];
+    const { exitCode, stderr } = await execa('unshare', serve, { reject: false, timeout: 30_000 });
     assert.equal(exitCode, 1);
     assert.match(stderr, /^berth: berth serve .* must be run by root: this is uid 65534$/);
   });
