@@ -54,7 +54,12 @@ export class FakeClock implements Clock {
       next.wake();
       await settle();
     }
-    this.#now = end;
+    this.#now = Math.max(this.#now, end);
+  }
+
+  /** Lets time pass in which nobody wakes, as for one who is held up. */
+  hold(ms: number): void {
+    this.#now += ms;
   }
 }
 

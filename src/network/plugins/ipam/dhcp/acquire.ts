@@ -1,6 +1,6 @@
 import type { Logger } from '../../../../lib/log.ts';
 import { failure } from '../../config.ts';
-import { type Clock, discover, type Refused, release, select, type Talk } from './exchange.ts';
+import { type Clock, discover, release, select, type Talk } from './exchange.ts';
 import type { Links } from './links.ts';
 import type { Options } from './message.ts';
 import { type LeaseRecord, type LeaseRecords, recordedOptions } from './records.ts';
@@ -56,14 +56,16 @@ async function ask(
   { until, signal }: Limits,
 ): Promise<LeaseRecord> {
   const begun = clock.now();
-  let problem = `no DHCP server answered on "${who.ifName}"`;
+  let silence = `no DHCP server answered on "${who.ifName}"`;
+  // Tells more than silence, which may be no more than the end of the time.
+  let refusal: string | undefined;
   let asked: LeaseRecord | undefined;
   try {
     for (;;) {
       const offer = await discover(talk, undefined, { delays: backoff(clock), until, signal });
-      if (offer === undefined) {
+      if (offer === undefined || clock.now() >= until) {
         const seconds = Math.round((clock.now() - begun) / 100) / 10;
-        throw failure(`no more tries: ${problem} within ${seconds} s`);
+        throw failure(`no more tries: ${refusal ?? silence} within ${seconds} s`);
       }
       const { server, address } = offer;
       asked = { ...who, mac: talk.client.mac, options: recordedOptions(options), server, address };
@@ -75,12 +77,16 @@ async function ask(
         await records.put(full);
         return full;
       }
-      if (answer !== undefined) {
+      if (answer === undefined) {
+        silence = `DHCP server ${server.address} gave no answer to the request for ${address}`;
+      } else {
         // What was refused is not ours to give back.
         asked = undefined;
         await records.drop(who.client);
+        const reason = answer.reason === '' ? '' : ` (${answer.reason})`;
+        refusal = `DHCP server ${server.address} refused${reason} ${address}`;
       }
-      problem = `DHCP server ${server.address} ${didNot(answer)} ${address}`;
+      const problem = answer === undefined ? silence : refusal;
       log.warn('a DHCP server does not give what it has offered', { client: who.client, problem });
       await clock.sleep(Math.max(0, Math.min(REFUSED_PAUSE_MS, until - clock.now())), signal);
       signal.throwIfAborted();
@@ -89,11 +95,6 @@ async function ask(
     if (asked !== undefined) await giveBack(talk, asked, records);
     throw error;
   }
-}
-
-function didNot(answer: Refused | undefined): string {
-  if (answer === undefined) return 'gave no answer to the request for';
-  return `refused${answer.reason === '' ? '' : ` (${answer.reason})`}`;
 }
 
 /** The server may have granted it all the same. */

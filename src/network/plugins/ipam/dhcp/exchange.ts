@@ -170,13 +170,16 @@ async function exchange<T extends Answer>(
     wire.send(frameOf(talk, say, { ...first, secs: Math.floor((sentAt - begun) / 1_000) }, times > 0));
     times += 1;
     const end = Math.min(until, sentAt + delay);
-    for (let ms = 1; clock.now() < end; ms = Math.min(2 * ms, LOOK_MOST_MS)) {
+    // Ends with a look: one who was held up past the end finds what came before it.
+    for (let ms = 1; ; ms = Math.min(2 * ms, LOOK_MOST_MS)) {
       for (const frame of received(wire)) {
         const answer = answerOf(frame, first, talk.client, sentAt);
         const taken = answer === undefined ? undefined : take(answer);
         if (taken !== undefined) return taken;
       }
-      await clock.sleep(Math.min(ms, end - clock.now()), signal);
+      const left = end - clock.now();
+      if (left <= 0) break;
+      await clock.sleep(Math.min(ms, left), signal);
       signal.throwIfAborted();
     }
   }

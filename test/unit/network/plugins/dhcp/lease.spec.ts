@@ -136,6 +136,43 @@ describe('acquiring a DHCP lease', () => {
     assert.equal(world.record, undefined);
   });
 
+  it('says who refused what and why, too, when the time ends while a later request is not answered', async () => {
+    const world = new World(silent);
+    let requests = 0;
+    world.lan.answering = ({ type }) => {
+      if (type === discover) return [answer(offer, IP)];
+      return type === request && (requests += 1) === 1 ? [answer(nak, '0.0.0.0')] : [];
+    };
+    const failure = await world.acquire(5);
+    assert.ok(failure instanceof Error);
+    assert.equal(failure.message, `no more tries: DHCP server ${SERVER} refused ${IP} within 5 s`);
+    assert.equal(world.lan.story, '1@0 3@0 1@2 3@2 3@2.3 3@3 7@5');
+    assert.equal(world.record, undefined);
+  });
+
+  it('finds what came while it was held up, also when its time is over by then', async () => {
+    const world = new World((said) => {
+      world.clock.hold(20_000);
+      return giving(IP, 100)(said);
+    });
+    const record = await world.acquire(30);
+    assert.ok(!(record instanceof Error));
+    assert.equal(world.lan.story, `${discover}@0 ${request}@20`);
+    assert.equal(record.address, IP);
+  });
+
+  it('asks for nothing more when its time is over', async () => {
+    const world = new World((said) => {
+      world.clock.hold(40_000);
+      return giving(IP, 100)(said);
+    });
+    const failure = await world.acquire(30);
+    assert.ok(failure instanceof Error);
+    assert.match(failure.message, /^no more tries: /);
+    assert.equal(world.lan.story, `${discover}@0`);
+    assert.equal(world.record, undefined);
+  });
+
   it('looks for another offer when nobody answers its request', async () => {
     const world = new World(giving(IP, 100));
     let requests = 0;
