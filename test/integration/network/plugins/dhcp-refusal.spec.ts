@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageType, Option } from '../../../../src/network/plugins/ipam/dhcp/message.ts';
-import { answer, type Answering, giving, type Said, seconds } from '../../../fakes/dhcp-lan.ts';
+import { answer, type Answering, giving, type Said, seconds, silent } from '../../../fakes/dhcp-lan.ts';
 import { Cleanup } from '../../../helpers/cleanup.ts';
 import { podConfig } from '../../../helpers/cri-client.ts';
 import { TestDaemon } from '../../../helpers/daemon.ts';
@@ -23,11 +23,18 @@ const terms = (renewal: number) => [
   seconds(Option.renewalTime, renewal),
 ];
 const isRenewal = ({ type, ciaddr }: Said): boolean => type === request && ciaddr !== '0.0.0.0';
-/** Gives the address, and refuses to give it more time. */
-const givingOnce: Answering = (said) => {
-  if (isRenewal(said)) return [refusal];
-  if (said.type === discover) return [answer(offer, IP, terms(2))];
-  return said.type === request ? [answer(ack, IP, terms(2))] : [];
+/** Gives the address, refuses to give it more time, and does something else from then on. */
+const givingOnce = (then: Answering): Answering => {
+  let refused = false;
+  return (said) => {
+    if (isRenewal(said)) {
+      refused = true;
+      return [refusal];
+    }
+    if (refused) return then(said);
+    if (said.type === discover) return [answer(offer, IP, terms(2))];
+    return said.type === request ? [answer(ack, IP, terms(2))] : [];
+  };
 };
 
 /** RFC 2131, 3.1, 3.2 and figure 5: who is refused halts the network and begins anew. */
@@ -92,11 +99,10 @@ describe('dhcp: a server that refuses', function () {
   });
 
   it('a refused renewal takes the address off at once; the same one is asked for from the beginning, and no other taken', async () => {
-    const server = await serve(givingOnce);
+    // What begins anew is offered another address.
+    const server = await serve(givingOnce(giving(OTHER, 600)));
     const daemon = await start();
     const id = await daemon.client.run(podConfig('halted'));
-    // Before it is renewed: what begins anew is offered another address.
-    server.answering = (said) => (isRenewal(said) ? [refusal] : giving(OTHER, 600)(said));
     await logged(daemon, 'offers another address, which a pod cannot take');
     const [renewal, anew] = server.said.slice(2);
     assert.ok(renewal !== undefined && anew !== undefined);
@@ -117,10 +123,9 @@ describe('dhcp: a server that refuses', function () {
   });
 
   it('a daemon that comes after one that was killed knows of the refusal, and a DEL gives nothing back', async () => {
-    const server = await serve(givingOnce);
+    const server = await serve(givingOnce(silent));
     const daemon = await start();
     const id = await daemon.client.run(podConfig('known'));
-    server.answering = (said) => (isRenewal(said) ? [refusal] : []);
     await logged(daemon, 'the address was taken off the interface');
     await daemon.kill();
     server.said.length = 0;
