@@ -39,8 +39,8 @@ describe('the connection to containerd', () => {
     connection.onChange((state) => states.push(state));
     const uuid = await introspection.uuid();
     process.kill(engine.pid, 'SIGKILL');
-    await eventually('lost', () => (states.some(({ connected }) => !connected) ? true : undefined), 2_000);
-    await eventually('back', () => (connection.state.connected ? true : undefined), 10_000);
+    await eventually('lost', () => (states.some(({ connected }) => !connected) ? true : undefined), 5_000);
+    await eventually('back', () => (connection.state.connected ? true : undefined));
     assert.equal(await introspection.uuid(), uuid);
     assert.ok(engine.log.has('lost containerd'));
   });
@@ -57,7 +57,7 @@ describe('the connection to containerd', () => {
     } finally {
       process.kill(engine.pid, 'SIGCONT');
     }
-    await eventually('back', () => (connection.state.connected ? true : undefined), 10_000);
+    await eventually('back', () => (connection.state.connected ? true : undefined));
   });
 
   it('ends calls under way and subscriptions when it is closed', async () => {

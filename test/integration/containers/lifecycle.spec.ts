@@ -124,7 +124,7 @@ describe('containers', () => {
     const script = 'trap "echo told" USR1; echo ready; while :; do sleep 0.05; done';
     const id = await rig.run(pod, 'once', ['sh', '-c', script], { ...own, stopSignal: 'SIGUSR1' });
     await rig.logged(pod, 'once', /ready/);
-    const stops = [rig.stop(id, 2), rig.stop(id, 2)];
+    const stops = [rig.stop(id, 30), rig.stop(id, 30)];
     await rig.logged(pod, 'once', /told/);
     await Promise.all([...stops, rig.stop(id, 1)]);
     const ended = await rig.status(id);
@@ -149,9 +149,8 @@ describe('containers', () => {
       stderr: 'b\n',
       exitCode: 5,
     });
-    const began = Date.now();
-    await assert.rejects(rig.exec(id, FOREVER, 1), { code: status.DEADLINE_EXCEEDED });
-    assert.ok(Date.now() - began < 10_000);
+    const late = { code: status.DEADLINE_EXCEEDED, details: /longer than 1000 ms/ };
+    await assert.rejects(rig.exec(id, FOREVER, 1), late);
     await assert.rejects(rig.exec(id, ['no-such-command']), /no-such-command/);
     assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
   });
@@ -246,7 +245,7 @@ describe('containers', () => {
     const hog = ['sh', '-c', 'x=0123456789; while :; do x=$x$x; done'];
     const resources = { memoryLimitInBytes: 16 * 1024 * 1024 };
     const id = await rig.run(pod, 'hog', hog, { linux: { resources, ...own.linux } });
-    const ended = await rig.ended(id, 20_000);
+    const ended = await rig.ended(id);
     // From the first moment on: whoever is told of the end asks once.
     assert.deepEqual([ended.exitCode, ended.reason], [137, 'OOMKilled']);
   });

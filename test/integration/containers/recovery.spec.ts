@@ -151,7 +151,7 @@ describe('containers that outlive a daemon', () => {
     await eventually('another containerd', () => (rig.enginePid === dead ? undefined : true), 15_000);
     assert.equal(await execEventually(brief), 'still here\n');
     await end(pid);
-    assert.equal((await rig.ended(brief, 20_000)).exitCode, 4);
+    assert.equal((await rig.ended(brief)).exitCode, 4);
     assert.equal((await rig.status(stays)).state, 'CONTAINER_RUNNING');
     const last = numbers(rig.logText(pod, 'count')).at(-1) ?? 0;
     await rig.logged(pod, 'count', new RegExp(`^${last + 5}$`, 'm'));
@@ -174,7 +174,7 @@ describe('containers that outlive a daemon', () => {
     const last = numbers(rig.logText(pod, 'count')).at(-1) ?? 0;
     await end(pid);
     await rig.daemon.start();
-    const { exitCode, reason } = await rig.ended(brief, 20_000);
+    const { exitCode, reason } = await rig.ended(brief);
     // Since 1.7 containerd forgets, when it starts, tasks that have ended. Their shim tells of the end a few times: once is often too early.
     const remembers = /Version:\s+v?1\.6\./.test(await rig.ctr('version'));
     const unknown = !remembers && exitCode === 255;
@@ -195,7 +195,7 @@ describe('containers that outlive a daemon', () => {
     await rig.daemon.kill();
     for (const shim of rig.shims()) process.kill(shim, 'SIGKILL');
     await rig.daemon.start();
-    const ended = await rig.ended(id, 20_000);
+    const ended = await rig.ended(id);
     // containerd cleans up after a dead shim, and may tell of the kill.
     assert.ok([137, 255].includes(ended.exitCode), String(ended.exitCode));
   });
@@ -217,7 +217,7 @@ describe('containers that outlive a daemon', () => {
     } finally {
       for (const shim of shims) process.kill(shim, 'SIGCONT');
     }
-    assert.equal((await rig.ended(brief, 20_000)).exitCode, 5);
+    assert.equal((await rig.ended(brief)).exitCode, 5);
     await rig.exec(stays, ['sh', '-c', 'echo still here > /proc/1/fd/1']);
     await rig.logged(pod, 'stays', /still here/);
   });

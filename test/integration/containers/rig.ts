@@ -249,14 +249,14 @@ export class ContainerRig implements AsyncDisposable {
   }
 
   /** Waits for the end of a container. */
-  ended(id: string, ms = 10_000): Promise<ContainerStatus__Output> {
+  ended(id: string): Promise<ContainerStatus__Output> {
     return eventually(
       `container ${id} ends`,
       async () => {
         const status = await this.status(id);
         return status.state === 'CONTAINER_EXITED' ? status : undefined;
       },
-      ms,
+      30_000,
     );
   }
 

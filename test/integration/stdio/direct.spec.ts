@@ -127,10 +127,8 @@ describe('DirectStreams', () => {
     });
     using shim = rig.shim(fifos.stdout);
     await shim.run('seq', '3');
-    const began = performance.now();
     await streams.drain(300);
     assert.equal(text, '1\n2\n3\n');
-    assert.ok(performance.now() - began < 5_000);
   });
 
   for (const terminal of [false, true]) {

@@ -62,7 +62,7 @@ export class StreamingRig implements AsyncDisposable {
     await eventually(
       'the command and its FIFOs are gone',
       () => (left() === '0 processes' ? true : undefined),
-      10_000,
+      30_000,
     ).catch((error: unknown) => {
       throw new Error(`left: ${left()}`, { cause: error });
     });

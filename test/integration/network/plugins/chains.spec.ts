@@ -126,7 +126,7 @@ describe('chains of plugins', () => {
         last = await different();
         return last.length === 0 ? true : undefined;
       },
-      10_000,
+      15_000,
     ).catch((error: unknown) => assert.deepEqual(last, [], String(error)));
   });
 

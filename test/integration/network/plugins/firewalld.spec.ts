@@ -303,13 +303,13 @@ describe('firewall with firewalld', function () {
     const fake = await firewalld();
     await fake.become('silent');
     // As long as a busy machine may take to let us in.
-    const plugin = createFirewall(() => ({ address: bus.address, timeoutMs: 1_000 }));
+    const plugin = createFirewall(() => ({ address: bus.address, timeoutMs: 2_000 }));
     const context = fakeContext([]);
     const args = pluginArgs({}, { prevResult: { ...prevResult, routes: [], dns: {} } });
     withNetns(node.path, () => {
       assert.throws(() => plugin.add(args, context), {
         message:
-          'failed to add the address 10.0.0.5/32 to trusted zone: org.fedoraproject.FirewallD1 did not answer addSource within 1000 ms',
+          'failed to add the address 10.0.0.5/32 to trusted zone: org.fedoraproject.FirewallD1 did not answer addSource within 2000 ms',
       });
     });
     assert.deepEqual((await fake.state()).calls, [
@@ -335,7 +335,7 @@ describe('firewall with firewalld', function () {
   });
 
   it('speaks to a bus at an abstract address', () => {
-    using connection = MessageBus.open({ address: `unix:abstract=${bus.path}`, timeoutMs: 5_000 });
+    using connection = MessageBus.open({ address: `unix:abstract=${bus.path}`, timeoutMs: 20_000 });
     assert.deepEqual(connection.call({ ...BUS, member: 'NameHasOwner', args: ['org.freedesktop.DBus'] }), [
       true,
     ]);

@@ -37,7 +37,7 @@ mount('tmpfs', disk, 'tmpfs', MS_REMOUNT, 'size=64m');
 await eventually(
   'the recovery',
   () => (reports.some(({ kind }) => kind === 'log-write-recovered') ? true : undefined),
-  10_000,
+  30_000,
 );
 await shim.run('seq', String(LINES + 1), String(LINES + 10));
 shim.close();
