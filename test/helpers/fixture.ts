@@ -55,7 +55,7 @@ export async function eventually<T>(
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
   // Only what never comes takes so long.
-  ms = 15_000,
+  ms = 30_000,
   everyMs = 20,
 ): Promise<T> {
   const deadline = Date.now() + ms;

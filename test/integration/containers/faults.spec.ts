@@ -225,7 +225,7 @@ describe('a containerd that dies before its shim has told it of itself', () => {
       process.kill(dead, 'SIGKILL');
       assert.equal((await started)?.code, status.UNAVAILABLE);
       if (isBerthKilled) await rig.daemon.start();
-      await eventually('another containerd', () => (rig.enginePid === dead ? undefined : true), 15_000);
+      await rig.engineAfter(dead);
       await eventually('the container is removed', () =>
         rig.remove(id).then(
           () => true,
@@ -284,17 +284,11 @@ describe('a containerd that is killed in the middle of', () => {
     await sleep(delayMs);
     process.kill(dead, 'SIGKILL');
     const first = await outcome;
-    await eventually('another containerd', () => (rig.enginePid === dead ? undefined : true), 15_000);
-    await eventually(
-      'the runtime is ready',
-      async () => {
-        const { status: told } = await rig.daemon.client.status();
-        return told?.conditions.find(({ type }) => type === 'RuntimeReady')?.status === true
-          ? true
-          : undefined;
-      },
-      15_000,
-    );
+    await rig.engineAfter(dead);
+    await eventually('the runtime is ready', async () => {
+      const { status: told } = await rig.daemon.client.status();
+      return told?.conditions.find(({ type }) => type === 'RuntimeReady')?.status === true ? true : undefined;
+    });
     if ('value' in first) return first.value;
     assert.ok([status.UNAVAILABLE, status.NOT_FOUND].includes(first.code), `${first.code}: ${first.details}`);
     const second = await eventually('it succeeds', () =>
@@ -341,7 +335,7 @@ describe('a containerd that is killed in the middle of', () => {
     await eventually('it runs', () => (runs('4730') ? true : undefined));
     process.kill(rig.enginePid, 'SIGKILL');
     assert.equal(((await outcome) as ServiceError).code, status.UNAVAILABLE);
-    await eventually('it has ended', () => (runs('4730') ? undefined : true), 15_000);
+    await eventually('it has ended', () => (runs('4730') ? undefined : true));
     await rm(`${held}.on`);
     const { state, exitCode, reason } = await rig.status(id);
     assert.deepEqual([state, exitCode, reason], ['CONTAINER_EXITED', 128, 'StartError']);
@@ -355,7 +349,7 @@ describe('a containerd that is killed in the middle of', () => {
     process.kill(rig.enginePid, 'SIGKILL');
     assert.equal(((await outcome) as ServiceError).code, status.UNAVAILABLE);
     await rm(`${held}.on`);
-    await eventually('it has ended', () => (rig.shims().length === 0 ? true : undefined), 15_000);
+    await eventually('it has ended', () => (rig.shims().length === 0 ? true : undefined));
     const id = await rig.run(pod, 'main', FOREVER, shared);
     assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
   });
@@ -410,8 +404,8 @@ describe('a containerd that is killed in the middle of', () => {
     const dead = rig.enginePid;
     process.kill(dead, 'SIGKILL');
     assert.equal(((await outcome) as ServiceError).code, status.UNAVAILABLE);
-    await eventually('another containerd', () => (rig.enginePid === dead ? undefined : true), 15_000);
-    await eventually('it has ended', () => (runs('4720') ? undefined : true), 15_000);
+    await rig.engineAfter(dead);
+    await eventually('it has ended', () => (runs('4720') ? undefined : true));
     await rm(`${held}.on`);
     assert.deepEqual(
       others.filter((one) => !runs(one)),

@@ -148,7 +148,7 @@ describe('containers that outlive a daemon', () => {
     const { pid } = infoOf(await rig.statusResponse(brief, true));
     const dead = rig.enginePid;
     process.kill(dead, 'SIGKILL');
-    await eventually('another containerd', () => (rig.enginePid === dead ? undefined : true), 15_000);
+    await rig.engineAfter(dead);
     assert.equal(await execEventually(brief), 'still here\n');
     await end(pid);
     assert.equal((await rig.ended(brief)).exitCode, 4);
@@ -224,14 +224,11 @@ describe('containers that outlive a daemon', () => {
 
   /** The engine takes a moment to be there again. */
   function execEventually(id: string): Promise<string> {
-    return eventually(
-      'an exec',
-      () =>
-        rig.exec(id, ['echo', 'still here']).then(
-          ({ stdout }) => stdout,
-          () => undefined,
-        ),
-      15_000,
+    return eventually('an exec', () =>
+      rig.exec(id, ['echo', 'still here']).then(
+        ({ stdout }) => stdout,
+        () => undefined,
+      ),
     );
   }
 });

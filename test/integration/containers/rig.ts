@@ -248,16 +248,17 @@ export class ContainerRig implements AsyncDisposable {
     return containers.map(({ id }) => id);
   }
 
+  /** Waits for the containerd that comes after one that has ended. */
+  engineAfter(dead: number): Promise<true> {
+    return eventually('another containerd', () => (this.enginePid === dead ? undefined : true));
+  }
+
   /** Waits for the end of a container. */
   ended(id: string): Promise<ContainerStatus__Output> {
-    return eventually(
-      `container ${id} ends`,
-      async () => {
-        const status = await this.status(id);
-        return status.state === 'CONTAINER_EXITED' ? status : undefined;
-      },
-      30_000,
-    );
+    return eventually(`container ${id} ends`, async () => {
+      const status = await this.status(id);
+      return status.state === 'CONTAINER_EXITED' ? status : undefined;
+    });
   }
 
   /** The text of a log, without time, stream and tag. */

@@ -104,7 +104,7 @@ describe('berth pod exec, attach, logs and port-forward', () => {
     child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
     return {
       shows: async (expected) => {
-        await eventually(`it shows ${expected}`, () => (text.includes(expected) ? true : undefined), 20_000);
+        await eventually(`it shows ${expected}`, () => (text.includes(expected) ? true : undefined));
       },
       ended: once(child, 'close').then(([code]) => ({ code: code as number | null, text })),
     };

@@ -339,7 +339,7 @@ describe('streaming exec', () => {
     const dead = containers.enginePid;
     process.kill(dead, 'SIGKILL');
     assert.match(await command.status, /containerd/);
-    await eventually('another containerd', () => (containers.enginePid === dead ? undefined : true), 15_000);
+    await containers.engineAfter(dead);
     await rig.settled(id, '4716');
   });
 

@@ -59,10 +59,8 @@ export class StreamingRig implements AsyncDisposable {
   async settled(containerId: string, argument: string): Promise<void> {
     const left = (): string =>
       [...this.fifos().filter((id) => id !== containerId), `${this.running(argument)} processes`].join(', ');
-    await eventually(
-      'the command and its FIFOs are gone',
-      () => (left() === '0 processes' ? true : undefined),
-      30_000,
+    await eventually('the command and its FIFOs are gone', () =>
+      left() === '0 processes' ? true : undefined,
     ).catch((error: unknown) => {
       throw new Error(`left: ${left()}`, { cause: error });
     });

@@ -114,21 +114,17 @@ describe('streaming, thousands of times', () => {
     this.timeout(180_000);
     for (let number = 0; number < WARM_UP; number += 1) await round(number);
     const idle = (): boolean => rig.fifos().length === 1 && rig.running('echo hi; cat') === 0;
-    await eventually('it is idle', () => (idle() ? true : undefined), 20_000);
+    await eventually('it is idle', () => (idle() ? true : undefined));
     const before = taken();
     for (let number = 0; number < ROUNDS; number += 1) await round(number);
-    await eventually(
-      'what was used is given back',
-      () => {
-        const after = taken();
-        return after.descriptors <= before.descriptors &&
-          after.fifos <= before.fifos &&
-          after.children <= before.children
-          ? true
-          : undefined;
-      },
-      30_000,
-    ).catch((error: unknown) => {
+    await eventually('what was used is given back', () => {
+      const after = taken();
+      return after.descriptors <= before.descriptors &&
+        after.fifos <= before.fifos &&
+        after.children <= before.children
+        ? true
+        : undefined;
+    }).catch((error: unknown) => {
       throw new Error(`before ${JSON.stringify(before)}, after ${JSON.stringify(taken())}`, { cause: error });
     });
     // A heap that was warm grows by what its collector likes, not by what each stream would leave.

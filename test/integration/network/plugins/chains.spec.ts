@@ -120,14 +120,10 @@ describe('chains of plugins', () => {
       return [...difference(now, before), ...difference(before, now)];
     };
     let last: string[] = [];
-    await eventually(
-      'the node is as before',
-      async () => {
-        last = await different();
-        return last.length === 0 ? true : undefined;
-      },
-      15_000,
-    ).catch((error: unknown) => assert.deepEqual(last, [], String(error)));
+    await eventually('the node is as before', async () => {
+      last = await different();
+      return last.length === 0 ? true : undefined;
+    }).catch((error: unknown) => assert.deepEqual(last, [], String(error)));
   });
 
   it('leaves each pod its own MTU, ports and limits when another pod of the chain goes', async function () {

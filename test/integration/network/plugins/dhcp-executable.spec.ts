@@ -60,7 +60,7 @@ describe('dhcp as an executable', function () {
       child.kill('SIGTERM');
       await once(child, 'exit');
     });
-    await eventually(`${path} is served`, () => existsSync(path) || undefined, 15_000);
+    await eventually(`${path} is served`, () => existsSync(path) || undefined);
     return child;
   }
 

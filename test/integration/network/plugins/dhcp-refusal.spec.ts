@@ -64,7 +64,7 @@ describe('dhcp: a server that refuses', function () {
     return runIn(join(directory, 'netns', name), ...argv);
   };
   const logged = (daemon: TestDaemon, text: string): Promise<unknown> =>
-    eventually(text, async () => (await daemon.log()).includes(text) || undefined, 20_000);
+    eventually(text, async () => (await daemon.log()).includes(text) || undefined);
 
   it('a pod whose REQUEST is refused asks from the beginning, and is given an address then', async () => {
     let refusals = 1;

@@ -162,7 +162,7 @@ describe('dhcp: leases of pods, by a real server, kept by the daemon', function 
     await server[Symbol.asyncDispose]();
     const other = await serve(6, '10.98.0.220');
     const log = (text: string) =>
-      eventually(text, async () => (await daemon.log()).includes(text) || undefined, 20_000);
+      eventually(text, async () => (await daemon.log()).includes(text) || undefined);
     await log('no DHCP server gave the lease more time');
     const addresses = () => runIn(netnsOf(daemon), 'ip', '-4', '-br', 'address', 'show', 'eth0');
     await log('DHCP lease expired: the address was taken off the interface');
