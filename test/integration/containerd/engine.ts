@@ -77,7 +77,7 @@ export class TestEngine implements AsyncDisposable {
   }
 
   async ready(): Promise<void> {
-    const signal = AbortSignal.timeout(15_000);
+    const signal = AbortSignal.timeout(30_000);
     await this.client.connection.ready({ signal });
     await this.images.ready({ signal });
   }

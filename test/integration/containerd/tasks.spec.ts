@@ -209,10 +209,15 @@ describe('containerd: containers, tasks, events', () => {
     const lost = assert.rejects(waiting, { code: 'UNAVAILABLE' });
     const casualty = (await tasks.get({ containerId: 'casualty' })).pid;
 
+    const disconnected = new Promise<void>((resolve) => {
+      engine.client.connection.onChange(({ connected }) => {
+        if (!connected) resolve();
+      });
+    });
     process.kill(engine.pid, 'SIGKILL');
     process.kill(casualty, 'SIGKILL');
     await lost;
-    await eventually('disconnected', () => (engine.client.connection.state.connected ? undefined : true));
+    await disconnected;
     await engine.ready();
     await listener.subscribed(2);
     const after = await tasks.list();

@@ -32,7 +32,7 @@ describe('FileLock', () => {
       code: 'DEADLINE_EXCEEDED',
       message: `failed to lock "${path}": held by process ${process.pid} for longer than 30 ms`,
     });
-    assert.ok(performance.now() - started < 1000);
+    assert.ok(performance.now() - started < 10_000);
   });
 
   it('makes the file with the mode asked for, and locks directories', () => {

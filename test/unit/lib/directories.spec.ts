@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { makeDirectory, makeDirectorySync } from '../../../src/lib/directories.ts';
 import { Scratch } from '../../helpers/fixture.ts';
 
-const CHILD_MS = 10_000;
+const CHILD_MS = 30_000;
 const module = new URL('../../../src/lib/directories.js', import.meta.url).href;
 
 /** What became of the call in a process of its own, which ends even where the call does not. */

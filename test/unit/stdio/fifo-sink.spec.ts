@@ -36,14 +36,14 @@ describe('FifoSink', () => {
     await new Promise<void>((resolve) => sink.write(Buffer.from('late'), () => resolve()));
     sink.end();
     await sleep(30);
-    const { stdout } = await execa('cat', [path], { timeout: 5_000 });
+    const { stdout } = await execa('cat', [path], { timeout: 30_000 });
     assert.equal(stdout, 'late');
     await closed();
   });
 
   it('is closed at once for a reader that is there', async () => {
     const sink = new FifoSink(path);
-    const reading = execa('cat', [path], { timeout: 5_000 });
+    const reading = execa('cat', [path], { timeout: 30_000 });
     await new Promise<void>((resolve) => sink.write(Buffer.from('now'), () => resolve()));
     sink.end();
     assert.equal((await reading).stdout, 'now');

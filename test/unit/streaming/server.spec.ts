@@ -245,15 +245,15 @@ describe('the streaming server', () => {
   it('keeps a connection on which one side alone says something now and then', async () => {
     for (const open of [spdyCommand, webSocketCommand]) {
       const exec: StreamingRuntime['exec'] = async (_request, { stdout }) => {
-        for (let count = 0; count < 10; count += 1) {
+        for (let count = 0; count < 20; count += 1) {
           await sleep(100);
           await stdout?.(Buffer.from('.'));
         }
         return 0;
       };
-      const server = await serve({ exec }, { idleMs: 500 });
+      const server = await serve({ exec }, { idleMs: 1_500 });
       const command = await open(server.urlFor(EXEC), { stdin: true, stderr: true });
-      assert.equal(await textOf(command.stdout), '..........');
+      assert.equal(await textOf(command.stdout), '.'.repeat(20));
       assert.match(await command.status, /Success/);
     }
   });

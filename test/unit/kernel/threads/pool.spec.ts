@@ -268,7 +268,7 @@ describe('ThreadPool', () => {
   it('does not keep the process alive when idle, and does when busy', async () => {
     make(1);
     const program = fileURLToPath(new URL('./idle.js', import.meta.url));
-    const { stdout } = await execa(process.execPath, [program], { timeout: 10_000 });
+    const { stdout } = await execa(process.execPath, [program], { timeout: 60_000 });
     assert.equal(stdout, 'done');
   });
 });

@@ -112,7 +112,7 @@ describe('a chain on DEL', () => {
       new Promise((_resolve, reject) =>
         options.signal.addEventListener('abort', () => reject(options.signal.reason as Error)),
       );
-    const { failures } = await rig.chain.del(attachment(both()), { signal, timeoutMs: 60 });
+    const { failures } = await rig.chain.del(attachment(both()), { signal, timeoutMs: 1_000 });
     assert.deepEqual(rig.invoke.calls, ['DEL portmap', 'DEL bridge']);
     assert.match(failures[0]?.error ?? '', /type="portmap".*delete took longer than \d+ ms/);
     assert.equal(failures.length, 1);

@@ -3,6 +3,7 @@ import { setTimeout as after } from 'node:timers/promises';
 import { StatusProber } from '../../../../../src/network/cni/configuration/status-prober.ts';
 import type { StatusVerdict } from '../../../../../src/network/cni/configuration/readiness.ts';
 import { CniError, type NetworkList } from '../../../../../src/network/cni/types.ts';
+import { eventually } from '../../../../helpers/fixture.ts';
 
 function network(name: string, cniVersion = '1.1.0'): NetworkList {
   return {
@@ -16,12 +17,7 @@ function network(name: string, cniVersion = '1.1.0'): NetworkList {
   };
 }
 
-async function until(isSo: () => boolean): Promise<void> {
-  for (let tries = 0; !isSo(); tries += 1) {
-    assert.ok(tries < 200, 'waited too long');
-    await after(5);
-  }
-}
+const until = (isSo: () => boolean): Promise<true> => eventually(String(isSo), () => isSo() || undefined);
 
 describe('the STATUS prober', () => {
   let prober: StatusProber | undefined;

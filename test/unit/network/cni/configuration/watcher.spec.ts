@@ -19,6 +19,7 @@ import {
   ConfigurationWatcher,
   type WatcherOptions,
 } from '../../../../../src/network/cni/configuration/watcher.ts';
+import { eventually } from '../../../../helpers/fixture.ts';
 
 function conflist(name: string, mtu = 1500): string {
   return JSON.stringify({ name, cniVersion: '1.0.0', plugins: [{ type: 'bridge', mtu }] });
@@ -57,12 +58,10 @@ describe('the configuration watcher', () => {
   const mtu = () => watcher.snapshot.networks[0]?.network.plugins[0]?.['mtu'];
   const verdicts = () =>
     Object.fromEntries(watcher.snapshot.verdicts.map(({ file, verdict }) => [file, verdict]));
-  async function until(isSo: () => boolean): Promise<void> {
-    for (let tries = 0; !isSo(); tries += 1) {
-      assert.ok(tries < 400, `waited too long: ${JSON.stringify(watcher.snapshot)}`);
-      await after(5);
-    }
-  }
+  const until = (isSo: () => boolean): Promise<true> =>
+    eventually(String(isSo), () => isSo() || undefined).catch((error: unknown) => {
+      throw new Error(JSON.stringify(watcher.snapshot), { cause: error });
+    });
 
   it('takes the first file over all extensions and says what became of each', async () => {
     await put('20-b.conflist', conflist('b'));

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { ExecInvoke } from '../../../../../src/network/cni/invoke/exec-invoke.ts';
 import { PluginError, type PluginRequest } from '../../../../../src/network/cni/invoke/invoke.ts';
+import { eventually } from '../../../../helpers/fixture.ts';
 
 const never = new AbortController().signal;
 
@@ -21,12 +22,10 @@ async function failureOf(promise: Promise<unknown>): Promise<PluginError> {
 
 /** Waits until a process is gone, or a zombie that only its new parent has to collect. */
 async function untilDead(pid: number): Promise<void> {
-  for (let tries = 0; tries < 2_000; tries += 1) {
+  await eventually(`process ${pid} has ended`, async () => {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') Z');
-    if (/\) [ZX]/.test(stat)) return;
-    await after(5);
-  }
-  throw new Error(`process ${pid} lives on`);
+    return /\) [ZX]/.test(stat) || undefined;
+  });
 }
 
 describe('plugins as executables', () => {
@@ -56,13 +55,11 @@ describe('plugins as executables', () => {
     await plugin('p', script);
     return invoke.invoke(request('p'), { signal });
   }
-  async function pidIn(file: string): Promise<number> {
-    for (let tries = 0; tries < 2_000; tries += 1) {
+  function pidIn(file: string): Promise<number> {
+    return eventually(`a pid in ${file}`, async () => {
       const text = existsSync(join(dir, file)) ? await readFile(join(dir, file), 'utf8') : '';
-      if (text.endsWith('\n')) return Number(text);
-      await after(5);
-    }
-    throw new Error(`no ${file}`);
+      return text.endsWith('\n') ? Number(text) : undefined;
+    });
   }
 
   it('are given the protocol in their environment and the configuration on stdin', async () => {
