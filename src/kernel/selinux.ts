@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '../lib/errors.ts';
 import { SyscallError } from './errno.ts';
@@ -9,6 +9,15 @@ export const selinuxJobsModule = new URL('./selinux-jobs.js', import.meta.url);
 
 const ATTRIBUTE = 'security.selinux';
 const LABEL_MAX = 4_096;
+
+/**
+ * Whether SELinux labels processes. Until a policy is loaded the kernel shows its files, gives every process the label `kernel`, and
+ * takes no other; OCI runtimes then refuse a spec that has one.
+ */
+export function isSelinuxOn({ selinuxfs = '/sys/fs/selinux', proc = '/proc' } = {}): boolean {
+  if (!existsSync(`${selinuxfs}/enforce`)) return false;
+  return readFileSync(`${proc}/thread-self/attr/current`, 'utf8').replace(/\0$/, '') !== 'kernel';
+}
 
 /** The SELinux label of a file, of a symlink itself; undefined when it has none. Blocks. */
 export function selinuxLabel(path: string): string | undefined {

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type CgroupMode, cgroupMode, unifiedLimitsSwap } from '../kernel/cgroups.ts';
+import { isSelinuxOn } from '../kernel/selinux.ts';
 import { capabilitiesOf } from './capability-names.ts';
 
 /** What the machine and our own process allow; found out once at start, so that specs are made without looking again. */
@@ -61,7 +62,7 @@ export function detectHostFacts(options: HostFactsOptions = {}): HostFacts {
       ? ownOomScoreAdj()
       : undefined,
     seccomp: /^Seccomp:/m.test(status),
-    selinux: existsSync('/sys/fs/selinux/enforce'),
+    selinux: isSelinuxOn(),
     apparmor: apparmorFacts(options.securityfs ?? '/sys/kernel/security'),
     hostname: hostname(),
     architecture: process.arch,
