@@ -53,7 +53,7 @@ export function driverOfParent(parent: string): CgroupDriver {
  */
 export function containerCgroup(parent: string, id: string, prefix = 'berth'): string {
   if (parent.split('/').includes('..') || parent.includes('\0')) {
-    throw invalid('cgroup_parent', `${JSON.stringify(parent)} leads outside of the hierarchy`);
+    throw invalid('config.linux.cgroup_parent', `${JSON.stringify(parent)} leads outside of the hierarchy`);
   }
   if (driverOfParent(parent) === 'cgroupfs') {
     return posix.join('/', parent, id);
@@ -74,7 +74,7 @@ export function sliceDirectory(slice: string): string {
   }
   const parts = name.split('-');
   if (name === slice || !/^[\w:.\\-]+$/.test(name) || parts.includes('')) {
-    throw invalid('cgroup_parent', `${JSON.stringify(slice)} is not the name of a slice`);
+    throw invalid('config.linux.cgroup_parent', `${JSON.stringify(slice)} is not the name of a slice`);
   }
   return `/${parts.map((_, index) => `${parts.slice(0, index + 1).join('-')}.slice`).join('/')}`;
 }

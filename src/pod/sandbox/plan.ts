@@ -4,12 +4,14 @@
  */
 import { requireRuntimeHandler } from '../../config/runtime-handlers.ts';
 import { isIP } from 'node:net';
+import { posix } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { DNSConfig__Output } from '../../gen/runtime/v1/DNSConfig.ts';
 import type { NamespaceOption__Output } from '../../gen/runtime/v1/NamespaceOption.ts';
 import type { PodSandboxConfig__Output } from '../../gen/runtime/v1/PodSandboxConfig.ts';
 import type { PortMapping__Output } from '../../gen/runtime/v1/PortMapping.ts';
 import type { Config } from '../../config/schema.ts';
+import { driverOfParent, sliceDirectory } from '../../kernel/cgroups.ts';
 import { invalid } from '../../lib/errors.ts';
 import { checkSelinuxOptions } from '../../oci/selinux.ts';
 import { askedUserNamespace } from '../../oci/user-namespace.ts';
@@ -38,7 +40,7 @@ export interface SandboxPlan {
 export function planSandbox(
   config: PodSandboxConfig__Output | null,
   runtimeHandler: string,
-  settings: Pick<Config, 'containerd' | 'sandbox'>,
+  settings: Pick<Config, 'containerd' | 'sandbox' | 'runtime'>,
 ): SandboxPlan {
   if (config === null) throw invalid('config', 'must be set');
   const metadata = checkMetadata(config);
@@ -49,7 +51,7 @@ export function planSandbox(
   checkLabels('config.labels', config.labels);
   checkAnnotations('config.annotations', config.annotations);
   const cgroupParent = config.linux?.cgroupParent ?? '';
-  checkPath('config.linux.cgroup_parent', cgroupParent);
+  checkCgroupParent(cgroupParent, settings.runtime.cgroupDriver);
   const namespaces = checkNamespaces(config.linux?.securityContext?.namespaceOptions ?? null);
   checkHostname(config.hostname);
   checkSelinuxOptions(
@@ -84,8 +86,21 @@ function checkMetadata(config: PodSandboxConfig__Output): SandboxPlan['metadata'
 function checkPath(field: string, path: string): void {
   if (path.length > 4096 || path.includes('\0')) throw invalid(field, 'is not a path');
   if (path.split('/').includes('..')) throw invalid(field, 'must not contain ".."');
-  const isSlice = field.endsWith('cgroup_parent') && path.endsWith('.slice');
-  if (path !== '' && !path.startsWith('/') && !isSlice) throw invalid(field, 'must be an absolute path');
+  if (path !== '' && !path.startsWith('/')) throw invalid(field, 'must be an absolute path');
+}
+
+/** A slice for systemd, an absolute path for cgroupfs; what is configured to be kubelet's driver makes the other a mistake. */
+function checkCgroupParent(parent: string, configured: Config['runtime']['cgroupDriver']): void {
+  const field = 'config.linux.cgroup_parent';
+  const driver = driverOfParent(parent);
+  checkPath(field, driver === 'systemd' ? `/${parent}` : parent);
+  if (driver === 'systemd') sliceDirectory(posix.basename(parent));
+  if (parent === '' || configured === 'auto' || configured === driver) return;
+  const what = driver === 'systemd' ? 'a slice of systemd' : 'no slice of systemd';
+  throw invalid(
+    field,
+    `${JSON.stringify(parent)} is ${what}, but [runtime] cgroup_driver is "${configured}"`,
+  );
 }
 
 function checkDns(dns: DNSConfig__Output | null): void {

@@ -139,11 +139,15 @@ describe('planSandbox', () => {
       config({ logDirectory: '/var/log/pods/../../etc' }),
     ],
     ['a relative log directory', 'config.log_directory', config({ logDirectory: 'var/log' })],
+    ['a log directory with the name of a slice', 'config.log_directory', config({ logDirectory: 'a.slice' })],
     [
       'a cgroup parent that escapes',
       'config.linux.cgroup_parent',
       linux({ cgroupParent: '/kubepods/../..' }),
     ],
+    ['a slice outside', 'config.linux.cgroup_parent', linux({ cgroupParent: 'kubepods.slice/../a.slice' })],
+    ['a relative cgroup parent', 'config.linux.cgroup_parent', linux({ cgroupParent: 'kubepods/pod1' })],
+    ['a slice that cannot be', 'config.linux.cgroup_parent', linux({ cgroupParent: 'kubepods--pod1.slice' })],
     [
       'a host port out of range',
       'config.port_mappings[0].host_port',
@@ -232,6 +236,35 @@ describe('planSandbox', () => {
       );
     });
   }
+
+  it('takes only cgroup parents of the driver that is configured, and of either where none is', () => {
+    const of = (driver: string, cgroupParent: string): unknown =>
+      planSandbox(
+        linux({ cgroupParent }),
+        '',
+        configSchema.parse({
+          containerd: { runtimes: { runc: {} } },
+          runtime: { cgroupDriver: driver },
+        }),
+      );
+    const [slice, path] = ['kubepods-pod1.slice', '/kubepods/pod1'];
+    for (const [driver, parent] of [
+      ...['systemd', 'cgroupfs', 'auto'].map((each) => [each, ''] as const),
+      ...[slice, `/kubepods.slice/${slice}`, path].map((each) => ['auto', each] as const),
+      ['systemd', slice],
+      ['cgroupfs', path],
+    ] as const)
+      of(driver, parent);
+    assert.throws(() => of('systemd', path), {
+      code: 'INVALID_ARGUMENT',
+      message:
+        'invalid config.linux.cgroup_parent: "/kubepods/pod1" is no slice of systemd, but [runtime] cgroup_driver is "systemd"',
+    });
+    assert.throws(
+      () => of('cgroupfs', slice),
+      /cgroup_parent: "kubepods-pod1\.slice" is a slice of systemd, but .+ "cgroupfs"$/,
+    );
+  });
 
   it("refuses net sysctls of a pod on the node's network, and ipc ones on its ipc", () => {
     const host = modes({ network: 'NODE', ipc: 'NODE' });
