@@ -3,17 +3,14 @@ import { nowNanos } from '../../lib/time.ts';
 import { removeFifos } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
 import type { EngineExit, EngineTask } from '../engine/engine.ts';
-import { cgroupsPathOf } from '../../oci/root.ts';
 import { endPause, livesByPause } from '../sandbox/pause.ts';
 import { stopHeld } from '../sandbox/stop.ts';
-import { readOomKills } from '../stats/cgroup/memory.ts';
-import { containerCgroupPath } from '../stats/cgroup/paths.ts';
-import { type CgroupTrees, findCgroupTrees } from '../stats/cgroup/trees.ts';
 import type { Container } from './container.ts';
 import { settleStart } from './cut-off-start.ts';
 import { discard } from './discard.ts';
 import { removeOwnerless } from './ownerless.ts';
 import { withShim } from './shim-lock.ts';
+import { OomKills } from './oom-kills.ts';
 import { ioDirectory } from './start.ts';
 
 /** After the end of a container's process, how long a child of it that holds its output may keep us reading. */
@@ -31,7 +28,7 @@ export class ExitMonitor {
   #done: Promise<void> = Promise.resolve();
   #halfMade: Container[];
   #lookAgain: NodeJS.Timeout | undefined;
-  #trees: CgroupTrees | undefined;
+  readonly #oomKills = new OomKills();
 
   /** @param halfMade what recovery found: forgotten by the engine as soon as it answers. */
   constructor(deps: PodDeps, halfMade: readonly Container[] = []) {
@@ -182,7 +179,8 @@ export class ExitMonitor {
       await containers.pumps.drain(container.id, DRAIN);
       await removeFifos(ioDirectory({ settings }), container.id);
       const { id, record } = container;
-      if (exit?.exitCode !== 0) container.oomKilled ||= this.#wasOomKilled(container);
+      const wasOomKilled = this.#wasOomKilled(container, exit?.exitCode);
+      if (exit?.exitCode !== 0) container.oomKilled ||= wasOomKilled;
       try {
         await container.conclude({ phase: 'exited', pid: 0, ...described(exit, container.oomKilled) });
         // It may have been told while that was written.
@@ -197,14 +195,27 @@ export class ExitMonitor {
   }
 
   /**
-   * By the kernel's own count, which is there until the task is deleted: a shim that leaves with its last container may not have told
-   * the engine yet.
+   * By the kernel's own counts: a shim that leaves with its last container may not have told the engine yet, or has lost the race
+   * against systemd, which removes a scope that is empty. To be asked before the task is deleted.
    */
-  #wasOomKilled({ id, record }: Container): boolean {
-    const parent = this.#deps.store.find(record.sandboxId)?.record.cgroupParent ?? '';
-    const path = containerCgroupPath(cgroupsPathOf(parent, id));
-    this.#trees ??= findCgroupTrees();
-    return readOomKills({ trees: this.#trees, path }) > 0n;
+  #wasOomKilled(container: Container, exitCode: number | undefined): boolean {
+    const { store, containers } = this.#deps;
+    const { id, record } = container;
+    const sandbox = store.find(record.sandboxId);
+    const others = containers.store
+      .all()
+      .filter((each) => each !== container && each.record.sandboxId === record.sandboxId);
+    const ended = {
+      id,
+      parent: sandbox?.record.cgroupParent ?? '',
+      exitCode,
+      others: others.filter(({ state }) => state.phase === 'running').map((each) => each.id),
+      isFirst:
+        sandbox?.record.config.metadata?.attempt === 0 &&
+        record.config.metadata?.attempt === 0 &&
+        others.every(({ state }) => state.phase !== 'exited'),
+    };
+    return this.#oomKills.wasIn(ended, sandbox ?? container);
   }
 
   /** The engine's word may come after the exit. */

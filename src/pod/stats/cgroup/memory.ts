@@ -102,12 +102,12 @@ export interface MemoryDetails {
   readonly swapLimit: bigint | undefined;
 }
 
-/** How many processes of this cgroup the kernel has killed because memory ran out; 0 where it does not tell. */
-export function readOomKills(cgroup: Cgroup): bigint {
+/** How many processes of this cgroup the kernel has killed because memory ran out; undefined where it does not tell, or is gone. */
+export function readOomKills(cgroup: Cgroup): bigint | undefined {
   const at = directoryOf(cgroup, 'memory');
-  if (at === undefined) return 0n;
+  if (at === undefined) return undefined;
   const file = at.version === 1 ? 'memory.oom_control' : 'memory.events';
-  return readPairs(join(at.directory, file))?.get('oom_kill') ?? 0n;
+  return readPairs(join(at.directory, file))?.get('oom_kill');
 }
 
 export function readMemoryDetails(cgroup: Cgroup): MemoryDetails | undefined {
