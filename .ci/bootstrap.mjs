@@ -21,6 +21,8 @@ const programs = {
   'containernetworking-plugins': '/usr/lib/cni/bridge',
   iperf3: 'iperf3',
   'dbus-daemon': 'dbus-daemon',
+  dbus: '/lib/systemd/system/dbus.service',
+  systemd: '/lib/systemd/systemd',
   // Debian's kernel as a process.
   'user-mode-linux': '/usr/bin/linux.uml',
   bsdutils: 'script',
@@ -39,7 +41,11 @@ const purposes = {
   build: [],
   quickstart: [...network, ...engine, 'busybox-static'],
   test: [...network, ...engine, 'busybox-static', 'containernetworking-plugins', 'dbus-daemon'],
-  vm: [...network, 'busybox-static', 'containernetworking-plugins', 'user-mode-linux'],
+  vm: [
+    ...network,
+    ...engine,
+    ...['busybox-static', 'containernetworking-plugins', 'dbus', 'systemd', 'user-mode-linux'],
+  ],
   conformance: [...network, ...engine, 'bsdutils', 'busybox-static', 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
   bench: [...network, ...engine, 'busybox-static', 'containernetworking-plugins', 'iperf3'],
 };

@@ -1,9 +1,19 @@
 // Runs the tests of test/vm on Debian's own kernel, which has what the machine's may lack: dummy, ipvlan, 802.1Q VLANs, VRFs and
 // VLAN filtering of bridges; and those of containers and statistics, which find cgroup v2 there. The kernel is user-mode-linux, a
 // process that sees this machine's files (hostfs) and has a network of its own. Nothing is installed into the kernel that runs here.
+// It is booted twice: the second time its first process is systemd, for the tests of test/vm/systemd.
 //   node .ci/test-vm.mjs [mocha arguments]
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { bootstrap } from './bootstrap.mjs';
@@ -11,6 +21,7 @@ import { compileTests, isRoot, root } from './lib.mjs';
 
 const KERNEL = '/usr/bin/linux.uml';
 const MODULES = '/usr/lib/uml/modules';
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const MEMORY = '2048M';
 const TIMEOUT_MS = 60 * 60_000;
 
@@ -24,21 +35,25 @@ const wanted = [
 ];
 
 const specs = [
-  '.build/test/vm/**/*.spec.js',
+  '.build/test/vm/*.spec.js',
   '.build/test/integration/oci/*.spec.js',
   '.build/test/integration/pod/stats/*.spec.js',
   '.build/test/integration/containers/lifecycle.spec.js',
 ];
+const systemdSpecs = ['.build/test/vm/systemd/*.spec.js'];
 
 if (!isRoot) throw new Error('the tests on Debian\'s kernel need root');
 await bootstrap('vm');
 compileTests();
-process.exitCode = run(process.argv.slice(2));
+const args = process.argv.slice(2);
+const codes = [run(plainInit, [...args, ...specs]), run(systemdInit, [...args, ...systemdSpecs])];
+process.exitCode = Math.max(...codes);
 
-function run(args) {
+/** @param init makes the script that the kernel starts. */
+function run(init, mochaArgs) {
   const scratch = mkdtempSync(join(tmpdir(), 'berth-vm-'));
   try {
-    writeFileSync(join(scratch, 'init'), script(scratch, args), { mode: 0o755 });
+    writeFileSync(join(scratch, 'init'), init(scratch, mochaArgs), { mode: 0o755 });
     boot(scratch);
     const code = join(scratch, 'exit-code');
     return existsSync(code) ? Number(readFileSync(code, 'utf8')) : 1;
@@ -95,7 +110,56 @@ function modulePaths() {
 }
 
 // The first process of the kernel: what a machine has mounted, modules, the tests, off.
-function script(scratch, args) {
+function plainInit(scratch, args) {
+  return `#!/bin/bash
+${prepared()}
+${tests(scratch, args)}
+`;
+}
+
+// The same with systemd as the first process, which runs the tests as a service. It has no units but the test's and the system bus, over
+// which runc talks to it, and cannot write to the machine's files.
+function systemdInit(scratch, args) {
+  const units = join(scratch, 'units');
+  const alone = '[Unit]\nDefaultDependencies=no\n';
+  for (const kind of ['service', 'socket']) {
+    mkdirSync(join(units, `${kind}.d`), { recursive: true });
+    writeFileSync(join(units, `${kind}.d/alone.conf`), alone);
+    symlinkSync(`/lib/systemd/system/dbus.${kind}`, join(units, `dbus.${kind}`));
+  }
+  const script = join(scratch, 'tests');
+  writeFileSync(script, `#!/bin/bash\nexec > /dev/console 2>&1\n${tests(scratch, args)}\n`, { mode: 0o755 });
+  writeFileSync(
+    join(units, 'tests.service'),
+    `[Unit]\nWants=dbus.service\nAfter=dbus.service\n[Service]\nExecStart=${script}\n`,
+  );
+  return `#!/bin/bash
+${prepared()}
+mount -t hostfs -o ${scratch} scratch ${scratch}
+mount -t tmpfs opt /opt
+mount -o remount,ro /
+# No program of the machine adds units, and no container is what this looks like.
+export SYSTEMD_UNIT_PATH=/run/systemd/system.control:/run/systemd/transient:${units}
+export SYSTEMD_GENERATOR_PATH=/none SYSTEMD_ENVIRONMENT_GENERATOR_PATH=/none container=
+exec /lib/systemd/systemd --unit=tests.service --log-target=console --log-level=warning --show-status=no
+`;
+}
+
+function prepared() {
+  return `export PATH=${PATH}
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t cgroup2 cgroup /sys/fs/cgroup
+mount -t tmpfs run /run
+mkdir -p /run/netns /run/lock
+mount -t tmpfs tmp /var/tmp
+for module in ${modulePaths().join(' ')}; do
+    busybox insmod $module
+done
+ip link set lo up`;
+}
+
+function tests(scratch, args) {
   const mocha = [
     process.execPath,
     '--enable-source-maps',
@@ -108,28 +172,14 @@ function script(scratch, args) {
     '--timeout',
     '600000',
     ...args,
-    ...specs,
   ];
-  return `#!/bin/bash
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+  return `export PATH=${PATH} HOME=/root TMPDIR=/var/tmp
 exit_code=1
 off() { echo $exit_code > ${join(scratch, 'exit-code')}; sync; echo o > /proc/sysrq-trigger; sleep 60; }
 trap off EXIT
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t cgroup2 cgroup /sys/fs/cgroup
-mount -t tmpfs run /run
-mkdir -p /run/netns /run/lock
-mount -t tmpfs tmp /var/tmp
-export TMPDIR=/var/tmp
-for module in ${modulePaths().join(' ')}; do
-    busybox insmod $module
-done
 cd ${root}
-ip link set lo up
 ${mocha.map(quoted).join(' ')}
-exit_code=$?
-`;
+exit_code=$?`;
 }
 
 function quoted(word) {
