@@ -98,7 +98,7 @@ export async function startEngine({
     features,
     baseSpec,
     seccomp: await loadSeccompTemplate(),
-    relabel: host.selinux ? relabeller(stops) : undefined,
+    relabel: host.selinux === undefined ? undefined : relabeller(stops),
   };
   return { containers, images: withPinnedImage(engine.images, config.sandbox.image), asked };
 }

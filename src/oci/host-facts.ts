@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type CgroupMode, cgroupMode, unifiedLimitsSwap } from '../kernel/cgroups.ts';
-import { isSelinuxOn } from '../kernel/selinux.ts';
 import { capabilitiesOf } from './capability-names.ts';
+import { type SelinuxPolicy, selinuxPolicy } from './selinux-policy.ts';
 
 /** What the machine and our own process allow; found out once at start, so that specs are made without looking again. */
 export interface HostFacts {
@@ -17,7 +17,7 @@ export interface HostFacts {
   /** Our own oom_score_adj when we may not ask for a lower one; undefined when any can be had. */
   readonly leastOomScoreAdj: number | undefined;
   readonly seccomp: boolean;
-  readonly selinux: boolean;
+  readonly selinux: SelinuxPolicy | undefined;
   readonly apparmor: ApparmorFacts | undefined;
   readonly hostname: string;
   /** As process.arch: `x64`, `arm64`. */
@@ -62,7 +62,7 @@ export function detectHostFacts(options: HostFactsOptions = {}): HostFacts {
       ? ownOomScoreAdj()
       : undefined,
     seccomp: /^Seccomp:/m.test(status),
-    selinux: isSelinuxOn(),
+    selinux: selinuxPolicy(),
     apparmor: apparmorFacts(options.securityfs ?? '/sys/kernel/security'),
     hostname: hostname(),
     architecture: process.arch,

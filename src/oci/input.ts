@@ -32,6 +32,7 @@ export interface SandboxFacts {
 
 export type HandlerRules = Pick<
   RuntimeHandler,
+  | 'type'
   | 'podAnnotations'
   | 'containerAnnotations'
   | 'privilegedWithoutHostDevices'

@@ -1,13 +1,16 @@
 import { randomInt } from 'node:crypto';
+import type { RuntimeHandler } from '../config/schema.ts';
 import type { SELinuxOption__Output } from '../gen/runtime/v1/SELinuxOption.ts';
 import { invalid } from '../lib/errors.ts';
 import { text } from './fields.ts';
 import { SECURITY, type SpecInput, securityOf, withLinuxPart, withProcessPart } from './input.ts';
+import type { SelinuxPolicy } from './selinux-policy.ts';
 import type { RuntimeSpec } from './types.ts';
 
+/** Of containers, and of sandboxes, whose request has it at the same place. */
 const FIELD = `${SECURITY}.selinux_options`;
 
-/** The labels of a pod. */
+/** The labels of a pod, or of one of its containers. */
 export interface SelinuxLabels {
   /** Of its processes. */
   readonly processLabel: string;
@@ -17,10 +20,6 @@ export interface SelinuxLabels {
 
 /** Sensitivities, and categories as single ones, lists and ranges: `s0:c1.c5,c7`. */
 const LEVEL = /^s\d(-s\d)?(:c\d{1,4}(\.c\d{1,4})?(,c\d{1,4}(\.c\d{1,4})?)*)?$/;
-
-/** What container-selinux, the policy of the distributions, has for containers and their files. */
-const DEFAULT_LABEL = 'system_u:system_r:container_t:s0';
-const DEFAULT_FILE_LABEL = 'system_u:object_r:container_file_t:s0';
 
 const CATEGORIES = 1_024;
 
@@ -33,39 +32,62 @@ export function freeLevel(taken: ReadonlySet<string>): string {
   }
 }
 
-/** The labels of a pod: what its options say, and the given level where they do not say one. Throws INVALID_ARGUMENT. */
-export function podLabels(options: SELinuxOption__Output | null, level: string): SelinuxLabels {
-  const all = { user: '', role: '', type: '', ...options, level: options?.level || level };
-  return {
-    processLabel: relabel(DEFAULT_LABEL, all),
-    mountLabel: relabel(DEFAULT_FILE_LABEL, ofFiles(all)),
-  };
+/**
+ * The labels of a pod: what its options say, and where they say nothing those of the policy, with the given level if it has levels.
+ * Throws INVALID_ARGUMENT for a label that the policy does not know.
+ */
+export function podLabels(
+  policy: SelinuxPolicy,
+  options: SELinuxOption__Output | null,
+  level: string,
+): SelinuxLabels {
+  const { processLabel, fileLabel } = policy;
+  const defaults = levelOf(processLabel) === '' ? NO_OPTIONS : { ...NO_OPTIONS, level };
+  const labels = { processLabel: relabel(processLabel, defaults), mountLabel: relabel(fileLabel, defaults) };
+  return relabelled(policy, labels, options);
 }
 
-/** Role and type are those of processes only. */
-function ofFiles({ user, level }: SELinuxOption__Output): SELinuxOption__Output {
-  return { user, role: '', type: '', level };
+/**
+ * The labels of a container: the pod's, with what the container says in place of its parts; undefined on a node without SELinux, where
+ * the options are checked nevertheless. Throws INVALID_ARGUMENT.
+ */
+export function containerLabels({
+  config,
+  sandbox,
+  host,
+}: Pick<SpecInput, 'config' | 'sandbox' | 'host'>): SelinuxLabels | undefined {
+  const { selinuxOptions } = securityOf(config);
+  checkSelinuxOptions(selinuxOptions, FIELD);
+  if (host.selinux === undefined || sandbox.selinux === undefined) return undefined;
+  return relabelled(host.selinux, sandbox.selinux, selinuxOptions);
 }
 
-/** The level of a label. */
+/** The level of a label; '' when it has none. */
 export function levelOf(label: string): string {
   return label.split(':').slice(3).join(':');
 }
 
 /**
- * The SELinux labels: the pod's, with what the container says in place of its parts. The options are checked on every node, and
- * have an effect only where SELinux is; a privileged container is not labelled unless it asks.
+ * The SELinux labels. As with containerd the processes of a privileged container are not confined, whatever label it asks for; its files
+ * are labelled, for the other containers of the pod.
  */
-export function withSelinux(spec: RuntimeSpec, { config, sandbox, host }: SpecInput): RuntimeSpec {
-  const { selinuxOptions, privileged } = securityOf(config);
-  checkSelinuxOptions(selinuxOptions, FIELD);
-  if (!host.selinux || (privileged && selinuxOptions === null)) return spec;
-  const { processLabel = '', mountLabel = '' } = sandbox.selinux ?? {};
-  const label = selinuxOptions === null ? processLabel : relabel(processLabel, selinuxOptions);
-  const labelled = label === '' ? spec : withProcessPart(spec, { selinuxLabel: label });
-  if (mountLabel === '') return labelled;
-  const files = selinuxOptions === null ? mountLabel : relabel(mountLabel, ofFiles(selinuxOptions));
-  return withLinuxPart(labelled, { mountLabel: files });
+export function withSelinux(spec: RuntimeSpec, input: SpecInput): RuntimeSpec {
+  const labels = containerLabels(input);
+  if (labels === undefined) return spec;
+  const labelled = withLinuxPart(spec, { mountLabel: labels.mountLabel });
+  if (securityOf(input.config).privileged) return labelled;
+  const selinuxLabel = processLabelFor(labels, input.handler, input.host.selinux);
+  return withProcessPart(labelled, { selinuxLabel });
+}
+
+/** The label that a runtime is to give its process: Kata's is a virtual machine, for which the policy has a type. */
+export function processLabelFor(
+  { processLabel }: SelinuxLabels,
+  { type }: Pick<RuntimeHandler, 'type'>,
+  policy: SelinuxPolicy | undefined,
+): string {
+  if (!type.startsWith('io.containerd.kata')) return processLabel;
+  return relabel(processLabel, { ...NO_OPTIONS, type: policy?.machineType ?? '' });
 }
 
 /** Throws INVALID_ARGUMENT for a part or a level that is none. */
@@ -80,13 +102,30 @@ export function checkSelinuxOptions(options: SELinuxOption__Output | null, field
     throw invalid(`${field}.level`, `the format of ${JSON.stringify(options.level)} is not correct`);
 }
 
+const NO_OPTIONS: SELinuxOption__Output = { user: '', role: '', type: '', level: '' };
+
+/** Role and type are those of processes only. */
+function relabelled(
+  policy: SelinuxPolicy,
+  { processLabel, mountLabel }: SelinuxLabels,
+  options: SELinuxOption__Output | null,
+): SelinuxLabels {
+  const all = options ?? NO_OPTIONS;
+  const { user, level } = all;
+  const labels = {
+    processLabel: relabel(processLabel, all),
+    mountLabel: relabel(mountLabel, { ...NO_OPTIONS, user, level }),
+  };
+  for (const label of Object.values(labels))
+    if (!policy.knows(label))
+      throw invalid(FIELD, `${JSON.stringify(label)} is no label of the policy of this node`);
+  return labels;
+}
+
 function relabel(label: string, options: SELinuxOption__Output): string {
-  // A level has colons of its own.
-  const [user = '', role = '', type = '', ...level] = (label === '' ? DEFAULT_LABEL : label).split(':');
-  return [
-    options.user || user,
-    options.role || role,
-    options.type || type,
-    options.level || level.join(':'),
-  ].join(':');
+  // A level has colons of its own; a policy may have none.
+  const [user = '', role = '', type = '', ...level] = label.split(':');
+  return [options.user || user, options.role || role, options.type || type, options.level || level.join(':')]
+    .filter((part) => part !== '')
+    .join(':');
 }

@@ -3,10 +3,11 @@
  * need one: it is started by the first container whose own pid mode is POD. A runtime that keeps a pod in a machine of its own (Kata,
  * gVisor) makes that with the first container: with `sandbox = "pause"` the pause process is there from RunPodSandbox to the end.
  */
-import { runtimeHandlerOf } from '../../config/runtime-handlers.ts';
+import { requireRuntimeHandler, runtimeHandlerOf } from '../../config/runtime-handlers.ts';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { cgroupsPathOf, sysfsOfNode } from '../../oci/root.ts';
+import { processLabelFor } from '../../oci/selinux.ts';
 import { BerthError, wrap } from '../../lib/errors.ts';
 import { passedOn } from '../../oci/annotations.ts';
 import { BASE_SPEC } from '../../oci/base.ts';
@@ -108,6 +109,7 @@ async function pauseImage(deps: PodDeps, options: ImageOptions): Promise<EngineI
 function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): RuntimeSpec {
   const { network, ipc, uts, user } = record.namespaces;
   const { selinux } = record;
+  const selinuxLabel = pauseLabel(deps, record);
   const mappings = userMappings(record.config);
   const joined = (type: LinuxNamespace['type'], path: string | undefined): LinuxNamespace[] =>
     path === undefined ? [] : [{ type, path }];
@@ -122,7 +124,7 @@ function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): Runt
       env: [...env],
       capabilities: none,
       noNewPrivileges: true,
-      ...(selinux === undefined ? {} : { selinuxLabel: selinux.processLabel }),
+      ...(selinuxLabel === undefined ? {} : { selinuxLabel }),
       oomScoreAdj: Math.max(OOM_SCORE_ADJ, leastOomScoreAdj ?? OOM_SCORE_ADJ),
     },
     root: { ...BASE_SPEC.root, readonly: true },
@@ -146,6 +148,16 @@ function pauseSpec(deps: PodDeps, { record }: Sandbox, image: EngineImage): Runt
       ...(mappings === undefined ? {} : { uidMappings: mappings.uids, gidMappings: mappings.gids }),
     },
   };
+}
+
+/** None in a privileged pod, whose containers need not be confined. */
+function pauseLabel(
+  { settings, containers }: PodDeps,
+  { config, selinux, runtimeHandler }: SandboxRecord,
+): string | undefined {
+  if (selinux === undefined || config.linux?.securityContext?.privileged === true) return undefined;
+  const handler = requireRuntimeHandler(settings.containerd, runtimeHandler);
+  return processLabelFor(selinux, handler, containers.host.selinux);
 }
 
 /** containerd's CRI annotations: Kata and gVisor know by them what they make, and how large. Beside them those of the pod that the handler wants. */

@@ -183,10 +183,11 @@ function newRecord(deps: PodDeps, plan: SandboxPlan): SandboxRecord {
 }
 
 function selinux({ store, containers }: PodDeps, { config }: SandboxPlan): Pick<SandboxRecord, 'selinux'> {
-  if (!containers.host.selinux) return {};
+  const policy = containers.host.selinux;
+  if (policy === undefined) return {};
   const taken = new Set(store.all().map(({ record }) => levelOf(record.selinux?.mountLabel ?? '')));
   const options = config.linux?.securityContext?.selinuxOptions ?? null;
-  return { selinux: podLabels(options, freeLevel(taken)) };
+  return { selinux: podLabels(policy, options, freeLevel(taken)) };
 }
 
 function planAttachments(deps: PodDeps, plan: SandboxPlan, sandboxId: string): AttachmentRecord[] {

@@ -9,13 +9,13 @@ import { BASE_SPEC } from '../../../src/oci/base.ts';
 import { withCapabilities } from '../../../src/oci/capabilities.ts';
 import { capabilitiesOf, capabilityName } from '../../../src/oci/capability-names.ts';
 import { detectHostFacts, type HostFacts } from '../../../src/oci/host-facts.ts';
-import type { SpecInput } from '../../../src/oci/input.ts';
+import type { HandlerRules, SpecInput } from '../../../src/oci/input.ts';
 import { withRoot } from '../../../src/oci/root.ts';
 import { withSeccomp } from '../../../src/oci/seccomp.ts';
 import { loadSeccompTemplate, seccompFromTemplate } from '../../../src/oci/seccomp-template.ts';
 import { freeLevel, levelOf, podLabels, withSelinux } from '../../../src/oci/selinux.ts';
 import type { Capabilities, LinuxSeccomp, RuntimeSpec } from '../../../src/oci/types.ts';
-import { hostFacts, sandboxFacts, secured, securedSandbox, specInput } from './spec-input.ts';
+import { handlerRules, hostFacts, sandboxFacts, secured, securedSandbox, specInput } from './spec-input.ts';
 
 const SC = 'config.linux.security_context';
 type Security = Partial<LinuxContainerSecurityContext__Output>;
@@ -339,14 +339,21 @@ describe('AppArmor', () => {
 });
 
 describe('SELinux', () => {
-  const labels = podLabels(null, 's0:c1,c2');
-  const labelled = (part: Security, selinux: boolean): RuntimeSpec =>
+  const policy = {
+    processLabel: 'system_u:system_r:container_t:s0',
+    fileLabel: 'system_u:object_r:container_file_t:s0',
+    machineType: 'container_kvm_t',
+    knows: (label: string) => !label.includes('nobody'),
+  };
+  const labels = podLabels(policy, null, 's0:c1,c2');
+  const labelled = (part: Security, there: boolean, handler: Partial<HandlerRules> = {}): RuntimeSpec =>
     withSelinux(
       BASE_SPEC,
       specInput({
         config: secured(part),
-        host: hostFacts({ selinux }),
+        host: hostFacts({ selinux: there ? policy : undefined }),
         sandbox: sandboxFacts({ selinux: labels }),
+        handler: handlerRules(handler),
       }),
     );
   const options = (part: Partial<Record<'user' | 'role' | 'type' | 'level', string>>): Security => ({
@@ -369,19 +376,43 @@ describe('SELinux', () => {
       assert.ok(!taken.has(level));
       taken.add(level);
     }
-    assert.deepEqual(podLabels(null, 's0:c1,c2'), {
+    assert.deepEqual(podLabels(policy, null, 's0:c1,c2'), {
       processLabel: 'system_u:system_r:container_t:s0:c1,c2',
       mountLabel: 'system_u:object_r:container_file_t:s0:c1,c2',
     });
-    const asked = podLabels({ user: 'u', role: 'r', type: 't', level: 's0:c9' }, 's0:c1,c2');
+    const asked = podLabels(policy, { user: 'u', role: 'r', type: 't', level: 's0:c9' }, 's0:c1,c2');
     assert.deepEqual(asked, { processLabel: 'u:r:t:s0:c9', mountLabel: 'u:object_r:container_file_t:s0:c9' });
     assert.equal(levelOf(asked.mountLabel), 's0:c9');
     assert.equal(levelOf(''), '');
   });
 
-  it('has no effect without SELinux or in a privileged container', () => {
+  it('is of three parts when the policy has no levels', () => {
+    const flat = { ...policy, processLabel: 'system_u:system_r:container_t', fileLabel: 'u:object_r:file_t' };
+    assert.deepEqual(podLabels(flat, null, 's0:c1,c2'), {
+      processLabel: 'system_u:system_r:container_t',
+      mountLabel: 'u:object_r:file_t',
+    });
+  });
+
+  it('has no effect without SELinux, and on the processes of a privileged container', () => {
     assert.equal(labelled(options({ type: 'spc_t' }), false), BASE_SPEC);
-    assert.equal(labelled({ privileged: true }, true), BASE_SPEC);
+    for (const part of [{}, options({ type: 'spc_t' })]) {
+      const { process, linux } = labelled({ privileged: true, ...part }, true);
+      assert.deepEqual([process.selinuxLabel, linux.mountLabel], [undefined, labels.mountLabel]);
+    }
+  });
+
+  it("gives Kata's virtual machine the type that the policy has for it", () => {
+    const { process, linux } = labelled({}, true, { type: 'io.containerd.kata.v2' });
+    assert.equal(process.selinuxLabel, 'system_u:system_r:container_kvm_t:s0:c1,c2');
+    assert.equal(linux.mountLabel, labels.mountLabel);
+  });
+
+  it('refuses a label that the policy does not know', () => {
+    const refused = { code: 'INVALID_ARGUMENT', meta: { field: `${SC}.selinux_options` } };
+    assert.throws(() => labelled(options({ type: 'nobody_t' }), true), refused);
+    const unknown = { user: '', role: '', level: '', type: 'nobody_t' };
+    assert.throws(() => podLabels(policy, unknown, 's0:c1,c2'), refused);
   });
 
   it('refuses a level or a part that is none, on every node', () => {

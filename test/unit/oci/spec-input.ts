@@ -158,7 +158,7 @@ export const hostFacts = (part: Partial<HostFacts> = {}): HostFacts => ({
   capabilities: ['CAP_CHOWN', 'CAP_NET_ADMIN', 'CAP_SYS_ADMIN'],
   leastOomScoreAdj: undefined,
   seccomp: true,
-  selinux: false,
+  selinux: undefined,
   apparmor: undefined,
   hostname: 'node1',
   architecture: 'x64',
@@ -174,6 +174,7 @@ export const features = (part: Partial<RuntimeFeatures> = {}): RuntimeFeatures =
 });
 
 export const handlerRules = (part: Partial<HandlerRules> = {}): HandlerRules => ({
+  type: 'io.containerd.runc.v2',
   podAnnotations: [],
   containerAnnotations: [],
   privilegedWithoutHostDevices: false,
