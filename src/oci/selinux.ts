@@ -90,6 +90,17 @@ export function processLabelFor(
   return relabel(processLabel, { ...NO_OPTIONS, type: policy?.machineType ?? '' });
 }
 
+/** What the mounts of a container's root file system, or of a volume that is its own, are to have: all files have the label then. */
+export function withMountLabel<T extends { readonly options: readonly string[] }>(
+  mounts: readonly T[],
+  label: string | undefined,
+): T[] {
+  // In quotes, since a level may have commas.
+  return mounts.map((mount) =>
+    label === undefined ? mount : { ...mount, options: [...mount.options, `context="${label}"`] },
+  );
+}
+
 /** Throws INVALID_ARGUMENT for a part or a level that is none. */
 export function checkSelinuxOptions(options: SELinuxOption__Output | null, field: string): void {
   if (options === null) return;

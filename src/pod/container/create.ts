@@ -9,6 +9,7 @@ import { buildSpec } from '../../oci/build.ts';
 import type { SandboxFacts, SpecInput } from '../../oci/input.ts';
 import { pidMode } from '../../oci/namespaces.ts';
 import { criResources } from '../../oci/resources.ts';
+import { containerLabels, withMountLabel } from '../../oci/selinux.ts';
 import type { RuntimeSpec } from '../../oci/types.ts';
 import { userMappings } from '../../oci/user-namespace.ts';
 import type { PodDeps } from '../deps.ts';
@@ -129,8 +130,11 @@ async function makeInEngine(
     ...(relabel === undefined ? {} : { relabel }),
   };
   const { id } = container;
-  const spec = async ({ accounts, views }: MadeRootFs): Promise<RuntimeSpec> =>
-    buildSpec({ ...input, accounts, mounts: await mountImageVolumes(deps, container.record, views) });
+  const spec = async ({ accounts, views }: MadeRootFs): Promise<RuntimeSpec> => {
+    const labelled = views.map((view) => withMountLabel(view, containerLabels(input)?.mountLabel));
+    const mounts = await mountImageVolumes(deps, container.record, labelled);
+    return buildSpec({ ...input, accounts, mounts });
+  };
   return engine.create(
     {
       id,

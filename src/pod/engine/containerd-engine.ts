@@ -15,6 +15,7 @@ import { sleep } from '../../lib/deadline.ts';
 import { codeOf, messageOf, wrap } from '../../lib/errors.ts';
 import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
+import { withMountLabel } from '../../oci/selinux.ts';
 import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
 import type { IdMappings } from '../../oci/user-namespace.ts';
 import type {
@@ -68,6 +69,15 @@ export interface ContainerdEngineOptions {
   readonly instance: string;
 }
 
+interface KnownSpec {
+  readonly process: RuntimeSpec['process'];
+  readonly mountLabel: string | undefined;
+}
+
+function knownOf({ process, linux }: RuntimeSpec): KnownSpec {
+  return { process, mountLabel: linux.mountLabel };
+}
+
 /** containerd as the engine, through its native API in the namespace `k8s.io`. */
 export class ContainerdEngine implements Engine {
   readonly #options: ContainerdEngineOptions;
@@ -78,8 +88,8 @@ export class ContainerdEngine implements Engine {
   readonly #snapshotters: Snapshotters;
   /** The images, pulled for whatever runtime handler they are for. */
   readonly images: ImageService;
-  /** What runs in a container, as its spec has it: each exec begins with that. */
-  readonly #processes = new Map<string, RuntimeSpec['process']>();
+  /** Of the spec of a container: each exec begins with its process. */
+  readonly #specs = new Map<string, KnownSpec>();
 
   constructor(options: ContainerdEngineOptions) {
     this.#options = options;
@@ -171,6 +181,7 @@ export class ContainerdEngine implements Engine {
         },
         call,
       );
+      this.#specs.set(id, knownOf(spec));
       return { spec, snapshotter: snapshots.snapshotter };
     } catch (error) {
       const failures = await rollback.run();
@@ -181,10 +192,7 @@ export class ContainerdEngine implements Engine {
 
   async start(id: string, { io, ready }: EngineStreams, options: EngineOptions = {}): Promise<EngineStart> {
     const { tasks } = this.#containerd;
-    const mounts = this.#snapshotters
-      .ofContainer(id, options)
-      .then((snapshots) => snapshots.mounts(id, options));
-    const [rootfs] = await Promise.all([mounts, ready]);
+    const [rootfs] = await Promise.all([this.#rootMounts(id, options), ready]);
     const create = (): Promise<number> => tasks.create({ containerId: id, rootfs, io }, options);
     const again = (error: unknown): Promise<number> => {
       if (!SHIM_IS_LEAVING.test(messageOf(error))) throw error;
@@ -234,12 +242,7 @@ export class ContainerdEngine implements Engine {
   }
 
   async process(id: string, options: EngineOptions = {}): Promise<RuntimeSpec['process']> {
-    const known = this.#processes.get(id);
-    if (known !== undefined) return known;
-    const { spec } = await this.#containerd.containers.get(id, options);
-    const { process } = spec as unknown as RuntimeSpec;
-    this.#processes.set(id, process);
-    return process;
+    return (await this.#spec(id, options)).process;
   }
 
   async updateSpec(id: string, spec: RuntimeSpec, options: EngineOptions = {}): Promise<void> {
@@ -266,7 +269,7 @@ export class ContainerdEngine implements Engine {
 
   async delete(id: string, options: DeleteOptions = {}): Promise<void> {
     const { views = 0, neverRan = false, ...call } = options;
-    this.#processes.delete(id);
+    this.#specs.delete(id);
     await this.endTask(id);
     if (neverRan) await endOrphanedShim(this.#containerd.connection.address, id);
     const holding = await this.#snapshotters.holding(id, call);
@@ -345,6 +348,24 @@ export class ContainerdEngine implements Engine {
   ): Promise<string> {
     const chainId = await image.chainId;
     return idMappings === undefined ? chainId : this.#remapper.remapped(snapshots, chainId, idMappings, call);
+  }
+
+  async #rootMounts(id: string, options: EngineOptions): Promise<Mount[]> {
+    const snapshots = await this.#snapshotters.ofContainer(id, options);
+    const [mounts, { mountLabel }] = await Promise.all([
+      snapshots.mounts(id, options),
+      this.#spec(id, options),
+    ]);
+    return withMountLabel(mounts, mountLabel);
+  }
+
+  async #spec(id: string, options: EngineOptions): Promise<KnownSpec> {
+    const known = this.#specs.get(id);
+    if (known !== undefined) return known;
+    const { spec } = await this.#containerd.containers.get(id, options);
+    const read = knownOf(spec as unknown as RuntimeSpec);
+    this.#specs.set(id, read);
+    return read;
   }
 
   async #view(

@@ -13,7 +13,7 @@ import type { HandlerRules, SpecInput } from '../../../src/oci/input.ts';
 import { withRoot } from '../../../src/oci/root.ts';
 import { withSeccomp } from '../../../src/oci/seccomp.ts';
 import { loadSeccompTemplate, seccompFromTemplate } from '../../../src/oci/seccomp-template.ts';
-import { freeLevel, levelOf, podLabels, withSelinux } from '../../../src/oci/selinux.ts';
+import { freeLevel, levelOf, podLabels, withMountLabel, withSelinux } from '../../../src/oci/selinux.ts';
 import type { Capabilities, LinuxSeccomp, RuntimeSpec } from '../../../src/oci/types.ts';
 import { handlerRules, hostFacts, sandboxFacts, secured, securedSandbox, specInput } from './spec-input.ts';
 
@@ -406,6 +406,14 @@ describe('SELinux', () => {
     const { process, linux } = labelled({}, true, { type: 'io.containerd.kata.v2' });
     assert.equal(process.selinuxLabel, 'system_u:system_r:container_kvm_t:s0:c1,c2');
     assert.equal(linux.mountLabel, labels.mountLabel);
+  });
+
+  it("is, in quotes, an option of the mounts of what is a container's own", () => {
+    const mounts = [{ type: 'overlay', options: ['ro'] }];
+    assert.deepEqual(withMountLabel(mounts, labels.mountLabel), [
+      { type: 'overlay', options: ['ro', 'context="system_u:object_r:container_file_t:s0:c1,c2"'] },
+    ]);
+    assert.deepEqual(withMountLabel(mounts, undefined), mounts);
   });
 
   it('refuses a label that the policy does not know', () => {
