@@ -25,6 +25,8 @@ const programs = {
   systemd: '/lib/systemd/systemd',
   // Debian's kernel as a process.
   'user-mode-linux': '/usr/bin/linux.uml',
+  // The compiler of its SELinux policy.
+  secilc: 'secilc',
   bsdutils: 'script',
   // What the images of critest are made with.
   'dpkg-dev': 'dpkg-source',
@@ -44,7 +46,7 @@ const purposes = {
   vm: [
     ...network,
     ...engine,
-    ...['busybox-static', 'containernetworking-plugins', 'dbus', 'systemd', 'user-mode-linux'],
+    ...['busybox-static', 'containernetworking-plugins', 'dbus', 'secilc', 'systemd', 'user-mode-linux'],
   ],
   conformance: [...network, ...engine, 'bsdutils', 'busybox-static', 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
   bench: [...network, ...engine, 'busybox-static', 'containernetworking-plugins', 'iperf3'],

@@ -1,5 +1,5 @@
 // Runs the tests of test/vm on Debian's own kernel, which has what the machine's may lack: dummy, ipvlan, 802.1Q VLANs, VRFs and
-// VLAN filtering of bridges; and those of containers and statistics, which find cgroup v2 there. The kernel is user-mode-linux, a
+// VLAN filtering of bridges, and SELinux; and those of containers and statistics, which find cgroup v2 there. The kernel is user-mode-linux, a
 // process that sees this machine's files (hostfs) and has a network of its own. Nothing is installed into the kernel that runs here.
 // It is booted twice: the second time its first process is systemd, for the tests of test/vm/systemd.
 //   node .ci/test-vm.mjs [mocha arguments]
