@@ -5,7 +5,7 @@ import { EmbeddedContainerd, embeddedPaths } from '../containerd/embedded/embedd
 import { chooseEngine } from '../containerd/engine-choice.ts';
 import { withPinnedImage } from '../containerd/pinned-image.ts';
 import { ContainerdImageService, type ImageService } from '../containerd/image-service.ts';
-import { selinuxJobsModule } from '../kernel/selinux.ts';
+import { Relabeller } from '../kernel/relabeller.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
 import { invalid, messageOf } from '../lib/errors.ts';
 import type { Files } from '../lib/atomic-file.ts';
@@ -98,18 +98,15 @@ export async function startEngine({
     features,
     baseSpec,
     seccomp: await loadSeccompTemplate(),
-    relabel: host.selinux === undefined ? undefined : relabeller(stops),
+    relabel: host.selinux === undefined ? undefined : relabel(stops),
   };
   return { containers, images: withPinnedImage(engine.images, config.sandbox.image), asked };
 }
 
-/** On a thread of its own, since a volume may have many files, or be far away. */
-function relabeller(stops: EngineStart['stops']): ContainerDeps['relabel'] {
-  const pool = new ThreadPool({ name: 'labels', size: 1, modules: [selinuxJobsModule] });
-  stops.push(() => pool.stop());
-  return async (path, label) => {
-    await pool.call('selinux.relabel', { path, label });
-  };
+function relabel(stops: EngineStart['stops']): ContainerDeps['relabel'] {
+  const relabeller = new Relabeller();
+  stops.push(() => relabeller.stop());
+  return (path, label) => relabeller.relabel(path, label);
 }
 
 /** Where the engine listens, and whether to wait for it: an external one that is away is a state, not something to wait for. */
