@@ -19,6 +19,8 @@ const TYPES = [
   ...['kernel_t', 'container_t', 'container_kvm_t', 'spc_t'],
   ...['container_file_t', 'node_t', 'unlabeled_t'],
 ];
+/** The kernel gives no label to files of a class that the policy lacks. */
+const OTHER_FILES = ['lnk_file', 'chr_file', 'blk_file', 'sock_file', 'fifo_file'];
 const ALL_LEVELS = `((s0) (s0 (range c0 c${CATEGORIES - 1})))`;
 const LOWEST = '((s0) (s0))';
 
@@ -112,7 +114,8 @@ function policy(): string {
     '(class process (transition dyntransition))',
     '(class file (read write))',
     '(class dir (read write search))',
-    '(classorder (process file dir))',
+    ...OTHER_FILES.map((each) => `(class ${each} (read write))`),
+    `(classorder (process file dir ${OTHER_FILES.join(' ')}))`,
     ...INITIAL.map((sid) => `(sid ${sid})`),
     `(sidorder (${INITIAL.join(' ')}))`,
     ...INITIAL.map((sid) => `(sidcontext ${sid} ${initialOf(sid)})`),
@@ -133,7 +136,7 @@ function policy(): string {
       `(userlevel ${user} (s0))`,
       `(userrange ${user} ${ALL_LEVELS})`,
     ]),
-    ...['process', 'file', 'dir'].map((each) => `(allow any any (${each} (all)))`),
+    ...['process', 'file', 'dir', ...OTHER_FILES].map((each) => `(allow any any (${each} (all)))`),
     '(mlsconstrain (file (read write)) (dom h1 h2))',
     '(mlsconstrain (dir (read write search)) (dom h1 h2))',
     ...['tmpfs', 'devpts', 'mqueue'].map((each) => `(fsuse trans ${each} ${file('node_t')})`),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,6 +62,8 @@ describe('SELinux', () => {
       volume = mkdtempSync(join(tmpdir(), 'berth-volume-'));
       mkdirSync(join(volume, 'sub'));
       writeFileSync(join(volume, 'sub/file'), 'secret\n');
+      symlinkSync('/etc', join(volume, 'sub/link'));
+      execFileSync('mkfifo', [join(volume, 'sub/fifo')]);
     });
 
     afterEach(async () => {
@@ -132,7 +135,8 @@ describe('SELinux', () => {
       const read = ['cat', '/vol/sub/file'];
       const main = await run(owner, 'main', {}, mounted(true));
       const label = await fileLabel(main, '/');
-      for (const name of ['', 'sub', 'sub/file']) assert.equal(selinuxLabel(join(volume, name)), label, name);
+      for (const name of ['', 'sub', 'sub/file', 'sub/link', 'sub/fifo'])
+        assert.equal(selinuxLabel(join(volume, name)), label, name);
       assert.equal((await rig.exec(main, read)).stdout, 'secret\n');
       const stranger = await run(other, 'main', {}, mounted(false));
       assert.match((await rig.exec(stranger, read)).stderr, /Permission denied/);
