@@ -173,7 +173,7 @@ function tests(scratch, args) {
     '600000',
     ...args,
   ];
-  return `export PATH=${PATH} HOME=/root TMPDIR=/var/tmp
+  return `export PATH=${PATH} HOME=/root TMPDIR=/var/tmp TEST_PATIENCE_MS=300000
 exit_code=1
 off() { echo $exit_code > ${join(scratch, 'exit-code')}; sync; echo o > /proc/sysrq-trigger; sleep 60; }
 trap off EXIT

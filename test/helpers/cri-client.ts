@@ -11,8 +11,9 @@ import type { RuntimeServiceClient } from '../../src/gen/runtime/v1/RuntimeServi
 import type { StatusResponse__Output } from '../../src/gen/runtime/v1/StatusResponse.ts';
 import type { VersionResponse__Output } from '../../src/gen/runtime/v1/VersionResponse.ts';
 import { loadCri } from '../../src/lib/proto.ts';
+import { PATIENCE_MS } from './patience.ts';
 
-const DEADLINE_MS = 60_000;
+const DEADLINE_MS = 2 * PATIENCE_MS;
 
 const limits = { 'grpc.max_receive_message_length': 16 << 20, 'grpc.max_send_message_length': 16 << 20 };
 

@@ -11,11 +11,12 @@ import { stringify } from 'smol-toml';
 import { CriClient } from './cri-client.ts';
 import { unmountBelow } from './mounts.ts';
 import type { TestNode } from './node.ts';
+import { PATIENCE_MS } from './patience.ts';
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 
-const START_MS = 120_000;
-const STOP_MS = 30_000;
+const START_MS = 4 * PATIENCE_MS;
+const STOP_MS = PATIENCE_MS;
 
 type Table = Record<string, unknown>;
 

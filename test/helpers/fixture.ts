@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestDaemon, type DaemonOptions } from './daemon.ts';
 import { TestNode } from './node.ts';
+import { PATIENCE_MS } from './patience.ts';
 
 /** A daemon whose bridges and rules are on a node of its own; both end together. */
 export class Rig implements AsyncDisposable {
@@ -54,8 +55,7 @@ export class Scratch implements AsyncDisposable {
 export async function eventually<T>(
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
-  // Only what never comes takes so long.
-  ms = 30_000,
+  ms = PATIENCE_MS,
   everyMs = 20,
 ): Promise<T> {
   const deadline = Date.now() + ms;

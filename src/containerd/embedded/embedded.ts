@@ -34,6 +34,8 @@ import { spawnDetached } from './spawn.ts';
 
 const FIRST_PAUSE_MS = 100;
 const MOST_PAUSE_MS = 10_000;
+/** How long containerd may take to tell its version; a node that boots has much to do. Without it there are no containers. */
+const VERSION_MS = 60_000;
 /** Who ran this long was not crashing. */
 const STEADY_MS = 30_000;
 /** How often an adopted process, whose end nobody tells us, is looked at. */
@@ -131,7 +133,9 @@ export class EmbeddedContainerd {
 
   async #askVersion(): Promise<Version> {
     try {
-      const { stdout } = await promisify(execFile)(this.#executable, ['--version'], { timeout: 10_000 });
+      const { stdout } = await promisify(execFile)(this.#executable, ['--version'], {
+        timeout: VERSION_MS,
+      });
       return parseVersion(stdout);
     } catch (error) {
       const cause = isErrno(error, 'ENOENT')

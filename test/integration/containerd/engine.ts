@@ -15,6 +15,7 @@ import { runcOptionsAny } from '../../../src/containerd/typeurl.ts';
 import { Unpacker } from '../../../src/containerd/unpack.ts';
 import { eventually } from '../../helpers/fixture.ts';
 import { unmountBelow } from '../../helpers/mounts.ts';
+import { PATIENCE_MS } from '../../helpers/patience.ts';
 import { MemoryLog } from './memory-log.ts';
 import { tinyImage, type TinyImage } from './tiny-image.ts';
 
@@ -77,7 +78,7 @@ export class TestEngine implements AsyncDisposable {
   }
 
   async ready(): Promise<void> {
-    const signal = AbortSignal.timeout(30_000);
+    const signal = AbortSignal.timeout(PATIENCE_MS);
     await this.client.connection.ready({ signal });
     await this.images.ready({ signal });
   }

@@ -23,13 +23,14 @@ import type { DaemonOptions } from '../../helpers/daemon.ts';
 import { podConfig } from '../../helpers/cri-client.ts';
 import { eventually, Rig } from '../../helpers/fixture.ts';
 import { mountsBelow } from '../../helpers/mounts.ts';
+import { PATIENCE_MS } from '../../helpers/patience.ts';
 import { type ImageOptions, tinyImage } from '../containerd/tiny-image.ts';
 
 export const imageName = 'berth.local/test/tiny:1';
 
 /** containerd's own, whatever its configuration says; removed again when we were the first to use them. */
 const SHARED = ['/run/containerd', '/opt/containerd', '/var/lib/cni', '/var/lib/containerd'];
-const DEADLINE_MS = 60_000;
+const DEADLINE_MS = 2 * PATIENCE_MS;
 
 type Done<T> = (error: ServiceError | null, answer?: T) => void;
 

@@ -163,7 +163,7 @@ describe('containers in the slices of systemd', () => {
     const linux = { ...own, resources: { memoryLimitInBytes: 16 * MIB } };
     for (const name of ['first', 'second', 'third']) {
       const id = await rig.run(pod, name, hog, { linux });
-      const ended = await rig.ended(id, 120_000);
+      const ended = await rig.ended(id);
       assert.deepEqual([ended.exitCode, ended.reason], [137, 'OOMKilled']);
     }
   });
