@@ -96,7 +96,7 @@ describe('host-local with many callers on one range', () => {
   const files = (): string[] => readdirSync(join(dataDir, 'net')).sort();
 
   it('gives each of 200 an address of its own, loses none, and has an empty directory when each has gone by another', async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     const given = await all('ADD', 0);
     assert.equal(new Set(given.values()).size, CALLS);
     for (const [containerId, address] of given)
