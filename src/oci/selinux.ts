@@ -22,14 +22,25 @@ export interface SelinuxLabels {
 const LEVEL = /^s\d(-s\d)?(:c\d{1,4}(\.c\d{1,4})?(,c\d{1,4}(\.c\d{1,4})?)*)?$/;
 
 const CATEGORIES = 1_024;
+/** Pairs of categories. */
+const LEVELS = (CATEGORIES * (CATEGORIES - 1)) / 2;
 
-/** A level of two categories that is not among those taken: pods cannot touch each other's files. */
+/** One after the other, from somewhere: pods that are made at the same time do not know of each other's. */
+let next = randomInt(LEVELS);
+
+/** A level of two categories that is not among those taken, nor has been given lately: pods cannot touch each other's files. */
 export function freeLevel(taken: ReadonlySet<string>): string {
   for (;;) {
-    const [low = 0, high = 0] = [randomInt(CATEGORIES), randomInt(CATEGORIES)].sort((a, b) => a - b);
-    const level = `s0:c${low},c${high}`;
-    if (low !== high && !taken.has(level)) return level;
+    const level = levelAt(next);
+    next = (next + 1) % LEVELS;
+    if (!taken.has(level)) return level;
   }
+}
+
+/** The pairs of a lower and a higher category, numbered: before those with the higher one `c` are the c * (c - 1) / 2 with a lower one. */
+function levelAt(index: number): string {
+  const high = Math.floor((1 + Math.sqrt(1 + 8 * index)) / 2);
+  return `s0:c${index - (high * (high - 1)) / 2},c${high}`;
 }
 
 /**
