@@ -94,10 +94,14 @@ export class WebSocketChannels {
     });
   }
 
-  /** Ends the connection once what was written is sent. Resolves when it is gone. */
+  /**
+   * Ends the connection once what was written is sent. Resolves when it is gone. The client learns at once that nothing more comes: one
+   * that waits for the connection's end would lose two journeys until it had answered and been answered.
+   */
   async close(): Promise<void> {
     for (const { input } of this.#inputs) input.discard();
     this.#socket.close(NORMAL_CLOSURE);
+    this.#transport.end();
     if (this.signal.aborted) return;
     this.#linger ??= setTimeout(() => this.#socket.terminate(), LINGER_MS);
     await new Promise<void>((resolve) =>

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { connect } from 'node:net';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createLogger } from '../../../src/lib/log.ts';
-import type { CommandStreams, ExecRequest, StreamingRuntime } from '../../../src/streaming/runtime.ts';
-import { type StreamingLimits, StreamingServer } from '../../../src/streaming/server.ts';
+import type { ExecRequest, StreamingRuntime } from '../../../src/streaming/runtime.ts';
 import { SpdySession } from '../../../src/streaming/spdy/session.ts';
 import { eventually } from '../../helpers/fixture.ts';
 import {
@@ -15,10 +13,10 @@ import {
   RefusedError,
   textOf,
 } from '../../helpers/streaming/client.ts';
+import { Serving } from '../../helpers/streaming/serving.ts';
 import { SpdyPorts, spdyCommand, upgradeToSpdy } from '../../helpers/streaming/spdy.ts';
-import { Channels, webSocketCommand, webSocketPorts } from '../../helpers/streaming/websocket.ts';
+import { Channels, webSocketCommand } from '../../helpers/streaming/websocket.ts';
 
-const log = createLogger({ level: 'fatal', format: 'text' });
 const EXEC: ExecRequest = {
   kind: 'exec',
   containerId: 'c',
@@ -31,13 +29,6 @@ const EXEC: ExecRequest = {
 
 const PORTS = { kind: 'portforward', podSandboxId: 'p', ports: [] } as const;
 
-/** Echoes stdin to stdout, tells on stderr that it did, and ends with 3. */
-async function echo(_request: unknown, { stdin, stdout, stderr }: CommandStreams): Promise<number> {
-  for await (const chunk of stdin ?? []) await stdout?.(chunk);
-  await stderr?.(Buffer.from('done'));
-  return 3;
-}
-
 type Open = (url: string, options: CommandOptions) => Promise<Command>;
 
 const OPENERS: readonly (readonly [string, Open, readonly string[]])[] = [
@@ -48,49 +39,10 @@ const OPENERS: readonly (readonly [string, Open, readonly string[]])[] = [
 ];
 
 describe('the streaming server', () => {
-  const started: (() => Promise<unknown>)[] = [];
-  let listener: Server;
+  const serving = new Serving();
+  const serve = serving.serve.bind(serving);
 
-  async function serve(
-    runtime: Partial<StreamingRuntime>,
-    limits: Partial<StreamingLimits> = {},
-  ): Promise<StreamingServer> {
-    const server = new StreamingServer({
-      address: '127.0.0.1',
-      port: 0,
-      log,
-      runtime: {
-        exec: echo,
-        attach: () => Promise.reject(new Error('no attach')),
-        connect: () => Promise.reject(new Error('nobody listens')),
-        ...runtime,
-      },
-      limits,
-    });
-    await server.start();
-    started.push(() => server.stop());
-    return server;
-  }
-
-  /** A pod's port that echoes. */
-  async function echoPort(): Promise<StreamingRuntime['connect']> {
-    listener = createServer({ allowHalfOpen: true }, (socket) =>
-      socket.on('error', () => undefined).pipe(socket),
-    );
-    listener.listen(0, '127.0.0.1');
-    await once(listener, 'listening');
-    started.push(async () => listener.close());
-    const { port } = listener.address() as { port: number };
-    return async () => {
-      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-      await once(socket, 'connect');
-      return socket;
-    };
-  }
-
-  afterEach(async () => {
-    for (const stop of started.splice(0).reverse()) await stop();
-  });
+  afterEach(() => serving.end());
 
   for (const [name, open, protocols] of OPENERS) {
     it(`serves a command over ${name}`, async () => {
@@ -287,31 +239,6 @@ describe('the streaming server', () => {
     assert.equal(await textOf(command.stdout), 'late');
   });
 
-  for (const type of ['error', 'data'] as const) {
-    it(`gives up the ${type} stream of a port whose partner does not come, and serves the others`, async () => {
-      const server = await serve({ connect: await echoPort() }, { creationMs: 100 });
-      const ports = await SpdyPorts.open(server.urlFor(PORTS));
-      const alone = ports.session.open(
-        new Map([
-          ['streamtype', type],
-          ['port', '80'],
-          ['requestid', 'alone'],
-        ]),
-      );
-      const { data } = ports.connect(80);
-      if (type === 'data') await assert.rejects(textOf(alone.input), /reset/);
-      else {
-        assert.equal(await textOf(alone.input), '(request=alone) timed out waiting for streams');
-        alone.end();
-      }
-      await data.write(Buffer.from('other'));
-      data.end();
-      assert.equal(await textOf(data.input), 'other');
-      assert.equal(ports.session.size, 0);
-      ports.destroy();
-    });
-  }
-
   it('takes what comes on a stream that the request does not ask for, and keeps none of it', async () => {
     let end: (exitCode: number) => void = () => undefined;
     const ended = new Promise<number>((resolve) => (end = resolve));
@@ -336,6 +263,31 @@ describe('the streaming server', () => {
       return accepted?.[5]?.startsWith('02:') === true ? true : undefined;
     });
     client.destroy();
+  });
+
+  it('tells a WebSocket client with the outcome that the connection is over, before the client has answered', async () => {
+    let gone: AbortSignal | undefined;
+    const exec: StreamingRuntime['exec'] = async (_request, _streams, signal) => {
+      gone = signal;
+      return 0;
+    };
+    const server = await serve({ exec });
+    const { hostname, port, pathname } = new URL(server.urlFor(EXEC));
+    const client = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+    const head = [`GET ${pathname} HTTP/1.1`, 'Host: x', 'Connection: Upgrade', 'Upgrade: websocket'];
+    const key = `Sec-WebSocket-Key: ${Buffer.alloc(16).toString('base64')}`;
+    client.write([...head, 'Sec-WebSocket-Version: 13', key, '', ''].join('\r\n'));
+    const received: Buffer[] = [];
+    client.on('data', (bytes: Buffer) => void received.push(bytes));
+    await once(client, 'end');
+    // One that it has given up is closed by then.
+    await sleep(10);
+    assert.equal(gone?.aborted, false, 'the server has given the client up');
+    // RFC 6455, 5.5.1: the code 1000 in a frame of two bytes.
+    assert.deepEqual([...Buffer.concat(received).subarray(-4)], [0x88, 2, 0x03, 0xe8]);
+    // Our answer, masked, is read all the same, and is the end.
+    client.end(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]));
+    await once(client, 'close');
   });
 
   it('refuses what is no WebSocket once, and says so', async () => {
@@ -378,78 +330,6 @@ describe('the streaming server', () => {
       assert.ok(written < 16 * 1024 * 1024, `${written} bytes were written`);
       client.destroy();
     }
-  });
-
-  for (const [name, open] of [
-    ['SPDY', (url: string) => SpdyPorts.open(url)],
-    ['SPDY in WebSocket', webSocketPorts],
-  ] as const) {
-    it(`forwards many connections at once over ${name}, with half-close`, async () => {
-      const server = await serve({ connect: await echoPort() });
-      const ports = await open(server.urlFor(PORTS));
-      await Promise.all(
-        Array.from({ length: 50 }, async (_, index) => {
-          const { data, failure } = ports.connect(80);
-          await data.write(Buffer.from(`hello ${index}`));
-          data.end();
-          assert.equal(await textOf(data.input), `hello ${index}`);
-          assert.equal(await failure, '');
-        }),
-      );
-      assert.equal(ports.session.size, 0);
-      ports.destroy();
-    });
-
-    it(`tells over ${name} why a port cannot be reached`, async () => {
-      const server = await serve({});
-      const ports = await open(server.urlFor(PORTS));
-      const { data, failure } = ports.connect(80);
-      assert.equal(await failure, 'error forwarding port 80 to pod p, uid : nobody listens');
-      assert.equal(await textOf(data.input), '');
-      ports.destroy();
-    });
-  }
-
-  for (const protocol of ['v4.channel.k8s.io', 'v4.base64.channel.k8s.io']) {
-    it(`forwards the ports of the request over WebSocket ${protocol}`, async () => {
-      const connectTo = await echoPort();
-      const asked: number[] = [];
-      const server = await serve({
-        connect: async (id, port, signal) => {
-          asked.push(port);
-          if (port === 81) throw new Error('refused');
-          return connectTo(id, port, signal);
-        },
-      });
-      const url = server.urlFor({ kind: 'portforward', podSandboxId: 'p', ports: [8080, 81] });
-      const channels = await Channels.open(url, [protocol], 4);
-      await channels.send(0, Buffer.from('hello'));
-      const read = async (index: number): Promise<string> => {
-        const next = await channels.inputs[index]?.next();
-        return Buffer.from((next?.value ?? Buffer.alloc(0)) as Uint8Array).toString('latin1');
-      };
-      assert.deepEqual([await read(0), await read(1)], ['\x90\x1f', '\x90\x1f']);
-      assert.deepEqual([await read(2), await read(3)], ['\x51\0', '\x51\0']);
-      assert.equal(await read(0), 'hello');
-      assert.match(await read(3), /^error forwarding port 81 to pod p, uid : refused$/);
-      assert.deepEqual(asked, [8080, 81]);
-      await channels.close();
-    });
-  }
-
-  it('refuses streams that name no port', async () => {
-    const server = await serve({});
-    const ports = await SpdyPorts.open(server.urlFor(PORTS));
-    for (const port of ['0', '65536', 'http', '-1', '']) {
-      const stream = ports.session.open(
-        new Map([
-          ['streamtype', 'data'],
-          ['port', port],
-        ]),
-      );
-      await assert.rejects(textOf(stream.input), /reset/);
-    }
-    ports.destroy();
   });
 
   it('stops with clients on it', async () => {
