@@ -1,23 +1,14 @@
-import { isRunc, requireRuntimeHandler } from '../../config/runtime-handlers.ts';
-import type { ContainerdConfig } from '../../config/schema.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
-import type { EngineImages } from './images.ts';
 import { hasLabel } from '../../containerd/filters.ts';
 import type { ImageService } from '../../containerd/image-service.ts';
-import type { CallOptions } from '../../containerd/connection.ts';
-import type { NewContainer } from '../../containerd/containers.ts';
-import type { Snapshots } from '../../containerd/snapshots.ts';
-import type { Process, ProcessRef } from '../../containerd/tasks.ts';
-import { runcOptionsAny, shimConfigAny } from '../../containerd/typeurl.ts';
 import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
-import { sleep } from '../../lib/deadline.ts';
-import { codeOf, messageOf, wrap } from '../../lib/errors.ts';
-import { Rollback } from '../../lib/rollback.ts';
+import { codeOf } from '../../lib/errors.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { withMountLabel } from '../../oci/selinux.ts';
 import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
-import type { IdMappings } from '../../oci/user-namespace.ts';
+import { writeCheckpoint } from './checkpoint.ts';
+import { createContainer, type CreationParts, viewKey } from './creation.ts';
 import type {
   CheckpointFiles,
   DeleteOptions,
@@ -35,36 +26,21 @@ import type {
   MadeContainer,
   NewEngineContainer,
 } from './engine.ts';
-import { writeCheckpoint } from './checkpoint.ts';
 import { gone } from './gone.ts';
 import { HandlerImages } from './handler-images.ts';
 import { ImageResolver } from './image-resolver.ts';
+import type { EngineImages } from './images.ts';
 import { endOrphanedShim } from './orphaned-shim.ts';
 import { Remapper } from './remapper.ts';
 import { Snapshotters } from './snapshotters.ts';
 import { endStrayExecs } from './stray-execs.ts';
-import type { RootFs } from './rootfs.ts';
+import { endExecuted, isShimLeaving, killAndWait, ofTask, toTask } from './task.ts';
 
-/** What is made before the container object holds it; a Berth that dies in between leaves it no longer than this. */
-const LEASE_MS = 10 * 60 * 1_000;
-const SIGKILL = 9;
 /** The label that says whose something is. */
 const INSTANCE = 'io.berth.instance';
-/** How long containerd may take to notice that a shim has left: 2.5 s in all. */
-const FIRST_PAUSE_MS = 10;
-const LAST_PAUSE_MS = 1_280;
-/** containerd's shim puts containers with the same value into one process: a pod's containers share one. */
-const SHIM_GROUP = 'io.containerd.runc.v2.group';
-/** What containerd says when the pod's shim, its work done, went away as it was asked for something. */
-const SHIM_IS_LEAVING = /dial unix \S*: connect: |ttrpc: closed/;
 
-export interface ContainerdEngineOptions {
-  readonly containerd: Containerd;
+export interface ContainerdEngineOptions extends Omit<CreationParts, 'snapshotters' | 'remapper' | 'mark'> {
   readonly images: EngineImages;
-  readonly rootfs: RootFs;
-  readonly settings: ContainerdConfig;
-  /** Where runc keeps its own state; '' for runc's default, which every containerd of the machine shares. */
-  readonly runcRoot: string;
   /** Our instance's uuid: only containers that bear it are ours. */
   readonly instance: string;
 }
@@ -80,23 +56,24 @@ function knownOf({ process, linux }: RuntimeSpec): KnownSpec {
 
 /** containerd as the engine, through its native API in the namespace `k8s.io`. */
 export class ContainerdEngine implements Engine {
-  readonly #options: ContainerdEngineOptions;
+  readonly #instance: string;
   readonly #containerd: Containerd;
   readonly #unpacker: Unpacker;
-  readonly #remapper: Remapper;
   readonly #images: ImageResolver;
   readonly #snapshotters: Snapshotters;
+  readonly #creation: CreationParts;
   /** The images, pulled for whatever runtime handler they are for. */
   readonly images: ImageService;
   /** Of the spec of a container: each exec begins with its process. */
   readonly #specs = new Map<string, KnownSpec>();
 
   constructor(options: ContainerdEngineOptions) {
-    this.#options = options;
+    const mark = { [INSTANCE]: options.instance };
+    this.#instance = options.instance;
     this.#containerd = options.containerd;
     this.#images = new ImageResolver(options.containerd, options.images.service);
     this.#snapshotters = new Snapshotters(options.containerd, options.images, options.settings);
-    this.#unpacker = new Unpacker(options.containerd, this.#mark);
+    this.#unpacker = new Unpacker(options.containerd, mark);
     this.images = new HandlerImages({
       images: options.images,
       settings: options.settings,
@@ -105,7 +82,8 @@ export class ContainerdEngine implements Engine {
         await (await this.image(reference, call)).chainId;
       },
     });
-    this.#remapper = new Remapper(options.containerd.leases, options.rootfs);
+    const remapper = new Remapper(options.containerd.leases, options.rootfs);
+    this.#creation = { ...options, snapshotters: this.#snapshotters, remapper, mark };
   }
 
   get state(): Engine['state'] {
@@ -142,52 +120,9 @@ export class ContainerdEngine implements Engine {
   }
 
   async create(container: NewEngineContainer, options: EngineOptions = {}): Promise<MadeContainer> {
-    const { id, image, runtimeHandler, idMappings, ready } = container;
-    // It is looked at once the lease is there.
-    ready?.catch(() => undefined);
-    const { leases, containers } = this.#containerd;
-    const snapshots = await this.#snapshotters.ofHandler(runtimeHandler, options);
-    using lease = await leases.hold({ ttlMs: LEASE_MS, labels: this.#mark }, options);
-    const call = { ...options, lease: lease.id };
-    const rollback = new Rollback();
-    await ready;
-    this.#snapshotters.note(id, snapshots);
-    try {
-      rollback.add('snapshot', () => gone(snapshots.remove(id)));
-      const parent = await this.#parent(snapshots, image, idMappings, call);
-      const mounts = await snapshots.prepare({ key: id, parent, labels: this.#labels(container) }, call);
-      const views: Mount[][] = [];
-      for (const [i, view] of container.views.entries()) {
-        rollback.add('view', () => gone(snapshots.remove(viewKey(id, i))));
-        views.push(await this.#view(snapshots, { key: viewKey(id, i), view, idMappings }, call));
-      }
-      const { volumes } = container;
-      const accounts = await this.#options.rootfs.inspect({ image: image.id, mounts, volumes, idMappings });
-      const made = await container.spec({ accounts, views });
-      const spec = { ...made, annotations: { ...made.annotations, [SHIM_GROUP]: container.sandboxId } };
-      const keptViews = views.map((_, i) => [viewReference(snapshots.snapshotter, i), viewKey(id, i)]);
-      await containers.create(
-        {
-          id,
-          labels: {
-            ...this.#labels(container),
-            ...(Object.fromEntries(keptViews) as Record<string, string>),
-          },
-          image: image.name,
-          runtime: this.#runtime(runtimeHandler, spec),
-          spec,
-          snapshotter: snapshots.snapshotter,
-          snapshotKey: id,
-        },
-        call,
-      );
-      this.#specs.set(id, knownOf(spec));
-      return { spec, snapshotter: snapshots.snapshotter };
-    } catch (error) {
-      const failures = await rollback.run();
-      const left = failures.map((failure) => `${failure.name} is left: ${failure.message}`).join('; ');
-      throw left === '' ? error : wrap(left, error);
-    }
+    const made = await createContainer(this.#creation, container, options);
+    this.#specs.set(container.id, knownOf(made.spec));
+    return made;
   }
 
   async start(id: string, { io, ready }: EngineStreams, options: EngineOptions = {}): Promise<EngineStart> {
@@ -195,7 +130,7 @@ export class ContainerdEngine implements Engine {
     const [rootfs] = await Promise.all([this.#rootMounts(id, options), ready]);
     const create = (): Promise<number> => tasks.create({ containerId: id, rootfs, io }, options);
     const again = (error: unknown): Promise<number> => {
-      if (!SHIM_IS_LEAVING.test(messageOf(error))) throw error;
+      if (!isShimLeaving(error)) throw error;
       return create();
     };
     await create().catch(again);
@@ -229,7 +164,7 @@ export class ContainerdEngine implements Engine {
   }
 
   async endExec(id: string, execId: string, { lostAt }: { lostAt?: number | undefined } = {}): Promise<void> {
-    const wasStarted = await this.#killExec({ containerId: id, execId });
+    const wasStarted = await endExecuted(this.#containerd.tasks, { containerId: id, execId });
     if (!wasStarted && lostAt !== undefined) await gone(endStrayExecs(this.#containerd, id, lostAt));
   }
 
@@ -258,12 +193,7 @@ export class ContainerdEngine implements Engine {
   }
 
   async endTask(id: string): Promise<void> {
-    const { tasks } = this.#containerd;
-    const ended = ofTask(() => tasks.wait({ containerId: id }));
-    // It fails with the call after it when the engine goes away: that one is the error.
-    ended.catch(() => undefined);
-    await ofTask(() => tasks.kill({ containerId: id }, SIGKILL, { all: true }));
-    await ended;
+    await killAndWait(this.#containerd.tasks, { containerId: id }, { all: true });
     await this.deleteTask(id);
   }
 
@@ -307,7 +237,7 @@ export class ContainerdEngine implements Engine {
   async owned(options: EngineOptions = {}): Promise<string[]> {
     // A container has a snapshot of its id from before it is made until it is gone. Their list, unlike that of containers, does not
     // come in one message.
-    const mine = [hasLabel(INSTANCE, this.#options.instance)];
+    const mine = [hasLabel(INSTANCE, this.#instance)];
     const names: string[] = [];
     for (const snapshots of await this.#snapshotters.all(options))
       for (const { kind, name } of await snapshots.list(mine, options))
@@ -317,7 +247,7 @@ export class ContainerdEngine implements Engine {
 
   async releaseFormer(options: EngineOptions = {}): Promise<void> {
     const { leases } = this.#containerd;
-    for (const { id } of await leases.former([hasLabel(INSTANCE, this.#options.instance)], options))
+    for (const { id } of await leases.former([hasLabel(INSTANCE, this.#instance)], options))
       await gone(leases.delete(id, options));
   }
 
@@ -339,17 +269,6 @@ export class ContainerdEngine implements Engine {
     }
   }
 
-  /** The snapshot below a container's: the image's own, or its copy for a user namespace. */
-  async #parent(
-    snapshots: Snapshots,
-    image: EngineImage,
-    idMappings: IdMappings | undefined,
-    call: LeasedCall,
-  ): Promise<string> {
-    const chainId = await image.chainId;
-    return idMappings === undefined ? chainId : this.#remapper.remapped(snapshots, chainId, idMappings, call);
-  }
-
   async #rootMounts(id: string, options: EngineOptions): Promise<Mount[]> {
     const snapshots = await this.#snapshotters.ofContainer(id, options);
     const [mounts, { mountLabel }] = await Promise.all([
@@ -367,105 +286,4 @@ export class ContainerdEngine implements Engine {
     this.#specs.set(id, read);
     return read;
   }
-
-  async #view(
-    snapshots: Snapshots,
-    { key, view, idMappings }: { key: string; view: EngineImage; idMappings: IdMappings | undefined },
-    call: LeasedCall,
-  ): Promise<Mount[]> {
-    return snapshots.view({ key, parent: await this.#parent(snapshots, view, idMappings, call) }, call);
-  }
-
-  /** Kills and forgets it; whether its shim knows that it was started. */
-  async #killExec(ref: Required<ProcessRef>): Promise<boolean> {
-    const { tasks } = this.#containerd;
-    const forget = async (): Promise<boolean> => {
-      const forgotten = await ofTask(() => tasks.delete(ref));
-      return forgotten !== undefined && forgotten.pid !== 0;
-    };
-    try {
-      return await forget();
-    } catch (error) {
-      // A shim forgets what has ended or has not started, and refuses what runs, with a code of its choice.
-      if (codeOf(error) === 'UNAVAILABLE') throw error;
-    }
-    const ended = ofTask(() => tasks.wait(ref));
-    ended.catch(() => undefined);
-    await ofTask(() => tasks.kill(ref, SIGKILL));
-    await ended;
-    return await forget();
-  }
-
-  #labels({ labels, sandboxId }: NewEngineContainer): Record<string, string> {
-    return { ...labels, ...this.#mark, 'io.berth.sandbox': sandboxId };
-  }
-
-  get #mark(): Record<string, string> {
-    return { [INSTANCE]: this.#options.instance };
-  }
-
-  #runtime(handler: string, spec: RuntimeSpec): NewContainer['runtime'] {
-    const { settings, containerd, runcRoot } = this.#options;
-    const { type, configPath, binary } = requireRuntimeHandler(settings, handler);
-    const { api } = containerd.connection;
-    // Other shims refuse options that are not theirs.
-    if (!isRunc(type))
-      return configPath === '' ? { type } : { type, options: shimConfigAny(api, type, configPath) };
-    // A slice is systemd's to make; the parent that kubelet sent decides, whatever driver is configured.
-    const systemdCgroup = spec.linux.cgroupsPath.includes('.slice:');
-    const [uids, gids] = [spec.linux.uidMappings?.[0], spec.linux.gidMappings?.[0]];
-    const options = {
-      binaryName: binary,
-      systemdCgroup,
-      root: runcRoot,
-      // Whose the pipes of its outputs are: to open /dev/stdout takes an owner that its user namespace knows.
-      ...(uids === undefined || gids === undefined ? {} : { ioUid: uids.hostID, ioGid: gids.hostID }),
-    };
-    return { type, options: runcOptionsAny(api, options) };
-  }
-}
-
-type LeasedCall = CallOptions & { readonly lease: string };
-
-/** The snapshot of a container's view. */
-function viewKey(id: string, index: number): string {
-  return `${id}-view-${index}`;
-}
-
-/** The label by which a container holds a view against the garbage collector. */
-function viewReference(snapshotter: string, index: number): string {
-  return `containerd.io/gc.ref.snapshot.${snapshotter}/view-${index}`;
-}
-
-/**
- * As gone(), for what is asked of a task. One whose shim is just leaving, with the pod's last task, containerd still knows and cannot
- * reach: it is asked again until containerd has noticed.
- */
-async function ofTask<T>(ask: () => Promise<T>): Promise<T | undefined> {
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs *= 2) {
-    try {
-      return await gone(ask());
-    } catch (error) {
-      if (!SHIM_IS_LEAVING.test(messageOf(error)) || pauseMs > LAST_PAUSE_MS) throw error;
-      await sleep(pauseMs);
-    }
-  }
-}
-
-const STATUSES = {
-  UNKNOWN: 'unknown',
-  CREATED: 'created',
-  RUNNING: 'running',
-  STOPPED: 'ended',
-  PAUSED: 'paused',
-  PAUSING: 'paused',
-} as const;
-
-function toTask({ containerId, pid, status, exitStatus, exitedAt }: Process): EngineTask {
-  return {
-    id: containerId,
-    pid,
-    status: STATUSES[status],
-    exit: status === 'STOPPED' ? { exitCode: exitStatus, at: exitedAt } : undefined,
-  };
 }

@@ -1,0 +1,79 @@
+import type { Process, ProcessRef, Tasks } from '../../containerd/tasks.ts';
+import { sleep } from '../../lib/deadline.ts';
+import { codeOf, messageOf } from '../../lib/errors.ts';
+import type { EngineTask } from './engine.ts';
+import { gone } from './gone.ts';
+
+const SIGKILL = 9;
+/** How long containerd may take to notice that a shim has left: 2.5 s in all. */
+const FIRST_PAUSE_MS = 10;
+const LAST_PAUSE_MS = 1_280;
+/** What containerd says when the pod's shim, its work done, went away as it was asked for something. */
+const SHIM_IS_LEAVING = /dial unix \S*: connect: |ttrpc: closed/;
+
+const STATUSES = {
+  UNKNOWN: 'unknown',
+  CREATED: 'created',
+  RUNNING: 'running',
+  STOPPED: 'ended',
+  PAUSED: 'paused',
+  PAUSING: 'paused',
+} as const;
+
+export function toTask({ containerId, pid, status, exitStatus, exitedAt }: Process): EngineTask {
+  return {
+    id: containerId,
+    pid,
+    status: STATUSES[status],
+    exit: status === 'STOPPED' ? { exitCode: exitStatus, at: exitedAt } : undefined,
+  };
+}
+
+/** Whether the shim went away as it was asked: it did not hear it. */
+export function isShimLeaving(error: unknown): boolean {
+  return SHIM_IS_LEAVING.test(messageOf(error));
+}
+
+/**
+ * As gone(), for what is asked of a task. One whose shim is just leaving, with the pod's last task, containerd still knows and cannot
+ * reach: it is asked again until containerd has noticed.
+ */
+export async function ofTask<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs *= 2) {
+    try {
+      return await gone(ask());
+    } catch (error) {
+      if (!isShimLeaving(error) || pauseMs > LAST_PAUSE_MS) throw error;
+      await sleep(pauseMs);
+    }
+  }
+}
+
+/** Kills a process and waits for its end, which is still to be forgotten. */
+export async function killAndWait(
+  tasks: Tasks,
+  ref: ProcessRef,
+  options: { all?: boolean } = {},
+): Promise<void> {
+  const ended = ofTask(() => tasks.wait(ref));
+  // It fails with the call after it when the engine goes away: that one is the error.
+  ended.catch(() => undefined);
+  await ofTask(() => tasks.kill(ref, SIGKILL, options));
+  await ended;
+}
+
+/** Kills and forgets what was executed; whether its shim knows that it was started. */
+export async function endExecuted(tasks: Tasks, ref: Required<ProcessRef>): Promise<boolean> {
+  const forget = async (): Promise<boolean> => {
+    const forgotten = await ofTask(() => tasks.delete(ref));
+    return forgotten !== undefined && forgotten.pid !== 0;
+  };
+  try {
+    return await forget();
+  } catch (error) {
+    // A shim forgets what has ended or has not started, and refuses what runs, with a code of its choice.
+    if (codeOf(error) === 'UNAVAILABLE') throw error;
+  }
+  await killAndWait(tasks, ref);
+  return await forget();
+}
