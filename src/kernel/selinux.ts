@@ -1,6 +1,6 @@
-import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isErrno } from '../lib/errors.ts';
+import { BerthError, isErrno, messageOf } from '../lib/errors.ts';
 import { SyscallError } from './errno.ts';
 import { lgetxattr, lsetxattr } from './libc.ts';
 
@@ -43,5 +43,25 @@ export function relabelTree(path: string, label: string): void {
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'EOPNOTSUPP')) return;
     throw error instanceof SyscallError ? error.toBerthError(`failed to label "${path}"`) : error;
+  }
+}
+
+/**
+ * Does something synchronous: programs that it starts run with this SELinux label. Throws INVALID_ARGUMENT when the kernel takes no such
+ * label, which without SELinux is none.
+ */
+export function withExecLabel<T>(label: string, action: () => T): T {
+  // Of the calling thread, and inherited by what it forks until execve(2).
+  const attribute = '/proc/thread-self/attr/exec';
+  try {
+    writeFileSync(attribute, label);
+  } catch (error) {
+    const reason = `the kernel takes no SELinux label "${label}": ${messageOf(error)}`;
+    throw new BerthError('INVALID_ARGUMENT', reason, { cause: error });
+  }
+  try {
+    return action();
+  } finally {
+    writeFileSync(attribute, '\n');
   }
 }

@@ -1,6 +1,9 @@
 /** Tap devices (linux/if_tun.h): made by ioctl(2), as netlink cannot. */
 import { closeSync, openSync } from 'node:fs';
+import { BerthError } from '../lib/errors.ts';
 import { ioctl } from './libc.ts';
+import { withExecLabel } from './selinux.ts';
+import { runTool } from './tool.ts';
 
 const TUNSETIFF = 0x4004_54ca;
 const TUNSETPERSIST = 0x4004_54cb;
@@ -43,4 +46,17 @@ export function createTap(spec: TapSpec): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * As createTap, with the SELinux label that decides who may attach to it. A device has the label of the process that makes it, which for
+ * one with many threads cannot change: ip(8) is that process. Throws INVALID_ARGUMENT for a label that the kernel does not know.
+ */
+export function createLabelledTap({ name, multiQueue, owner, group }: TapSpec, label: string): void {
+  const args = ['tuntap', 'add', 'mode', 'tap', 'name', name];
+  if (multiQueue) args.push('multi_queue');
+  if (owner !== undefined) args.push('user', String(owner));
+  if (group !== undefined) args.push('group', String(group));
+  const { status, stderr } = withExecLabel(label, () => runTool('ip', args));
+  if (status !== 0) throw new BerthError('INTERNAL', `ip ${args.join(' ')}: ${stderr.trim()}`);
 }

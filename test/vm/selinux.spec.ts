@@ -8,6 +8,9 @@ import type { LinuxContainerSecurityContext } from '../../src/gen/runtime/v1/Lin
 import type { SELinuxOption } from '../../src/gen/runtime/v1/SELinuxOption.ts';
 import { selinuxLabel } from '../../src/kernel/selinux.ts';
 import { detectHostFacts } from '../../src/oci/host-facts.ts';
+import { TestNetns } from '../helpers/netns.ts';
+import { TestNode } from '../helpers/node.ts';
+import { callWell } from '../helpers/plugin-process.ts';
 import { NodeShm, SelinuxEtc, SelinuxKernel } from '../helpers/selinux.ts';
 import { ContainerRig, type Pod } from '../integration/containers/rig.ts';
 
@@ -214,6 +217,35 @@ describe('SELinux', () => {
       assert.deepEqual([selinuxLabel(shm.path), await fileLabel(id, shm.path)], [before, before]);
       await rig.stop(id);
       await rig.remove(id);
+    });
+
+    it('makes a tap device as a process with the label that its network is configured with', async () => {
+      const label = 'system_u:system_r:container_kvm_t:s0:c1,c2';
+      await using node = await TestNode.create();
+      using pod = new TestNetns();
+      const bin = mkdtempSync(join(tmpdir(), 'berth-bin-'));
+      const { PATH = '' } = process.env;
+      try {
+        const seen = join(bin, 'seen');
+        const ip = `#!/bin/sh\ncat /proc/self/attr/current > ${seen}\nPATH=${PATH} exec ip "$@"\n`;
+        writeFileSync(join(bin, 'ip'), ip, { mode: 0o755 });
+        process.env['PATH'] = `${bin}:${PATH}`;
+        const config = { cniVersion: '1.0.0', name: 'net', type: 'tap', owner: 107, multiQueue: true };
+        const call = { verb: 'ADD', type: 'tap', netns: pod.path } as const;
+        await callWell(node, 'in-process', { ...call, config: { ...config, selinuxContext: label } });
+        assert.equal(readFileSync(seen, 'utf8').replace('\0', ''), label);
+        const { linkinfo } = pod.link('eth0') ?? {};
+        const { info_kind: kind, info_data: data } = linkinfo as { info_kind: string; info_data: object };
+        assert.deepEqual([kind, data], ['tun', { ...data, type: 'tap', multi_queue: true, user: 107 }]);
+        // What is started afterwards is as this process is.
+        assert.equal(
+          execFileSync('cat', ['/proc/self/attr/current'], { encoding: 'utf8' }).replace('\0', ''),
+          labelOf(process.pid),
+        );
+      } finally {
+        process.env['PATH'] = PATH;
+        rmSync(bin, { recursive: true });
+      }
     });
 
     it('refuses a label that the policy does not know, and to label what is the node itself', async () => {

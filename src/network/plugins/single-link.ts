@@ -19,8 +19,6 @@ export interface SingleLink<Conf> {
   readonly type: string;
   /** Keys beside those of the protocol, `ipam` and `runtimeConfig`. */
   readonly keys: KnownKeys;
-  /** Names a key that is understood, but whose value is not. */
-  readonly unknownValue?: (config: PluginArgs['config']) => string | undefined;
   /** Whether there must be an IPAM plugin. */
   readonly ipam: 'required' | 'optional';
   /** Whose dns the result has: the network's own (be it none), as with most reference plugins, or that of IPAM. */
@@ -49,7 +47,7 @@ export function singleLinkPlugin<Conf>(kind: SingleLink<Conf>): Plugin {
   return {
     type: kind.type,
     keys,
-    unknownKey: (config) => firstUnknownKey(config, keys) ?? kind.unknownValue?.(config),
+    unknownKey: (config) => firstUnknownKey(config, keys),
     add: (args, context) => add(kind, args, context),
     del: (args, context) =>
       tryAll(

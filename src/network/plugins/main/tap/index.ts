@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { changeLink, findLink, type Link } from '../../../../kernel/netlink/links.ts';
 import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
-import { createTap } from '../../../../kernel/tap.ts';
+import { createLabelledTap, createTap } from '../../../../kernel/tap.ts';
 import type { JsonObject } from '../../../../lib/json.ts';
 import { badValue, booleanAt, failure, integerAt, stringAt } from '../../config.ts';
 import { canonicalMac, macOfArgs, macOfRuntime } from '../../main-conf.ts';
@@ -17,6 +17,8 @@ interface TapConf {
   readonly mac: string | undefined;
   readonly owner: number | undefined;
   readonly group: number | undefined;
+  /** '' for the daemon's own. */
+  readonly selinuxContext: string;
   /** A bridge in the container's namespace; '' for none. */
   readonly bridge: string;
 }
@@ -32,9 +34,6 @@ export const tap = singleLinkPlugin<TapConf>({
     selinuxContext: true,
     bridge: true,
   },
-  // The label is that of the process that opens the device, which here is the whole daemon.
-  unknownValue: (config) =>
-    (stringAt(config, 'selinuxContext') ?? '') === '' ? undefined : 'selinuxContext',
   ipam: 'optional',
   dns: 'own',
   sysctls: ['ipv4/conf/IF/arp_notify'],
@@ -53,6 +52,7 @@ function decode({ config, args }: PluginArgs): TapConf {
     mac: mac === undefined ? undefined : canonicalMac(mac, `invalid args ${mac} for MAC addr`),
     owner: idAt(config, 'owner'),
     group: idAt(config, 'group'),
+    selinuxContext: stringAt(config, 'selinuxContext') ?? '',
     bridge: stringAt(config, 'bridge') ?? '',
   };
 }
@@ -81,12 +81,14 @@ function create(args: PluginArgs, conf: TapConf, undo: UndoList): Link {
 }
 
 /** Asked for a name that is taken by a tap device, the kernel would attach us to that one. */
-function make({ ifName }: PluginArgs, { multiQueue, owner, group }: TapConf): void {
+function make({ ifName }: PluginArgs, { multiQueue, owner, group, selinuxContext }: TapConf): void {
   if (existsSync(`/proc/sys/net/ipv4/conf/${ifName}`)) {
     throw failure(`failed to create tap: ${JSON.stringify(ifName)} already exists`);
   }
   try {
-    createTap({ name: ifName, multiQueue, owner, group });
+    const spec = { name: ifName, multiQueue, owner, group };
+    if (selinuxContext === '') createTap(spec);
+    else createLabelledTap(spec, selinuxContext);
   } catch (error) {
     throw kernelFailure('failed to create tap', error);
   }
