@@ -1,8 +1,10 @@
 import { runtimeHandlerOf } from '../../config/runtime-handlers.ts';
 import { copyFile, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { makeDirectory } from '../../lib/directories.ts';
-import { deadlineSignal } from '../../lib/deadline.ts';
+import { deadlineSignal, raceSignal } from '../../lib/deadline.ts';
 import { BerthError, codeOf, invalid, isErrno, messageOf, wrap } from '../../lib/errors.ts';
 import { encodeJson } from '../../lib/exact-json.ts';
 import { newId } from '../../lib/id.ts';
@@ -27,45 +29,77 @@ const LOG_LINES = 3;
  * out as those of containerd and CRI-O: config.dump, spec.dump, status.dump, checkpoint/ with the images of CRIU, rootfs-diff.tar,
  * container.log, and CRIU's dump.log and stats-dump. It is there whole or not at all.
  */
-export function checkpointContainer(
+export async function checkpointContainer(
   deps: PodDeps,
   container: Container,
   request: CheckpointRequest,
-  signal: AbortSignal,
+  caller: AbortSignal,
 ): Promise<void> {
+  const { timeoutSeconds } = request;
+  using deadline =
+    timeoutSeconds > 0
+      ? deadlineSignal('the checkpoint', timeoutSeconds * 1_000, caller)
+      : { signal: caller, [Symbol.dispose]: () => undefined };
+  const { signal } = deadline;
   // Held against Remove, whose work would otherwise take away what is written here.
-  return deps.locks.with(`container ${container.id}`, () => checkpointHeld(deps, container, request, signal));
+  const done = deps.locks.with(`container ${container.id}`, () =>
+    checkpointHeld(deps, container, request, signal),
+  );
+  // CRIU may take longer than the caller has: the container is held until it goes on.
+  await raceSignal(done, signal);
+}
+
+/** Removes what a checkpoint that a killed Berth was at has left, here and beside its archive. To be held. */
+export async function removeUnfinished(deps: PodDeps, container: Container): Promise<void> {
+  const { directory, unfinished } = pathsOf(deps, container);
+  const archive = await readFile(unfinished, 'utf8').catch(() => '');
+  if (archive !== '') await rm(archive, { force: true });
+  await rm(directory, { recursive: true, force: true });
+}
+
+interface Paths {
+  /** There while a checkpoint is under way. */
+  readonly directory: string;
+  /** What is archived. */
+  readonly parts: string;
+  /** A file that holds the path of an archive that is not whole. */
+  readonly unfinished: string;
+}
+
+function pathsOf(deps: PodDeps, { id }: Container): Paths {
+  const directory = join(deps.containers.files.directory(id), 'checkpoint');
+  return { directory, parts: join(directory, 'parts'), unfinished: join(directory, 'unfinished') };
 }
 
 async function checkpointHeld(
   deps: PodDeps,
   container: Container,
   request: CheckpointRequest,
-  caller: AbortSignal,
+  signal: AbortSignal,
 ): Promise<void> {
+  signal.throwIfAborted();
   await checkLocation(request.location);
   if (container.state.phase !== 'running') {
     const problem = `container "${container.id}" is ${container.state.phase}, not running`;
     throw new BerthError('FAILED_PRECONDITION', problem);
   }
-  const directory = join(deps.containers.files.directory(container.id), 'checkpoint');
-  const { timeoutSeconds } = request;
-  using deadline =
-    timeoutSeconds > 0
-      ? deadlineSignal('the checkpoint', timeoutSeconds * 1_000, caller)
-      : { signal: caller, [Symbol.dispose]: () => undefined };
+  const paths = pathsOf(deps, container);
   try {
-    await checkCriu(deadline.signal);
-    // A Berth that was killed may have left one.
-    await rm(directory, { recursive: true, force: true });
-    await makeDirectory(join(directory, 'checkpoint'), 0o700);
-    await writeParts(deps, container, { directory, status: request.status }, deadline.signal);
-    await archive(directory, request.location, deadline.signal);
+    await checkCriu(signal);
+    await removeUnfinished(deps, container);
+    await makeDirectory(join(paths.parts, 'checkpoint'), 0o700);
+    await writeParts(deps, container, { directory: paths.parts, status: request.status }, signal);
+    await archive(paths, request.location, signal);
   } catch (error) {
-    deadline.signal.throwIfAborted();
-    throw wrap(`failed to checkpoint container "${container.id}"`, await explained(error, directory));
+    const failed = wrap(
+      `failed to checkpoint container "${container.id}"`,
+      await explained(error, paths.parts),
+    );
+    if (signal.aborted && error !== signal.reason)
+      deps.log.warn('a checkpoint failed after its caller had left', { error: failed.message });
+    throw failed;
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    await removeUnfinished(deps, container);
   }
 }
 
@@ -133,34 +167,28 @@ async function writeParts(
   });
 }
 
-/** By tar(1), beside its name until it is whole. */
-async function archive(directory: string, location: string, signal: AbortSignal): Promise<void> {
+/** Beside its name until it is whole. What is left of it on failure is recorded. */
+async function archive({ parts, unfinished }: Paths, location: string, signal: AbortSignal): Promise<void> {
   const temporary = `${location}.${newId().slice(0, 8)}.tmp`;
+  await writeFile(unfinished, temporary, { mode: 0o600 });
+  const args = ['--create', '--directory', parts, '--numeric-owner', '--', ...(await readdir(parts))];
+  const { execa } = await import('execa');
+  const tar = execa('tar', args, { cancelSignal: signal, buffer: { stdout: false } });
+  // Not written by tar: of a full disk it may say no more than that it wrote less than it wanted to. Only we can read it: it holds memory.
+  const file = createWriteStream(temporary, { mode: 0o600, flags: 'wx' });
   try {
-    // It holds the memory of the container: tar writes into a file that only we can read.
-    await writeFile(temporary, '', { mode: 0o600, flag: 'wx' });
-    const names = await readdir(directory);
-    const args = [
-      '--create',
-      '--file',
-      temporary,
-      '--directory',
-      directory,
-      '--numeric-owner',
-      '--',
-      ...names,
-    ];
-    const { execa } = await import('execa');
-    await execa('tar', args, { cancelSignal: signal });
+    await Promise.all([pipeline(tar.stdout, file), tar]);
     await rename(temporary, location);
-  } finally {
-    await rm(temporary, { force: true });
+  } catch (error) {
+    throw wrap(`failed to write ${JSON.stringify(location)}`, error);
   }
 }
 
 /** The OCI runtime says where CRIU's log is; that goes with the attempt, so its errors are told. */
 async function explained(error: unknown, directory: string): Promise<unknown> {
   const log = await readFile(join(directory, 'dump.log'), 'utf8').catch(() => '');
+  // It grumbles in one that has succeeded, too.
+  if (log.includes('Dumping finished successfully')) return error;
   const errors = log.split('\n').filter((line) => /\bError\b/.test(line));
   if (errors.length === 0) return error;
   const said = errors.slice(-LOG_LINES).join('; ').slice(0, 1_000);

@@ -5,6 +5,7 @@ import type { PodDeps } from '../deps.ts';
 import type { EngineExit, EngineTask } from '../engine/engine.ts';
 import { endPause, livesByPause } from '../sandbox/pause.ts';
 import { stopHeld } from '../sandbox/stop.ts';
+import { removeUnfinished } from './checkpoint.ts';
 import type { Container } from './container.ts';
 import { settleStart } from './cut-off-start.ts';
 import { discard } from './discard.ts';
@@ -64,12 +65,13 @@ export class ExitMonitor {
       const task = tasks.get(container.id);
       if (task !== undefined) this.#settleStart(container, task, since);
     }
+    for (const container of [...believed, ...others])
+      this.#settleCheckpoint(container, tasks.get(container.id));
     const known = [...paused, ...believed, ...others];
     if (known.some(({ id }) => tasks.get(id)?.status === 'unknown')) this.#compareAgain();
     await Promise.all(
       believed.map(async (container) => {
         const task = tasks.get(container.id);
-        if (task?.status === 'paused') this.#resume(container);
         if (hasEnded(task))
           await this.#ended(container, task?.exit).catch((error: unknown) => this.#report(container, error));
       }),
@@ -154,13 +156,21 @@ export class ExitMonitor {
       });
   }
 
-  /** Nobody but a checkpoint makes a container of ours stand still: one that was cut off. One that is under way holds the lock. */
-  #resume(container: Container): void {
+  /**
+   * A checkpoint that was cut off: nothing else makes a container of ours stand still. One that is under way holds the lock, and while CRIU is
+   * at it nobody knows how its task is.
+   */
+  #settleCheckpoint(container: Container, task: EngineTask | undefined): void {
+    if (task?.status === 'unknown') return;
     const { containers, locks, log } = this.#deps;
     locks
-      .with(`container ${container.id}`, () => containers.engine.resume(container.id))
+      .with(`container ${container.id}`, async () => {
+        if (task?.status === 'paused') await containers.engine.resume(container.id);
+        await removeUnfinished(this.#deps, container);
+      })
       .catch((error: unknown) => {
-        log.error('failed to resume a container', { container: container.id, error: messageOf(error) });
+        const facts = { container: container.id, error: messageOf(error) };
+        log.error('failed to settle a checkpoint that was cut off', facts);
       });
   }
 

@@ -8,7 +8,6 @@ import type { CheckpointFiles, EngineOptions } from './engine.ts';
 
 /** Longer than any checkpoint takes; ends by itself what a Berth that dies in between leaves. */
 const LEASE_MS = 60 * 60 * 1_000;
-const RESUME_MS = 30_000;
 const LAYER = 'application/vnd.oci.image.layer.v1.tar';
 
 /**
@@ -22,14 +21,17 @@ export async function writeCheckpoint(
   { files, signal }: EngineOptions & { readonly files: CheckpointFiles },
 ): Promise<void> {
   const { tasks } = containerd;
-  await tasks.pause(id, { signal });
+  signal?.throwIfAborted();
+  // The signal cuts off neither this nor CRIU: the shim does one thing after another, and whatever it has begun to its end.
+  await tasks.pause(id);
   try {
     const { images: imagePath, work: workPath } = files;
-    await tasks.checkpoint(id, { exit: false, imagePath, workPath }, { signal });
+    signal?.throwIfAborted();
+    await tasks.checkpoint(id, { exit: false, imagePath, workPath });
+    signal?.throwIfAborted();
     await writeDiff(containerd, snapshots, id, { file: files.rootfsDiff, signal });
   } finally {
-    // On its own time: the call's may be what ended.
-    await gone(tasks.resume(id, { timeoutMs: RESUME_MS }));
+    await gone(tasks.resume(id));
   }
 }
 

@@ -182,7 +182,7 @@ export interface Engine {
   delete(id: string, options?: DeleteOptions): Promise<void>;
   /**
    * Writes a checkpoint of a running container: its processes by CRIU, and what it has written to its root file system. It stands
-   * still meanwhile, and goes on afterwards, also on failure.
+   * still meanwhile, and goes on afterwards, also on failure. CRIU cannot be cut off: when the signal aborts, it is waited for.
    */
   checkpoint(id: string, files: CheckpointFiles, options?: EngineOptions): Promise<void>;
   /** Lets a container go on that stands still; any other is left alone. */

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ServiceError } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
-import { execa } from 'execa';
 import { eventually } from '../../helpers/fixture.ts';
-import { ContainerRig, imageName } from './rig.ts';
+import { ContainerRig, type Pod } from './rig.ts';
 
 const own = { linux: { securityContext: { namespaceOptions: { pid: 'CONTAINER' } } } } as const;
-const COUNT = ['sh', '-c', 'echo data > /written; i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done'];
+const COUNT = ['sh', '-c', 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done'];
 
 describe('a checkpoint of a container', () => {
   let rig: ContainerRig;
@@ -29,41 +28,34 @@ describe('a checkpoint of a container', () => {
     await rig.clear();
   });
 
-  it('is an archive of its processes, its files and what it was; without a CRIU that works the error says so', async () => {
-    const pod = await rig.runPod('saved');
-    const id = await rig.run(pod, 'count', COUNT, own);
-    await rig.logged(pod, 'count', /^3$/m);
-    const location = join(directory, 'saved.tar');
-    const criu = await stateOfCriu();
-    const outcome = await rig.checkpoint(id, location).catch((error: unknown) => error as ServiceError);
-    if (criu === 'works') {
-      assert.equal(outcome, undefined);
-      await checkArchive(location, id);
-    } else {
-      assert.equal(outcome?.code, criu === 'absent' ? status.FAILED_PRECONDITION : status.UNKNOWN);
-      assert.match(outcome.details, criu === 'absent' ? /criu is not installed/ : /criu/i);
-      assert.deepEqual(readdirSync(directory), []);
-    }
-    assert.ok(!existsSync(join(rig.directory, 'root', 'containers', id, 'checkpoint')));
-    assert.doesNotMatch(await rig.ctr('snapshots', 'ls'), /-parent-/);
-    await eventually('its lease has ended', async () =>
-      (await rig.ctr('leases', 'ls', '--quiet')) === '' ? true : undefined,
-    );
-    // It goes on in any case.
-    const last = Number(rig.logText(pod, 'count').trim().split('\n').at(-1));
-    await rig.logged(pod, 'count', new RegExp(`^${last + 10}$`, 'm'));
-    assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
+  it('is refused on a node without CRIU', async function () {
+    const places = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin'];
+    if (places.some((place) => existsSync(join(place, 'criu')))) this.skip();
+    const pod = await rig.runPod('without');
+    const id = await rig.run(pod, 'main', ['sleep', '3600'], own);
+    await assert.rejects(rig.checkpoint(id, join(directory, 'a.tar')), {
+      code: status.FAILED_PRECONDITION,
+      details: /criu is not installed/,
+    });
+    assert.deepEqual(readdirSync(directory), []);
   });
 
-  it('that was cut off leaves no container standing still', async () => {
+  it('that was cut off leaves no container standing still, and no part of an archive', async () => {
     const pod = await rig.runPod('cut');
     const id = await rig.run(pod, 'count', COUNT, own);
     await rig.logged(pod, 'count', /^3$/m);
+    const files = join(rig.directory, 'root', 'containers', id, 'checkpoint');
+    const part = join(directory, 'cut.tar.tmp');
     await rig.daemon.kill();
+    await mkdir(files, { recursive: true });
+    await writeFile(join(files, 'unfinished'), part);
+    await writeFile(part, 'of an archive');
     await rig.ctr('tasks', 'pause', id);
     await rig.daemon.start();
     const last = Number(rig.logText(pod, 'count').trim().split('\n').at(-1));
     await rig.logged(pod, 'count', new RegExp(`^${last + 10}$`, 'm'));
+    await eventually('its files are gone', () => (existsSync(files) ? undefined : true));
+    assert.deepEqual(readdirSync(directory), []);
   });
 
   it('needs a running container and a file to write to', async () => {
@@ -87,38 +79,94 @@ describe('a checkpoint of a container', () => {
       details: /exited, not running/,
     });
   });
+});
 
-  async function checkArchive(location: string, id: string): Promise<void> {
-    const tar = async (...args: string[]): Promise<string> =>
-      (await execa('tar', ['--extract', '--to-stdout', '--file', location, ...args])).stdout;
-    const names = (await execa('tar', ['--list', '--file', location])).stdout.split('\n');
-    for (const name of ['config.dump', 'spec.dump', 'status.dump', 'stats-dump', 'dump.log', 'container.log'])
-      assert.ok(names.includes(name), name);
-    assert.ok(names.includes('checkpoint/inventory.img'), names.join(' '));
-    const config = JSON.parse(await tar('config.dump')) as Record<string, string>;
-    assert.equal(config['id'], id);
-    assert.equal(config['rootfsImage'], imageName);
-    assert.equal(config['runtime'], 'io.containerd.runc.v2');
-    const saved = JSON.parse(await tar('status.dump')) as { state: number; image: { image: string } };
-    assert.deepEqual([saved.state, saved.image.image], [1, imageName]);
-    const spec = JSON.parse(await tar('spec.dump')) as { process: { args: string[] } };
-    assert.deepEqual(spec.process.args, COUNT);
-    const { stdout } = await execa(
-      'tar',
-      ['--extract', '--to-stdout', '--file', location, 'rootfs-diff.tar'],
-      {
-        encoding: 'buffer',
-      },
-    );
-    const written = await execa('tar', ['--extract', '--to-stdout', 'written'], { input: stdout });
-    assert.equal(written.stdout, 'data');
-    assert.deepEqual(readdirSync(directory), ['saved.tar']);
-    assert.equal(statSync(location).mode & 0o777, 0o600);
+/** A CRIU that says when it is called, comes back when it is told to, and has failed. */
+const SLOW_CRIU = `#!/bin/sh
+[ "$1" = --version ] && exec echo 'Version: 4.0'
+echo $$ > "$CRIU_CONTROL/called"
+while [ ! -e "$CRIU_CONTROL/go" ]; do sleep 0.1; done
+exit 1
+`;
+
+describe('a checkpoint that takes long', () => {
+  const { PATH = '' } = process.env;
+  let control: string;
+  let rig: ContainerRig;
+
+  before(async () => {
+    control = await mkdtemp(join(tmpdir(), 'berth-criu-'));
+    await writeFile(join(control, 'criu'), SLOW_CRIU, { mode: 0o755 });
+    process.env['CRIU_CONTROL'] = control;
+    process.env['PATH'] = `${control}:${PATH}`;
+    rig = await ContainerRig.start();
+  });
+
+  after(async () => {
+    process.env['PATH'] = PATH;
+    delete process.env['CRIU_CONTROL'];
+    await rig[Symbol.asyncDispose]();
+    await rm(control, { recursive: true });
+  });
+
+  afterEach(async () => {
+    await proceed();
+    await rig.clear();
+    for (const name of ['called', 'go']) await rm(join(control, name), { force: true });
+  });
+
+  it('ends for its caller in time, and the container goes on as soon as CRIU lets it', async () => {
+    const pod = await rig.runPod('late');
+    const id = await rig.run(pod, 'count', COUNT, own);
+    await rig.logged(pod, 'count', /^3$/m);
+    const location = join(control, 'late.tar');
+    await assert.rejects(rig.checkpoint(id, location, 1), {
+      code: status.DEADLINE_EXCEEDED,
+      details: /the checkpoint took longer than 1000 ms/,
+    });
+    assert.ok(existsSync(join(control, 'called')));
+    await proceed();
+    await goesOn(pod);
+    await eventually('its files are gone', () => (existsSync(filesOf(id)) ? undefined : true));
+    assert.ok(!existsSync(location));
+  });
+
+  it('that fails says what CRIU said, and the container goes on', async () => {
+    const pod = await rig.runPod('failed');
+    const id = await rig.run(pod, 'count', COUNT, own);
+    await rig.logged(pod, 'count', /^3$/m);
+    await proceed();
+    const location = join(control, 'failed.tar');
+    await assert.rejects(rig.checkpoint(id, location), { code: status.UNKNOWN, details: /criu/i });
+    await goesOn(pod);
+    assert.ok(!existsSync(filesOf(id)));
+    assert.ok(!existsSync(location));
+  });
+
+  it('lets the container go on when Berth is killed meanwhile, and leaves nothing', async () => {
+    const pod = await rig.runPod('killed');
+    const id = await rig.run(pod, 'count', COUNT, own);
+    await rig.logged(pod, 'count', /^3$/m);
+    const cut = rig.checkpoint(id, join(control, 'killed.tar')).catch(() => undefined);
+    await eventually('CRIU is called', () => (existsSync(join(control, 'called')) ? true : undefined));
+    await rig.daemon.kill();
+    await cut;
+    await rig.daemon.start();
+    await proceed();
+    await goesOn(pod);
+    await eventually('its files are gone', () => (existsSync(filesOf(id)) ? undefined : true));
+  });
+
+  function filesOf(id: string): string {
+    return join(rig.directory, 'root', 'containers', id, 'checkpoint');
   }
 
-  async function stateOfCriu(): Promise<'works' | 'fails' | 'absent'> {
-    const { failed, code } = await execa('criu', ['check'], { reject: false });
-    if (code === 'ENOENT') return 'absent';
-    return failed ? 'fails' : 'works';
+  async function proceed(): Promise<void> {
+    await writeFile(join(control, 'go'), '');
+  }
+
+  async function goesOn(pod: Pod): Promise<void> {
+    const last = Number(rig.logText(pod, 'count').trim().split('\n').at(-1));
+    await rig.logged(pod, 'count', new RegExp(`^${last + 10}$`, 'm'));
   }
 });
