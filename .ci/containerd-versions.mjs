@@ -1,5 +1,6 @@
 // Runs the tests of the containerd client and of containers against newer containerds than Debian 12 has, with the runc that goes
-// with each: those of Debian's later suites, unpacked beside the system. Needs root and a Debian mirror.
+// with each, and once with a CRIU (Debian 12's knows no kernel from 6.13 on): those of Debian's later suites, unpacked beside the system.
+// Needs root and a Debian mirror.
 //   node .ci/containerd-versions.mjs [mocha arguments]
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -7,14 +8,13 @@ import { basename, join } from 'node:path';
 import { bootstrap } from './bootstrap.mjs';
 import { cacheRoot, compileTests, isRoot, mocha } from './lib.mjs';
 
+const base = ['containerd', 'containerd-shim-runc-v2', 'ctr', 'runc'];
 const versions = [
-  { suite: 'trixie', containerd: / v?1\.7\./ },
-  { suite: 'sid', containerd: / v?2\.[1-9]/ },
+  { suite: 'trixie', containerd: / v?1\.7\./, programs: [...base, 'criu'] },
+  { suite: 'sid', containerd: / v?2\.[1-9]/, programs: base },
 ];
-// runc is linked with libraries that are newer than the system's, and gets them at its side.
-const packages = ['containerd', 'runc', 'libc6', 'libseccomp2'];
-const libraries = ['libc.so.6', 'libseccomp.so.2'];
-const programs = ['containerd', 'containerd-shim-runc-v2', 'ctr', 'runc'];
+// Linked with libraries that are newer than the system's, which they get at their side.
+const linked = ['runc', 'criu'];
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 const specs = ['integration/containerd/**/*.spec.js', 'integration/containers/**/*.spec.js'];
@@ -44,7 +44,7 @@ function fail(message) {
   throw new Error(message);
 }
 
-/** apt-get on lists of another suite, with a state of its own; nothing of the system's is changed. */
+/** apt on lists of another suite, with a state of its own; nothing of the system's is changed. */
 function apt(directory, suite) {
   const at = (name) => join(directory, 'apt', name);
   for (const name of ['lists/partial', 'cache/archives/partial']) mkdirSync(at(name), { recursive: true });
@@ -58,21 +58,24 @@ function apt(directory, suite) {
     'APT::Sandbox::User': 'root',
   };
   const flags = Object.entries(options).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
-  return (...args) => output('apt-get', ['-qq', ...flags, ...args], { cwd: directory });
+  return (command, ...args) => output(command, ['-qq', ...flags, ...args], { cwd: directory });
 }
 
 /** Brings a suite's containerd and what it runs with into a directory, which stays where it is: `bin` is for PATH. */
-function fetch(directory, suite) {
+function fetch(directory, { suite, programs }) {
   const later = apt(directory, suite);
-  later('update');
-  later('download', ...packages);
+  const patched = linked.filter((name) => programs.includes(name));
+  later('apt-get', 'update');
+  const only = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map((kind) => `--no-${kind}`);
+  const depends = later('apt-cache', 'depends', '--recurse', ...only, ...patched).split('\n');
+  later('apt-get', 'download', 'containerd', ...patched, ...depends.filter((line) => /^lib/.test(line)));
   output('apt-get', ['-qq', '-o', 'APT::Sandbox::User=root', 'download', 'patchelf'], { cwd: directory });
   const tree = join(directory, 'tree');
   for (const name of readdirSync(directory).filter((file) => file.endsWith('.deb')))
     output('dpkg-deb', ['--extract', name, tree], { cwd: directory });
   const files = readdirSync(tree, { recursive: true })
     .map((path) => join(tree, path))
-    .filter((path) => statSync(path).isFile());
+    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
   const find = (matches) => {
     const found = files.find((path) => matches(basename(path)));
     return found ?? fail(`a program or library is missing in the packages of ${suite}`);
@@ -85,26 +88,29 @@ function fetch(directory, suite) {
     return target;
   };
   const loader = copy(find((name) => name.startsWith('ld-linux')), 'lib');
-  for (const name of libraries) copy(named(name), 'lib');
+  for (const path of files.filter((file) => /\/lib[^/]+\.so\.\d+$/.test(file))) copy(path, 'lib');
   const copies = Object.fromEntries(programs.map((name) => [name, copy(named(name), 'bin')]));
-  const rpath = ['--set-rpath', join(directory, 'lib')];
-  output(named('patchelf'), ['--set-interpreter', loader, ...rpath, copies.runc]);
+  // An RPATH: libraries find their own libraries there, too.
+  const rpath = ['--force-rpath', '--set-rpath', join(directory, 'lib')];
+  for (const name of patched)
+    output(named('patchelf'), ['--set-interpreter', loader, ...rpath, copies[name]]);
   for (const name of readdirSync(directory).filter((other) => !['bin', 'lib'].includes(other)))
     rmSync(join(directory, name), { recursive: true });
 }
 
 /** The directory of a suite's programs, fetched once; the last file that is written says that it is whole. */
-function programsOf({ suite, containerd }) {
+function programsOf(version) {
+  const { suite, containerd, programs } = version;
   const directory = join(cacheRoot(), `containerd-${suite}`);
   const whole = join(directory, 'whole');
-  if (!existsSync(whole)) {
-    console.log(`fetching containerd and runc of Debian ${suite}`);
+  const bin = join(directory, 'bin');
+  if (![whole, ...programs.map((name) => join(bin, name))].every((path) => existsSync(path))) {
+    console.log(`fetching ${programs.join(', ')} of Debian ${suite}`);
     rmSync(directory, { recursive: true, force: true });
     mkdirSync(directory, { recursive: true });
-    fetch(directory, suite);
+    fetch(directory, version);
     writeFileSync(whole, '');
   }
-  const bin = join(directory, 'bin');
   const [containerdVersion, runcVersion] = ['containerd', 'runc'].map(
     (name) => output(join(bin, name), ['--version']).split('\n')[0],
   );
