@@ -51,7 +51,9 @@ describe('a checkpoint by CRIU', () => {
 
   after(async () => {
     process.env['PATH'] = PATH;
-    for (const name of ['CRIU_FAULT', 'TAR_CONTROL', 'REAL_TAR']) delete process.env[name];
+    delete process.env['CRIU_FAULT'];
+    delete process.env['TAR_CONTROL'];
+    delete process.env['REAL_TAR'];
     await rig?.[Symbol.asyncDispose]();
     if (programs !== undefined) await rm(programs, { recursive: true });
   });
