@@ -136,13 +136,8 @@ async function engineAddress(
 /** Where the kernel has AppArmor, RuntimeDefault is a profile of ours, loaded now. */
 async function hostFacts(config: Config, log: Logger): Promise<HostFacts> {
   const facts = detectHostFacts({ restrictOomScoreAdj: restriction(config.runtime.restrictOomScoreAdj) });
-  if (facts.apparmor === undefined) return facts;
-  try {
-    return { ...facts, apparmor: await loadDefaultApparmor(facts.apparmor) };
-  } catch (error) {
-    log.warn('containers run without an apparmor profile unless they name one', { error: messageOf(error) });
-    return facts;
-  }
+  const { apparmor } = facts;
+  return apparmor === undefined ? facts : { ...facts, apparmor: await loadDefaultApparmor(apparmor, log) };
 }
 
 function restriction(setting: Config['runtime']['restrictOomScoreAdj']): 'auto' | 'always' | 'never' {

@@ -1,4 +1,5 @@
-import { wrap } from '../lib/errors.ts';
+import { messageOf, wrap } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
 import type { ApparmorFacts } from './host-facts.ts';
 
 /** Name of the profile that Berth loads for RuntimeDefault. */
@@ -37,15 +38,27 @@ profile ${DEFAULT_APPARMOR_PROFILE} flags=(attach_disconnected, mediate_deleted)
 const TIMEOUT_MS = 30_000;
 
 /**
- * Loads the default profile into the kernel, in place of an older one of that name, and gives the facts with it. Throws
- * UNAVAILABLE when apparmor_parser is not installed or refuses it: containers then run without a profile of ours.
+ * Loads the default profile into the kernel, in place of an older one of that name, and gives the facts with it. Where
+ * apparmor_parser is not installed or refuses it, the older one stays, or there is none.
  */
 export async function loadDefaultApparmor(
   facts: ApparmorFacts,
+  log: Logger,
   parser = 'apparmor_parser',
 ): Promise<ApparmorFacts> {
   const load = (): Promise<void> => parse(parser);
-  await load();
+  try {
+    await load();
+  } catch (error) {
+    const isLoaded = facts.isLoaded(DEFAULT_APPARMOR_PROFILE);
+    log.warn(
+      isLoaded
+        ? 'the default apparmor profile stays as it was loaded before'
+        : 'containers run without an apparmor profile unless they name one',
+      { error: messageOf(error) },
+    );
+    if (!isLoaded) return facts;
+  }
   return { ...facts, defaultProfile: { name: DEFAULT_APPARMOR_PROFILE, load } };
 }
 

@@ -87,8 +87,11 @@ function apparmorFacts(securityfs: string): ApparmorFacts | undefined {
   if (!existsSync(profiles)) return undefined;
   // Profiles come and go while we run.
   const isLoaded = (profile: string): boolean =>
-    readFileSync(profiles, 'utf8')
-      .split('\n')
-      .some((line) => line.startsWith(`${profile} (`));
+    readFileSync(profiles, 'utf8').split('\n').map(withoutMode).includes(profile);
   return { isLoaded, defaultProfile: undefined };
+}
+
+/** The name of a profile, of which the kernel says `name (mode)`. */
+function withoutMode(line: string): string {
+  return line.replace(/ \([a-z]+\)$/, '');
 }

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import type { LinuxContainerSecurityContext__Output } from '../../../src/gen/runtime/v1/LinuxContainerSecurityContext.ts';
 import { withApparmor } from '../../../src/oci/apparmor.ts';
 import { loadDefaultApparmor } from '../../../src/oci/apparmor-profile.ts';
+import type { Logger } from '../../../src/lib/log.ts';
 import { BASE_SPEC } from '../../../src/oci/base.ts';
 import { withCapabilities } from '../../../src/oci/capabilities.ts';
 import { capabilitiesOf, capabilityName } from '../../../src/oci/capability-names.ts';
-import { detectHostFacts, type HostFacts } from '../../../src/oci/host-facts.ts';
+import { type ApparmorFacts, detectHostFacts, type HostFacts } from '../../../src/oci/host-facts.ts';
 import type { HandlerRules, SpecInput } from '../../../src/oci/input.ts';
 import { withRoot } from '../../../src/oci/root.ts';
 import { withSeccomp } from '../../../src/oci/seccomp.ts';
@@ -295,42 +296,81 @@ describe('AppArmor', () => {
     assert.equal(await profileOf({}, none), undefined);
     assert.equal(await profileOf(message('Unconfined'), none), undefined);
     await assert.rejects(profileOf(message('RuntimeDefault'), none), /apparmor is not supported/);
-    const bare = { apparmor: { isLoaded: (): boolean => false, defaultProfile: undefined } };
+    const bare = {
+      apparmor: { isLoaded: (): boolean => false, defaultProfile: undefined },
+    };
     assert.equal(await profileOf({}, bare), undefined);
     await assert.rejects(profileOf(message('RuntimeDefault'), bare), { code: 'FAILED_PRECONDITION' });
   });
 
-  it('has a default profile that apparmor_parser loads, or says why not', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'berth-apparmor-'));
-    try {
-      // A kernel and a parser that do what the real ones do, as far as we see it.
+  describe('with a kernel and a parser that do what the real ones do, as far as we see it', () => {
+    let directory: string;
+    let profiles: string;
+    let parser: string;
+    let apparmor: ApparmorFacts;
+    const warnings: string[] = [];
+    const ignore = (): void => undefined;
+    const log: Logger = {
+      ...{ debug: ignore, info: ignore, error: ignore },
+      warn: (message, fields = {}) => void warnings.push(`${message}: ${String(fields['error'])}`),
+      child: () => log,
+    };
+
+    beforeEach(() => {
+      warnings.splice(0, warnings.length);
+      directory = mkdtempSync(join(tmpdir(), 'berth-apparmor-'));
       mkdirSync(join(directory, 'apparmor'));
-      const profiles = join(directory, 'apparmor/profiles');
-      writeFileSync(profiles, 'docker-default (enforce)\n');
-      const parser = join(directory, 'parser.mjs');
+      profiles = join(directory, 'apparmor/profiles');
+      writeFileSync(profiles, 'docker-default (enforce)\nby hand (old) (complain)\n');
+      parser = join(directory, 'parser.mjs');
       const script = [
         "import { appendFileSync, readFileSync } from 'node:fs';",
         "if (process.argv[2] !== '--replace') process.exit(1);",
-        'const [, name] = /^profile (\\S+)/m.exec(readFileSync(0, "utf8"));',
+        "const input = readFileSync(0, 'utf8');",
+        'const [, name] = /^profile (\\S+)/m.exec(input);',
         `appendFileSync('${profiles}', name + ' (enforce)\\n');`,
       ];
       writeFileSync(parser, `#!${process.execPath}\n${script.join('\n')}\n`, { mode: 0o755 });
-      const { apparmor } = detectHostFacts({ securityfs: directory });
-      assert.ok(apparmor !== undefined);
-      assert.ok(apparmor.isLoaded('docker-default') && !apparmor.isLoaded('docker'));
-      const host = { apparmor: await loadDefaultApparmor(apparmor, parser) };
+      const facts = detectHostFacts({ securityfs: directory }).apparmor;
+      assert.ok(facts !== undefined);
+      apparmor = facts;
+    });
+
+    afterEach(() => {
+      rmSync(directory, { recursive: true });
+    });
+
+    it('knows which profiles are loaded', () => {
+      assert.ok(apparmor.isLoaded('docker-default') && apparmor.isLoaded('by hand (old)'));
+      assert.ok(!apparmor.isLoaded('docker') && !apparmor.isLoaded('by hand'));
+    });
+
+    it('loads the default profile at once, and again when it is gone', async () => {
+      const host = { apparmor: await loadDefaultApparmor(apparmor, log, parser) };
       assert.ok(apparmor.isLoaded('berth-default'));
       writeFileSync(profiles, '');
       assert.equal(await profileOf({}, host), 'berth-default');
       assert.ok(apparmor.isLoaded('berth-default'));
-      await assert.rejects(loadDefaultApparmor(apparmor, 'false'), { code: 'UNAVAILABLE' });
-      await assert.rejects(loadDefaultApparmor(apparmor, join(directory, 'absent')), {
-        code: 'UNAVAILABLE',
-        message: /ENOENT/,
-      });
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
+      assert.deepEqual(warnings, []);
+    });
+
+    it('says why it has no default profile', async () => {
+      const none = await loadDefaultApparmor(apparmor, log, 'false');
+      assert.equal(await profileOf({}, { apparmor: none }), undefined);
+      await loadDefaultApparmor(apparmor, log, join(directory, 'absent'));
+      assert.match(warnings[0] ?? '', /^containers run without an apparmor profile .*exit code 1/);
+      assert.match(warnings[1] ?? '', /^containers run without an apparmor profile .*ENOENT/);
+    });
+
+    it('takes the default profile that is loaded when it cannot be loaded anew', async () => {
+      writeFileSync(profiles, 'berth-default (enforce)\n');
+      const host = { apparmor: await loadDefaultApparmor(apparmor, log, 'false') };
+      assert.equal(await profileOf({}, host), 'berth-default');
+      assert.match(
+        warnings.join(),
+        /^the default apparmor profile stays as it was loaded before: .*exit code 1/,
+      );
+    });
   });
 
   it('is nothing where the kernel shows none', () => {
