@@ -8,8 +8,10 @@ export const DEFAULT_APPARMOR_PROFILE = 'berth-default';
 /**
  * The profile of RuntimeDefault: a container may do what its user and capabilities allow, except to mount and to change the
  * machine by way of /proc and /sys. Containers may signal and trace those of the same profile only.
+ * @param own the profile that we have ourselves, and so has the runtime that we start.
  */
-export const DEFAULT_APPARMOR_TEXT = `
+function defaultText(own: string): string {
+  return `
 profile ${DEFAULT_APPARMOR_PROFILE} flags=(attach_disconnected, mediate_deleted) {
   file,
   network,
@@ -20,6 +22,7 @@ profile ${DEFAULT_APPARMOR_PROFILE} flags=(attach_disconnected, mediate_deleted)
   signal (receive) peer=unconfined,
   signal (receive) peer=runc,
   signal (receive) peer=crun,
+  signal (receive) peer="${literal(own)}",
   signal (send, receive) peer=${DEFAULT_APPARMOR_PROFILE},
   ptrace (trace, read, tracedby, readby) peer=${DEFAULT_APPARMOR_PROFILE},
 
@@ -34,6 +37,12 @@ profile ${DEFAULT_APPARMOR_PROFILE} flags=(attach_disconnected, mediate_deleted)
   deny /sys/{firmware,kernel/security}/** rwklx,
 }
 `;
+}
+
+/** A name where a pattern is read. */
+function literal(name: string): string {
+  return name.replace(/[\\"*?^{}[\]]/g, '\\$&');
+}
 
 const TIMEOUT_MS = 30_000;
 
@@ -46,7 +55,7 @@ export async function loadDefaultApparmor(
   log: Logger,
   parser = 'apparmor_parser',
 ): Promise<ApparmorFacts> {
-  const load = (): Promise<void> => parse(parser);
+  const load = (): Promise<void> => parse(parser, defaultText(facts.ownProfile));
   try {
     await load();
   } catch (error) {
@@ -62,13 +71,13 @@ export async function loadDefaultApparmor(
   return { ...facts, defaultProfile: { name: DEFAULT_APPARMOR_PROFILE, load } };
 }
 
-async function parse(parser: string): Promise<void> {
+async function parse(parser: string, input: string): Promise<void> {
   // Services of some nodes have no sbin in their PATH.
   const env = { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
   // Not before it is needed: it takes a twentieth of a start.
   const { execa } = await import('execa');
   try {
-    const options = { input: DEFAULT_APPARMOR_TEXT, timeout: TIMEOUT_MS, env };
+    const options = { input, timeout: TIMEOUT_MS, env };
     await execa(parser, ['--replace', '--skip-cache'], options);
   } catch (error) {
     throw wrap(`failed to load apparmor profile "${DEFAULT_APPARMOR_PROFILE}"`, error, 'UNAVAILABLE');

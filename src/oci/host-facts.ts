@@ -28,6 +28,8 @@ export interface HostFacts {
 export interface ApparmorFacts {
   /** Whether a profile of this name is loaded. */
   readonly isLoaded: (profile: string) => boolean;
+  /** The profile of this process, `unconfined` without one. */
+  readonly ownProfile: string;
   /** The profile of RuntimeDefault, undefined when none can be loaded. */
   readonly defaultProfile: DefaultApparmorProfile | undefined;
 }
@@ -88,7 +90,18 @@ function apparmorFacts(securityfs: string): ApparmorFacts | undefined {
   // Profiles come and go while we run.
   const isLoaded = (profile: string): boolean =>
     readFileSync(profiles, 'utf8').split('\n').map(withoutMode).includes(profile);
-  return { isLoaded, defaultProfile: undefined };
+  return { isLoaded, ownProfile: ownApparmorProfile(), defaultProfile: undefined };
+}
+
+function ownApparmorProfile(): string {
+  // The plain `current` may be of another security module, where the kernel has several.
+  for (const path of ['/proc/self/attr/apparmor/current', '/proc/self/attr/current'])
+    try {
+      return withoutMode(readFileSync(path, 'utf8').trim());
+    } catch {
+      // An older kernel has only the other.
+    }
+  return 'unconfined';
 }
 
 /** The name of a profile, of which the kernel says `name (mode)`. */

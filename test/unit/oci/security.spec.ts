@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LinuxContainerSecurityContext__Output } from '../../../src/gen/runtime/v1/LinuxContainerSecurityContext.ts';
@@ -248,6 +248,7 @@ describe('AppArmor', () => {
   const loaded = {
     apparmor: {
       isLoaded: (name: string): boolean => name === 'mine' || loads.length > 0,
+      ownProfile: 'unconfined',
       defaultProfile: { name: 'berth-default', load: () => Promise.resolve(void loads.push('load')) },
     },
   };
@@ -297,7 +298,7 @@ describe('AppArmor', () => {
     assert.equal(await profileOf(message('Unconfined'), none), undefined);
     await assert.rejects(profileOf(message('RuntimeDefault'), none), /apparmor is not supported/);
     const bare = {
-      apparmor: { isLoaded: (): boolean => false, defaultProfile: undefined },
+      apparmor: { isLoaded: (): boolean => false, ownProfile: 'unconfined', defaultProfile: undefined },
     };
     assert.equal(await profileOf({}, bare), undefined);
     await assert.rejects(profileOf(message('RuntimeDefault'), bare), { code: 'FAILED_PRECONDITION' });
@@ -329,6 +330,7 @@ describe('AppArmor', () => {
         "const input = readFileSync(0, 'utf8');",
         'const [, name] = /^profile (\\S+)/m.exec(input);',
         `appendFileSync('${profiles}', name + ' (enforce)\\n');`,
+        `appendFileSync('${join(directory, 'loaded')}', input);`,
       ];
       writeFileSync(parser, `#!${process.execPath}\n${script.join('\n')}\n`, { mode: 0o755 });
       const facts = detectHostFacts({ securityfs: directory }).apparmor;
@@ -369,6 +371,14 @@ describe('AppArmor', () => {
       assert.match(
         warnings.join(),
         /^the default apparmor profile stays as it was loaded before: .*exit code 1/,
+      );
+    });
+
+    it('lets the runtime signal containers that has a profile of our own, whatever its name', async () => {
+      await loadDefaultApparmor({ ...apparmor, ownProfile: '/{usr,opt}/bin/our*' }, log, parser);
+      assert.match(
+        readFileSync(join(directory, 'loaded'), 'utf8'),
+        /^ *signal \(receive\) peer="\/\\{usr,opt\\}\/bin\/our\\\*",$/m,
       );
     });
   });
