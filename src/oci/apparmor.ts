@@ -23,8 +23,7 @@ export async function withApparmor(spec: RuntimeSpec, { config, host }: SpecInpu
     throw new BerthError('FAILED_PRECONDITION', 'apparmor is not supported by this kernel');
   }
   if (asked?.type === 'Localhost') {
-    if (!apparmor.isLoaded(asked.ref))
-      throw invalid(`${SECURITY}.apparmor.localhost_ref`, `apparmor profile not found ${asked.ref}`);
+    if (!apparmor.isLoaded(asked.ref)) throw invalid(asked.field, `apparmor profile not found ${asked.ref}`);
     return withProcessPart(spec, { apparmorProfile: asked.ref });
   }
   if (security.privileged) return spec;

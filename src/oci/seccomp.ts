@@ -3,7 +3,7 @@ import { BerthError, invalid, messageOf } from '../lib/errors.ts';
 import { isJsonObject } from '../lib/json.ts';
 import { decodeJson } from '../lib/exact-json.ts';
 import { SECURITY, type SpecInput, securityOf, withLinuxPart } from './input.ts';
-import { askedProfile } from './security-profile.ts';
+import { askedProfile, type LocalhostProfile } from './security-profile.ts';
 import { seccompFromTemplate } from './seccomp-template.ts';
 import type { LinuxSeccomp, RuntimeSpec } from './types.ts';
 
@@ -26,24 +26,23 @@ export async function withSeccomp(
   if (!host.seccomp) throw new BerthError('FAILED_PRECONDITION', 'seccomp is not supported by this kernel');
   const filter =
     profile.type === 'Localhost'
-      ? await readProfile(profile.ref)
+      ? await readProfile(profile)
       : seccompFromTemplate(seccomp, spec.process.capabilities.bounding, host.architecture);
   return withLinuxPart(spec, { seccomp: filter });
 }
 
-const FIELD = `${SECURITY}.seccomp.localhost_ref`;
 const MOST_BYTES = 4 * 1024 * 1024;
 
 /** A profile on this node, which is a runtime spec's `seccomp` object. kubelet gives the full path. */
-async function readProfile(path: string): Promise<LinuxSeccomp> {
-  if (!path.startsWith('/')) throw invalid(FIELD, `${JSON.stringify(path)} is not an absolute path`);
+async function readProfile({ ref: path, field }: LocalhostProfile): Promise<LinuxSeccomp> {
+  if (!path.startsWith('/')) throw invalid(field, `${JSON.stringify(path)} is not an absolute path`);
   try {
     const file = await stat(path);
     if (!file.isFile()) throw new Error('it is not a regular file');
     if (file.size > MOST_BYTES) throw new Error(`it has more than ${MOST_BYTES} bytes`);
     return checkProfile(decodeJson(await readFile(path, 'utf8')));
   } catch (error) {
-    throw invalid(FIELD, `cannot use the profile "${path}": ${messageOf(error)}`);
+    throw invalid(field, `cannot use the profile "${path}": ${messageOf(error)}`);
   }
 }
 

@@ -2,9 +2,14 @@ import type { SecurityProfile__Output } from '../gen/runtime/v1/SecurityProfile.
 import { invalid } from '../lib/errors.ts';
 
 /** A seccomp or AppArmor profile as asked for. */
-export type Profile =
-  | { readonly type: 'RuntimeDefault' | 'Unconfined' }
-  | { readonly type: 'Localhost'; readonly ref: string };
+export type Profile = { readonly type: 'RuntimeDefault' | 'Unconfined' } | LocalhostProfile;
+
+export interface LocalhostProfile {
+  readonly type: 'Localhost';
+  readonly ref: string;
+  /** Where it was asked for. */
+  readonly field: string;
+}
 
 /** The two ways to ask: the message, and the deprecated string, which is read only without the former. */
 export interface ProfileFields {
@@ -54,5 +59,5 @@ function fromPath(field: string, path: string): Profile | undefined {
 function localhost(field: string, ref: string): Profile {
   const name = ref.startsWith(LOCALHOST) ? ref.slice(LOCALHOST.length) : ref;
   if (name === '') throw invalid(field, 'must not be empty');
-  return { type: 'Localhost', ref: name };
+  return { type: 'Localhost', ref: name, field };
 }

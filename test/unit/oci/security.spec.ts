@@ -124,9 +124,10 @@ describe('seccomp', () => {
       await filter({ ...profile('Unconfined'), seccompProfilePath: 'runtime/default' }),
       undefined,
     );
-    await assert.rejects(filter({ seccompProfilePath: 'mine' }), {
-      meta: { field: `${SC}.seccomp_profile_path` },
-    });
+    for (const path of ['mine', 'localhost/mine', 'localhost//absent'])
+      await assert.rejects(filter({ seccompProfilePath: path }), {
+        meta: { field: `${SC}.seccomp_profile_path` },
+      });
   });
 
   it('reads a local profile, with every bit of its numbers', async () => {
@@ -285,9 +286,11 @@ describe('AppArmor', () => {
   it('takes a loaded profile, and refuses one that is not', async () => {
     assert.equal(await profileOf(message('Localhost', 'mine')), 'mine');
     assert.equal(await profileOf({ ...message('Localhost', 'localhost/mine'), privileged: true }), 'mine');
+    const refused = (field: string) => ({ message: /apparmor profile not found other$/, meta: { field } });
+    await assert.rejects(profileOf(message('Localhost', 'other')), refused(`${SC}.apparmor.localhost_ref`));
     await assert.rejects(
       profileOf({ apparmorProfile: 'localhost/other' }),
-      /apparmor profile not found other/,
+      refused(`${SC}.apparmor_profile`),
     );
     assert.deepEqual(loads, []);
   });
