@@ -24,17 +24,21 @@ profile ${DEFAULT_APPARMOR_PROFILE} flags=(attach_disconnected, mediate_deleted)
   signal (receive) peer=crun,
   signal (receive) peer="${literal(own)}",
   signal (send, receive) peer=${DEFAULT_APPARMOR_PROFILE},
-  ptrace (trace, read, tracedby, readby) peer=${DEFAULT_APPARMOR_PROFILE},
+  ptrace (trace, read, tracedby) peer=${DEFAULT_APPARMOR_PROFILE},
+  # By whoever may by its own profile: a runtime that has one looks for the namespaces of a container.
+  ptrace (readby),
 
   deny mount,
   deny /proc/{kcore,kmem,mem,sysrq-trigger} rwklx,
-  deny /proc/{acpi,bus,fs,irq,scsi}/** w,
-  deny /proc/sys/{abi,crypto,debug,dev,fs,net,sunrpc,user,vm}/** w,
-  deny /proc/sys/kernel/[^ms]** w,
-  deny /proc/sys/kernel/{modprobe,modules_disabled,seccomp/**,soft*,split*,stack*,sys*} w,
-  deny /sys/{block,bus,class,dev,devices,firmware,hypervisor,kernel,module,power}/** wklx,
-  deny /sys/fs/[^c]** wklx,
-  deny /sys/{firmware,kernel/security}/** rwklx,
+  # All but those of processes.
+  deny /proc/[^0-9/]* w,
+  deny /proc/{[^0-9s/]*,s[^y/]*,sy[^s/]*,sys[^/]*}/** w,
+  # All but those of the IPC namespace: msg*, sem*, shm*.
+  deny /proc/sys/[^k/]** w,
+  deny /proc/sys/kernel/{[^ms]**,m[^s]**,ms[^g]**,s[^eh]**,se[^m]**,sh[^m]**} w,
+  # All but cgroups.
+  deny /sys/{[^f/]**,f[^s/]**,fs/[^c/]**,fs/c[^g/]**} wklx,
+  deny /sys/{devices/virtual/powercap,firmware,kernel/security}/** rwklx,
 }
 `;
 }
