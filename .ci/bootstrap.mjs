@@ -27,6 +27,7 @@ const programs = {
   'user-mode-linux': '/usr/bin/linux.uml',
   // The compiler of its SELinux policy.
   secilc: 'secilc',
+  apparmor: 'apparmor_parser',
   bsdutils: 'script',
   // What the images of critest are made with.
   'dpkg-dev': 'dpkg-source',
@@ -46,7 +47,8 @@ const purposes = {
   vm: [
     ...network,
     ...engine,
-    ...['busybox-static', 'containernetworking-plugins', 'dbus', 'secilc', 'systemd', 'user-mode-linux'],
+    ...['apparmor', 'busybox-static', 'containernetworking-plugins', 'dbus', 'secilc', 'systemd'],
+    'user-mode-linux',
   ],
   conformance: [...network, ...engine, 'bsdutils', 'busybox-static', 'dpkg-dev', 'gcc', 'libc6-dev', 'make'],
   bench: [...network, ...engine, 'busybox-static', 'containernetworking-plugins', 'iperf3'],

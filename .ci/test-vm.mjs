@@ -1,7 +1,8 @@
 // Runs the tests of test/vm on Debian's own kernel, which has what the machine's may lack: dummy, ipvlan, 802.1Q VLANs, VRFs and
 // VLAN filtering of bridges, and SELinux; and those of containers and statistics, which find cgroup v2 there. The kernel is user-mode-linux, a
 // process that sees this machine's files (hostfs) and has a network of its own. Nothing is installed into the kernel that runs here.
-// It is booted twice: the second time its first process is systemd, for the tests of test/vm/systemd.
+// It is booted twice: the second time its first process is systemd, and it has AppArmor instead of SELinux, for the tests of
+// test/vm/systemd.
 //   node .ci/test-vm.mjs [mocha arguments]
 import { spawnSync } from 'node:child_process';
 import {
@@ -46,15 +47,21 @@ if (!isRoot) throw new Error('the tests on Debian\'s kernel need root');
 await bootstrap('vm');
 compileTests();
 const args = process.argv.slice(2);
-const codes = [run(plainInit, [...args, ...specs]), run(systemdInit, [...args, ...systemdSpecs])];
+const codes = [
+  run('selinux', plainInit, [...args, ...specs]),
+  run('apparmor', systemdInit, [...args, ...systemdSpecs]),
+];
 process.exitCode = Math.max(...codes);
 
-/** @param init makes the script that the kernel starts. */
-function run(init, mochaArgs) {
+/**
+ * @param security of the security modules that exclude each other, the one that the kernel has.
+ * @param init makes the script that the kernel starts.
+ */
+function run(security, init, mochaArgs) {
   const scratch = mkdtempSync(join(tmpdir(), 'berth-vm-'));
   try {
     writeFileSync(join(scratch, 'init'), init(scratch, mochaArgs), { mode: 0o755 });
-    boot(scratch);
+    boot(security, scratch);
     const code = join(scratch, 'exit-code');
     return existsSync(code) ? Number(readFileSync(code, 'utf8')) : 1;
   } finally {
@@ -62,7 +69,7 @@ function run(init, mochaArgs) {
   }
 }
 
-function boot(scratch) {
+function boot(security, scratch) {
   const kernel = [
     `mem=${MEMORY}`,
     'root=/dev/root',
@@ -70,6 +77,7 @@ function boot(scratch) {
     'rootflags=/',
     'rw',
     'quiet',
+    `security=${security}`,
     `init=${join(scratch, 'init')}`,
     `uml_dir=${scratch}`,
     'con=null',

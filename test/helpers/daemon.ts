@@ -13,7 +13,8 @@ import { unmountBelow } from './mounts.ts';
 import type { TestNode } from './node.ts';
 import { PATIENCE_MS } from './patience.ts';
 
-const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+/** The program. */
+export const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 
 const START_MS = 4 * PATIENCE_MS;
 const STOP_MS = PATIENCE_MS;
