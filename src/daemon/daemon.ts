@@ -176,7 +176,7 @@ export class Daemon {
   async #settle(pods: PodDeps, undone: Promise<void>): Promise<void> {
     using deadline = deadlineSignal('stopping', STOP_MS);
     const { creations, locks, containers } = pods;
-    const idle = Promise.all([undone, creations.idle(), locks.idle(), containers.executions.settled()]);
+    const idle = Promise.all([undone, creations.idle(), locks.idle(), containers.executions.stop()]);
     await raceSignal(idle, deadline.signal).catch(() => undefined);
   }
 

@@ -15,6 +15,9 @@ import { engineIo } from './start.ts';
 /** What names the FIFOs of a process that is executed: a later Berth can tell whose they are. containerd takes 76 characters of an id. */
 const EXECUTION_ID = /^([0-9a-f]{64})\.([0-9a-f]{32})$/;
 const EXEC_ID_LENGTH = 32;
+/** When to try once more to end one that could not be ended; each time after twice as long. */
+const FIRST_PAUSE_MS = 1_000;
+const LAST_PAUSE_MS = 60_000;
 
 /** Who takes the output of a process. */
 export interface Listener {
@@ -27,6 +30,15 @@ export interface Execution<Listening extends Listener> {
   readonly stdin: boolean;
   /** Has its output taken, from the FIFOs of this id; it does not start before. */
   readonly listen: (id: string, fifos: FifoPaths) => Promise<Listening>;
+}
+
+/** One that nobody waits for, and that could not be ended yet. */
+interface Abandoned {
+  /** In ticks since boot. */
+  readonly lostAt: number;
+  readonly tries: number;
+  /** Absent where the engine has not been asked yet. */
+  readonly next?: NodeJS.Timeout;
 }
 
 export interface ExecutionsOptions {
@@ -44,9 +56,9 @@ export class Executions {
   /** For whoever reads their output on this thread. */
   readonly buffer = Buffer.allocUnsafeSlow(DIRECT_READ_BYTES);
   readonly #options: ExecutionsOptions;
-  /** Ids of those that nobody waits for, and that the engine could not be asked to end yet, with when that was, in ticks since boot. */
-  readonly #abandoned = new Map<string, number>();
+  readonly #abandoned = new Map<string, Abandoned>();
   readonly #ending = new Set<Promise<void>>();
+  #isStopping = false;
 
   constructor(options: ExecutionsOptions) {
     this.#options = options;
@@ -55,8 +67,8 @@ export class Executions {
   /** Notes what a former process has left. To be called while nothing is executed. */
   async recover(): Promise<void> {
     const ids = await readdir(this.#options.directory).catch(() => []);
-    const now = ticksSinceBoot();
-    for (const id of ids.filter((one) => isExecution(one))) this.#abandoned.set(id, now);
+    const lost = { lostAt: ticksSinceBoot(), tries: 0 };
+    for (const id of ids.filter((one) => isExecution(one))) this.#abandoned.set(id, lost);
   }
 
   /**
@@ -92,14 +104,30 @@ export class Executions {
 
   /** To be called whenever the engine answers again. */
   endAbandoned(): void {
-    const abandoned = [...this.#abandoned];
-    this.#abandoned.clear();
-    for (const [id, lostAt] of abandoned) void this.#end(id, this.#discardOutput(id), lostAt);
+    for (const id of [...this.#abandoned.keys()]) this.#endAgain(id);
   }
 
-  /** Resolves when what is being ended has ended. */
-  async settled(): Promise<void> {
+  /** Resolves when what is being ended has ended; what could not be ended is left to the next process. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    for (const { next } of this.#abandoned.values()) clearTimeout(next);
     await Promise.all(this.#ending);
+  }
+
+  #endAgain(id: string): void {
+    const abandoned = this.#abandoned.get(id);
+    if (abandoned === undefined || this.#isStopping) return;
+    this.#abandoned.delete(id);
+    clearTimeout(abandoned.next);
+    void this.#end(id, this.#discardOutput(id), abandoned);
+  }
+
+  /** Not by the engine's return alone: it also answers when a task is just ending, or its shim is stuck. */
+  #abandon(id: string, { lostAt, tries }: Abandoned): void {
+    if (this.#isStopping) return;
+    const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** tries, LAST_PAUSE_MS);
+    const next = setTimeout(() => this.#endAgain(id), pauseMs).unref();
+    this.#abandoned.set(id, { lostAt, tries: tries + 1, next });
   }
 
   /** A shim does not forget a process, or takes its time, while what it wrote can go nowhere. */
@@ -116,10 +144,10 @@ export class Executions {
     return new DirectStreams(fifoPaths(directory, id, { stdin: false, terminal }), client, this.buffer);
   }
 
-  #end(id: string, listener?: Promise<Listener>, lostAt?: number): Promise<void> {
+  #end(id: string, listener?: Promise<Listener>, abandoned?: Abandoned): Promise<void> {
     // It is looked at after the end of the process.
     listener?.catch(() => undefined);
-    const ending = this.#endOne(id, listener, lostAt).finally(() => this.#ending.delete(ending));
+    const ending = this.#endOne(id, listener, abandoned).finally(() => this.#ending.delete(ending));
     this.#ending.add(ending);
     return ending;
   }
@@ -127,21 +155,21 @@ export class Executions {
   async #endOne(
     id: string,
     listener: Promise<Listener> | undefined,
-    lostAt: number | undefined,
+    abandoned: Abandoned | undefined,
   ): Promise<void> {
     const { engine, directory, log } = this.#options;
     const now = ticksSinceBoot();
     const [, containerId = '', execId = ''] = EXECUTION_ID.exec(id) ?? [];
     try {
       try {
-        await engine.endExec(containerId, execId, { lostAt });
+        await engine.endExec(containerId, execId, { lostAt: abandoned?.lostAt });
       } finally {
         const listening = await listener?.catch(() => undefined);
         await listening?.close();
       }
       await removeFifos(directory, id);
     } catch (error) {
-      this.#abandoned.set(id, lostAt ?? now);
+      this.#abandon(id, abandoned ?? { lostAt: now, tries: 0 });
       log.warn('a command is not ended yet', {
         container: containerId,
         exec: execId,

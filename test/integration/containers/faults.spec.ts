@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,6 +31,29 @@ describe('faults of containers', () => {
 
   afterEach(async () => {
     await rig.clear();
+  });
+
+  it('a command whose FIFOs cannot be removed is tried again, without containerd going away', async () => {
+    const pod = await rig.runPod('held');
+    const id = await rig.run(pod, 'main', FOREVER, own);
+    const io = join(rig.state, 'io');
+    const running = rig.exec(id, ['sh', '-c', 'sleep 1; echo done']);
+    const fifos = await eventually('its FIFOs', () =>
+      readdirSync(io).find((name) => name.startsWith(`${id}.`)),
+    );
+    const held = join(io, fifos, 'held');
+    await mkdir(held);
+    await execa('mount', ['-t', 'tmpfs', 'held', held]);
+    try {
+      assert.equal((await running).stdout, 'done\n');
+      await eventually('it was tried', async () =>
+        (await rig.daemon.log()).includes('a command is not ended yet') ? true : undefined,
+      );
+      assert.ok(existsSync(held));
+    } finally {
+      await execa('umount', [held]);
+    }
+    await eventually('they are gone', () => (existsSync(join(io, fifos)) ? undefined : true));
   });
 
   describe('a disk that is full while a container is created', () => {
