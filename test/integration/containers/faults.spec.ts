@@ -33,29 +33,6 @@ describe('faults of containers', () => {
     await rig.clear();
   });
 
-  it('a command whose FIFOs cannot be removed is tried again, without containerd going away', async () => {
-    const pod = await rig.runPod('held');
-    const id = await rig.run(pod, 'main', FOREVER, own);
-    const io = join(rig.state, 'io');
-    const running = rig.exec(id, ['sh', '-c', 'sleep 1; echo done']);
-    const fifos = await eventually('its FIFOs', () =>
-      readdirSync(io).find((name) => name.startsWith(`${id}.`)),
-    );
-    const held = join(io, fifos, 'held');
-    await mkdir(held);
-    await execa('mount', ['-t', 'tmpfs', 'held', held]);
-    try {
-      assert.equal((await running).stdout, 'done\n');
-      await eventually('it was tried', async () =>
-        (await rig.daemon.log()).includes('a command is not ended yet') ? true : undefined,
-      );
-      assert.ok(existsSync(held));
-    } finally {
-      await execa('umount', [held]);
-    }
-    await eventually('they are gone', () => (existsSync(join(io, fifos)) ? undefined : true));
-  });
-
   describe('a disk that is full while a container is created', () => {
     let containers: string;
     const resize = (size: string): Promise<unknown> =>
@@ -162,6 +139,31 @@ describe('faults of containers', () => {
       assert.equal(runs('4732'), false);
       const { state, reason } = await rig.status(id);
       assert.deepEqual([state, reason], ['CONTAINER_EXITED', 'StartError']);
+    });
+  });
+
+  describe('FIFOs of a command that cannot be removed', () => {
+    it('are tried again, without containerd going away', async () => {
+      const pod = await rig.runPod('held');
+      const id = await rig.run(pod, 'main', FOREVER, own);
+      const io = join(rig.state, 'io');
+      const running = rig.exec(id, ['sh', '-c', 'sleep 1; echo done']);
+      const fifos = await eventually('its FIFOs', () =>
+        readdirSync(io).find((name) => name.startsWith(`${id}.`)),
+      );
+      const held = join(io, fifos, 'held');
+      await mkdir(held);
+      await execa('mount', ['-t', 'tmpfs', 'held', held]);
+      try {
+        assert.equal((await running).stdout, 'done\n');
+        await eventually('it was tried', async () =>
+          (await rig.daemon.log()).includes('a command is not ended yet') ? true : undefined,
+        );
+        assert.ok(existsSync(held));
+      } finally {
+        await execa('umount', [held]);
+      }
+      await eventually('they are gone', () => (existsSync(join(io, fifos)) ? undefined : true));
     });
   });
 
