@@ -1,4 +1,4 @@
-import { messageOf } from '../../lib/errors.ts';
+import { codeOf, messageOf } from '../../lib/errors.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { removeFifos } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
@@ -27,14 +27,14 @@ export class ExitMonitor {
   readonly #deps: PodDeps;
   readonly #stopping = new AbortController();
   #done: Promise<void> = Promise.resolve();
-  #halfMade: Container[];
+  readonly #halfMade: Set<Container>;
   #lookAgain: NodeJS.Timeout | undefined;
   readonly #oomKills = new OomKills();
 
   /** @param halfMade what recovery found: forgotten by the engine as soon as it answers. */
   constructor(deps: PodDeps, halfMade: readonly Container[] = []) {
     this.#deps = deps;
-    this.#halfMade = [...halfMade];
+    this.#halfMade = new Set(halfMade);
   }
 
   start(): void {
@@ -47,13 +47,44 @@ export class ExitMonitor {
     await this.#done;
   }
 
-  /** Compares the records with the engine's tasks. */
-  async reconcile(): Promise<void> {
-    const { engine, store } = this.#deps.containers;
-    for (let one = this.#halfMade.pop(); one !== undefined; one = this.#halfMade.pop()) {
-      await discard(this.#deps, one);
-      await one.forget();
+  /** Makes the records true. What cannot be done now is done in a while; when the engine has gone away, once it is back. */
+  async #reconcile(): Promise<void> {
+    clearTimeout(this.#lookAgain);
+    try {
+      const isAllForgotten = await this.#forgetHalfMade();
+      const isAllKnown = await this.#compare();
+      if (!isAllForgotten || !isAllKnown) this.#reconcileAgain();
+    } catch (error) {
+      this.#deps.log.warn('failed to compare tasks', { error: messageOf(error) });
+      if (codeOf(error) !== 'UNAVAILABLE') this.#reconcileAgain();
     }
+  }
+
+  #reconcileAgain(): void {
+    clearTimeout(this.#lookAgain);
+    if (this.#stopping.signal.aborted) return;
+    this.#lookAgain = setTimeout(() => void this.#reconcile(), LOOK_AGAIN_MS).unref();
+  }
+
+  /** Whether none is left. One that stays does not keep the others from being looked at. */
+  async #forgetHalfMade(): Promise<boolean> {
+    for (const container of [...this.#halfMade]) {
+      try {
+        await discard(this.#deps, container);
+        await container.forget();
+        this.#halfMade.delete(container);
+      } catch (error) {
+        if (codeOf(error) === 'UNAVAILABLE') throw error;
+        const facts = { container: container.id, error: messageOf(error) };
+        this.#deps.log.warn('failed to remove a container that was half made', facts);
+      }
+    }
+    return this.#halfMade.size === 0;
+  }
+
+  /** Compares the records with the engine's tasks; whether it knew of each of them how it is: a shim that is stuck, or has no time, says nothing. */
+  async #compare(): Promise<boolean> {
+    const { engine, store } = this.#deps.containers;
     // Whom we believe running is noted first: one that starts while we ask is not among the answers.
     const paused = this.#deps.store.all().filter((sandbox) => sandbox.state.pausePid !== 0);
     const believed = store.all().filter((container) => container.state.phase === 'running');
@@ -67,8 +98,6 @@ export class ExitMonitor {
     }
     for (const container of [...believed, ...others])
       this.#settleCheckpoint(container, tasks.get(container.id));
-    const known = [...paused, ...believed, ...others];
-    if (known.some(({ id }) => tasks.get(id)?.status === 'unknown')) this.#compareAgain();
     await Promise.all(
       believed.map(async (container) => {
         const task = tasks.get(container.id);
@@ -76,17 +105,8 @@ export class ExitMonitor {
           await this.#ended(container, task?.exit).catch((error: unknown) => this.#report(container, error));
       }),
     );
-  }
-
-  /** A shim that is stuck, or has no time, says nothing of what it watches over. */
-  #compareAgain(): void {
-    if (this.#stopping.signal.aborted) return;
-    clearTimeout(this.#lookAgain);
-    this.#lookAgain = setTimeout(() => {
-      this.reconcile().catch((error: unknown) => {
-        this.#deps.log.warn('failed to compare tasks', { error: messageOf(error) });
-      });
-    }, LOOK_AGAIN_MS).unref();
+    const known = [...paused, ...believed, ...others];
+    return known.every(({ id }) => tasks.get(id)?.status !== 'unknown');
   }
 
   async #follow(): Promise<void> {
@@ -94,7 +114,7 @@ export class ExitMonitor {
     for await (const event of containers.engine.events(this.#stopping.signal)) {
       try {
         if (event.kind === 'subscribed') {
-          await this.reconcile();
+          await this.#reconcile();
           containers.executions.endAbandoned();
           this.#removeOwnerless();
           continue;

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
 import { eventually } from '../../helpers/fixture.ts';
 import { ContainerRig } from './rig.ts';
 
@@ -68,26 +69,11 @@ describe('containers that outlive a daemon', () => {
   });
 
   describe('that were being started when Berth was killed', () => {
-    /** Kills Berth, and has it forget that it has started a container. */
-    const killInStart = async (id: string): Promise<void> => {
-      await rig.daemon.kill();
-      const path = join(rig.directory, 'root', 'containers', `${id}.jsonl`);
-      const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
-      assert.match(lines.at(-1) ?? '', /"phase":"running"/);
-      await writeFile(
-        path,
-        lines
-          .slice(0, -1)
-          .map((line) => `${line}\n`)
-          .join(''),
-      );
-    };
-
     it('run, with their log, and their end is reported', async () => {
       const pod = await rig.runPod('begun');
       const id = await rig.run(pod, 'count', COUNT, own);
       const { pid } = infoOf(await rig.statusResponse(id, true));
-      await killInStart(id);
+      await killIn('running', id);
       await rig.daemon.start();
       await eventually('it runs', async () =>
         (await rig.status(id)).state === 'CONTAINER_RUNNING' ? true : undefined,
@@ -105,7 +91,7 @@ describe('containers that outlive a daemon', () => {
       const id = await rig.run(pod, 'main', ends(7), own);
       await rig.logged(pod, 'main', /ready/);
       const { pid } = infoOf(await rig.statusResponse(id, true));
-      await killInStart(id);
+      await killIn('running', id);
       await end(pid);
       await rig.daemon.start();
       const { exitCode, startedAt, finishedAt } = await rig.ended(id);
@@ -116,7 +102,7 @@ describe('containers that outlive a daemon', () => {
     it('are ended when their sandbox is stopped meanwhile', async () => {
       const pod = await rig.runPod('over');
       const id = await rig.run(pod, 'main', ['sleep', '3600'], own);
-      await killInStart(id);
+      await killIn('running', id);
       await rig.daemon.start();
       await rig.daemon.client.stop(pod.id);
       await eventually('nothing runs', async () =>
@@ -221,6 +207,35 @@ describe('containers that outlive a daemon', () => {
     await rig.exec(stays, ['sh', '-c', 'echo still here > /proc/1/fd/1']);
     await rig.logged(pod, 'stays', /still here/);
   });
+
+  it('that ended meanwhile are reported, though one that was half made cannot be removed yet', async () => {
+    const pod = await rig.runPod('half');
+    const half = await rig.create(pod, 'half', ['sleep', '3600'], own);
+    const id = await rig.run(pod, 'main', ends(8), own);
+    await rig.logged(pod, 'main', /ready/);
+    const { pid } = infoOf(await rig.statusResponse(id, true));
+    const path = await killIn('created', half);
+    await execa('mount', ['--bind', path, path]);
+    try {
+      await end(pid);
+      await rig.daemon.start();
+      assert.equal((await rig.ended(id)).exitCode, 8);
+      assert.ok(existsSync(path));
+    } finally {
+      await execa('umount', [path]);
+    }
+    await eventually('it is removed', () => (existsSync(path) ? undefined : true));
+  });
+
+  /** Kills Berth, and has it forget the last phase of a container; returns the path of its record. */
+  async function killIn(phase: string, id: string): Promise<string> {
+    await rig.daemon.kill();
+    const path = join(rig.directory, 'root', 'containers', `${id}.jsonl`);
+    const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
+    assert.ok(lines.pop()?.includes(`"phase":"${phase}"`));
+    await writeFile(path, lines.map((line) => `${line}\n`).join(''));
+    return path;
+  }
 
   /** The engine takes a moment to be there again. */
   function execEventually(id: string): Promise<string> {
