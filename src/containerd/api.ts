@@ -2,10 +2,11 @@ import type { ProtoGrpcType } from '../gen/containerd.ts';
 import { loadService } from '../lib/proto.ts';
 
 /** containerd's packages, as proto/containerd has them: services with their methods, messages with their codecs. */
-export type ContainerdApi = ProtoGrpcType['containerd'] & Pick<ProtoGrpcType, 'runtimeoptions'>;
+export type ContainerdApi = ProtoGrpcType['containerd'] & Pick<ProtoGrpcType, 'runtimeoptions' | 'ttrpc'>;
 
 /** Loads proto/containerd. */
 export function loadContainerd(): ContainerdApi {
   const loaded = loadService('containerd/containerd.proto') as unknown as ProtoGrpcType;
-  return { ...loaded.containerd, runtimeoptions: loaded.runtimeoptions };
+  const { containerd, runtimeoptions, ttrpc } = loaded;
+  return { ...containerd, runtimeoptions, ttrpc };
 }

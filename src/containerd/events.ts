@@ -47,6 +47,8 @@ interface Ended {
  */
 export type Notice =
   | { readonly kind: 'subscribed' }
+  /** There is no subscription any more, or none could be had yet. */
+  | { readonly kind: 'lost' }
   /** `at`: nanoseconds since the epoch. */
   | { readonly kind: 'task'; readonly at: bigint; readonly event: TaskEvent };
 
@@ -76,6 +78,7 @@ export class Events {
       } catch (error) {
         this.#log.debug('subscription to events ended', { error: messageOf(error) });
       }
+      yield { kind: 'lost' };
       await sleep(pause, signal);
       pause = Math.min(pause * 2, MOST_PAUSE_MS);
     }

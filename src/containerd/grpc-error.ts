@@ -31,8 +31,13 @@ export function fromGrpc(thrown: unknown, { address, signal, deadline = Infinity
   // containerd counts the same time, and the end of the call that it makes then, a cancelled one, can be here before our own timer.
   if (code === status.CANCELLED && Date.now() >= deadline)
     return new BerthError('DEADLINE_EXCEEDED', `Deadline exceeded: ${details}`, { cause: thrown });
+  return fromStatus(code, details, thrown);
+}
+
+/** A status of gRPC with its text. */
+export function fromStatus(code: number, details: string, cause?: unknown): BerthError {
   const known = NEAREST[code] ?? (status[code] as ErrorCode | undefined) ?? 'UNKNOWN';
-  return new BerthError(known, details, { cause: thrown });
+  return new BerthError(known, details, { cause });
 }
 
 function fromSignal(signal: AbortSignal): BerthError {

@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts';
 import { Containerd } from '../containerd/containerd.ts';
 import { EmbeddedContainerd, embeddedPaths } from '../containerd/embedded/embedded.ts';
 import { chooseEngine } from '../containerd/engine-choice.ts';
+import { ShimWatch } from '../containerd/shim-watch.ts';
 import { withPinnedImage } from '../containerd/pinned-image.ts';
 import { ContainerdImageService, type ImageService } from '../containerd/image-service.ts';
 import { Relabeller } from '../kernel/relabeller.ts';
@@ -62,10 +63,11 @@ export async function startEngine({
   const baseSpec = await baseSpecs(config);
   // Programs answer while the engine is looked for, and what runs is recovered.
   const { features, asked } = runtimeFeatures(config, log);
-  const { address, wait, runcRoot } = await engineAddress(config, log, stops);
+  const { address, wait, runcRoot, shims } = await engineAddress(config, log, stops);
   const containerd = new Containerd({ address, log });
   containerd.connection.start();
   stops.push(() => containerd.connection.close());
+  stops.push(() => shims.end());
   if (wait)
     await containerd.connection
       .ready({ signal: AbortSignal.timeout(EMBEDDED_READY_MS) })
@@ -80,6 +82,7 @@ export async function startEngine({
   const { connection } = containerd;
   const engine = new ContainerdEngine({
     containerd,
+    shims,
     images: new EngineImages(new ContainerdImageService(connection), connection),
     rootfs: new RootFs(rootfsPool),
     settings: config.containerd,
@@ -114,23 +117,28 @@ async function engineAddress(
   config: Config,
   log: Logger,
   stops: EngineStart['stops'],
-): Promise<{ address: string; wait: boolean; runcRoot: string }> {
+): Promise<{ address: string; wait: boolean; runcRoot: string; shims: ShimWatch }> {
   const { storage, containerd } = config;
   const choice = await chooseEngine({ address: containerd.address, root: storage.root, log });
-  if (choice.kind === 'external') return { address: choice.address, wait: false, runcRoot: '' };
+  if (choice.kind === 'external') {
+    const { address } = choice;
+    return { address, wait: false, runcRoot: '', shims: new ShimWatch(address) };
+  }
   const { registryConfigPath, snapshotter } = containerd;
-  const { runcRoot } = embeddedPaths(storage);
-  const embedded = new EmbeddedContainerd({ ...storage, registryConfigPath, snapshotter, log });
+  const { runcRoot, socket } = embeddedPaths(storage);
+  const shims = new ShimWatch(socket);
+  const beforeStart = (): Promise<void> => shims.begin();
+  const embedded = new EmbeddedContainerd({ ...storage, registryConfigPath, snapshotter, beforeStart, log });
   try {
     await embedded.start();
     stops.push(() => embedded.stop({ ifIdle: true }).then(() => undefined));
-    return { address: embedded.address, wait: true, runcRoot };
+    return { address: socket, wait: true, runcRoot, shims };
   } catch (error) {
     log.error('there is no embedded containerd: sandboxes are served, containers are not', {
       error: messageOf(error),
     });
   }
-  return { address: embedded.address, wait: false, runcRoot };
+  return { address: socket, wait: false, runcRoot, shims };
 }
 
 /** Where the kernel has AppArmor, RuntimeDefault is a profile of ours, loaded now. */

@@ -137,6 +137,10 @@ import type { WaitRequest as _containerd_services_tasks_v1_WaitRequest, WaitRequ
 import type { WaitResponse as _containerd_services_tasks_v1_WaitResponse, WaitResponse__Output as _containerd_services_tasks_v1_WaitResponse__Output } from './containerd/services/tasks/v1/WaitResponse.ts';
 import type { VersionClient as _containerd_services_version_v1_VersionClient, VersionDefinition as _containerd_services_version_v1_VersionDefinition } from './containerd/services/version/v1/Version.ts';
 import type { VersionResponse as _containerd_services_version_v1_VersionResponse, VersionResponse__Output as _containerd_services_version_v1_VersionResponse__Output } from './containerd/services/version/v1/VersionResponse.ts';
+import type { TaskClient as _containerd_task_v2_TaskClient, TaskDefinition as _containerd_task_v2_TaskDefinition } from './containerd/task/v2/Task.ts';
+import type { WaitRequest as _containerd_task_v2_WaitRequest, WaitRequest__Output as _containerd_task_v2_WaitRequest__Output } from './containerd/task/v2/WaitRequest.ts';
+import type { WaitResponse as _containerd_task_v2_WaitResponse, WaitResponse__Output as _containerd_task_v2_WaitResponse__Output } from './containerd/task/v2/WaitResponse.ts';
+import type { TaskClient as _containerd_task_v3_TaskClient, TaskDefinition as _containerd_task_v3_TaskDefinition } from './containerd/task/v3/Task.ts';
 import type { Descriptor as _containerd_types_Descriptor, Descriptor__Output as _containerd_types_Descriptor__Output } from './containerd/types/Descriptor.ts';
 import type { Metric as _containerd_types_Metric, Metric__Output as _containerd_types_Metric__Output } from './containerd/types/Metric.ts';
 import type { Mount as _containerd_types_Mount, Mount__Output as _containerd_types_Mount__Output } from './containerd/types/Mount.ts';
@@ -152,6 +156,9 @@ import type { FieldMask as _google_protobuf_FieldMask, FieldMask__Output as _goo
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from './google/protobuf/Timestamp.ts';
 import type { Status as _google_rpc_Status, Status__Output as _google_rpc_Status__Output } from './google/rpc/Status.ts';
 import type { Options as _runtimeoptions_v1_Options, Options__Output as _runtimeoptions_v1_Options__Output } from './runtimeoptions/v1/Options.ts';
+import type { KeyValue as _ttrpc_KeyValue, KeyValue__Output as _ttrpc_KeyValue__Output } from './ttrpc/KeyValue.ts';
+import type { Request as _ttrpc_Request, Request__Output as _ttrpc_Request__Output } from './ttrpc/Request.ts';
+import type { Response as _ttrpc_Response, Response__Output as _ttrpc_Response__Output } from './ttrpc/Response.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
   new(...args: ConstructorParameters<Constructor>): Subtype;
@@ -349,6 +356,16 @@ export interface ProtoGrpcType {
         }
       }
     }
+    task: {
+      v2: {
+        Task: SubtypeConstructor<typeof grpc.Client, _containerd_task_v2_TaskClient> & { service: _containerd_task_v2_TaskDefinition }
+        WaitRequest: MessageTypeDefinition<_containerd_task_v2_WaitRequest, _containerd_task_v2_WaitRequest__Output>
+        WaitResponse: MessageTypeDefinition<_containerd_task_v2_WaitResponse, _containerd_task_v2_WaitResponse__Output>
+      }
+      v3: {
+        Task: SubtypeConstructor<typeof grpc.Client, _containerd_task_v3_TaskClient> & { service: _containerd_task_v3_TaskDefinition }
+      }
+    }
     types: {
       Descriptor: MessageTypeDefinition<_containerd_types_Descriptor, _containerd_types_Descriptor__Output>
       Metric: MessageTypeDefinition<_containerd_types_Metric, _containerd_types_Metric__Output>
@@ -381,6 +398,11 @@ export interface ProtoGrpcType {
     v1: {
       Options: MessageTypeDefinition<_runtimeoptions_v1_Options, _runtimeoptions_v1_Options__Output>
     }
+  }
+  ttrpc: {
+    KeyValue: MessageTypeDefinition<_ttrpc_KeyValue, _ttrpc_KeyValue__Output>
+    Request: MessageTypeDefinition<_ttrpc_Request, _ttrpc_Request__Output>
+    Response: MessageTypeDefinition<_ttrpc_Response, _ttrpc_Response__Output>
   }
 }
 

@@ -53,6 +53,8 @@ export interface EmbeddedSettings {
   readonly snapshotter: string;
   /** containerd by name or path; its shims are searched in PATH. */
   readonly executable?: string;
+  /** Done before one is started, and waited for. */
+  readonly beforeStart?: () => Promise<void>;
   readonly log: Logger;
 }
 
@@ -179,6 +181,7 @@ export class EmbeddedContainerd {
   async #spawn(): Promise<Running> {
     const { config, log, socket } = this.#paths;
     await this.#writeConfig();
+    await this.#settings.beforeStart?.();
     const { identity, ended } = spawnDetached(this.#executable, ['--config', config], log);
     if (identity === undefined) throw new BerthError('UNAVAILABLE', `containerd ended: ${await ended}`);
     await this.#record(identity);

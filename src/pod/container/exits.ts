@@ -50,14 +50,12 @@ export class ExitMonitor {
   /** Makes the records true. What cannot be done now is done in a while; when the engine has gone away, once it is back. */
   async #reconcile(): Promise<void> {
     clearTimeout(this.#lookAgain);
-    try {
+    const reconcile = async (): Promise<void> => {
       const isAllForgotten = await this.#forgetHalfMade();
       const isAllKnown = await this.#compare();
       if (!isAllForgotten || !isAllKnown) this.#reconcileAgain();
-    } catch (error) {
-      this.#deps.log.warn('failed to compare tasks', { error: messageOf(error) });
-      if (codeOf(error) !== 'UNAVAILABLE') this.#reconcileAgain();
-    }
+    };
+    await this.#orAgain('failed to compare tasks', {}, reconcile());
   }
 
   #reconcileAgain(): void {
@@ -101,8 +99,7 @@ export class ExitMonitor {
     await Promise.all(
       believed.map(async (container) => {
         const task = tasks.get(container.id);
-        if (hasEnded(task))
-          await this.#ended(container, task?.exit).catch((error: unknown) => this.#report(container, error));
+        if (hasEnded(task)) await this.#recordEnd(container, task?.exit);
       }),
     );
     const known = [...paused, ...believed, ...others];
@@ -125,8 +122,7 @@ export class ExitMonitor {
           continue;
         }
         if (event.kind === 'oom') await this.#outOfMemory(container);
-        else
-          void this.#ended(container, event.exit).catch((error: unknown) => this.#report(container, error));
+        else void this.#recordEnd(container, event.exit);
       } catch (error) {
         log.error('failed to follow the engine', { error: messageOf(error) });
       }
@@ -151,29 +147,24 @@ export class ExitMonitor {
     if (sandbox?.state.phase !== 'ready' || sandbox.state.pausePid === 0) return;
     const { pausePid } = sandbox.state;
     log.warn('pause process ended', { sandbox: id, pid: pausePid });
-    locks
-      .with(id, async () => {
-        if (sandbox.state.pausePid !== pausePid) return;
-        await endPause(this.#deps, sandbox);
-        if (!livesByPause(this.#deps, sandbox.record)) return;
-        await sandbox.update({ reason: 'its pause process ended' });
-        await stopHeld(this.#deps, sandbox, Infinity);
-      })
-      .catch((error: unknown) => {
-        log.error('failed to forget a pause process', { sandbox: id, error: messageOf(error) });
-      });
+    const forget = async (): Promise<void> => {
+      if (sandbox.state.pausePid !== pausePid) return;
+      await endPause(this.#deps, sandbox);
+      if (!livesByPause(this.#deps, sandbox.record)) return;
+      await sandbox.update({ reason: 'its pause process ended' });
+      await stopHeld(this.#deps, sandbox, Infinity);
+    };
+    void this.#orAgain('failed to forget a pause process', { sandbox: id }, locks.with(id, forget));
   }
 
   /** Not waited for: who holds the sandbox may himself be waiting for an event. */
   #settleStart(container: Container, task: EngineTask, since: bigint): void {
-    settleStart(this.#deps, container, { task, since })
-      .then(async (isRunning) => {
-        if (isRunning && hasEnded(task)) await this.#ended(container, task.exit);
-      })
-      .catch((error: unknown) => {
-        const facts = { container: container.id, error: messageOf(error) };
-        this.#deps.log.error('failed to settle a start that was cut off', facts);
-      });
+    const settle = async (): Promise<void> => {
+      const isRunning = await settleStart(this.#deps, container, { task, since });
+      if (isRunning && hasEnded(task)) await this.#ended(container, task.exit);
+    };
+    const failed = 'failed to settle a start that was cut off';
+    void this.#orAgain(failed, { container: container.id }, settle());
   }
 
   /**
@@ -182,23 +173,28 @@ export class ExitMonitor {
    */
   #settleCheckpoint(container: Container, task: EngineTask | undefined): void {
     if (task?.status === 'unknown') return;
-    const { containers, locks, log } = this.#deps;
-    locks
-      .with(`container ${container.id}`, async () => {
-        if (task?.status === 'paused') await containers.engine.resume(container.id);
-        await removeUnfinished(this.#deps, container);
-      })
-      .catch((error: unknown) => {
-        const facts = { container: container.id, error: messageOf(error) };
-        log.error('failed to settle a checkpoint that was cut off', facts);
-      });
+    const { containers, locks } = this.#deps;
+    const settle = async (): Promise<void> => {
+      if (task?.status === 'paused') await containers.engine.resume(container.id);
+      await removeUnfinished(this.#deps, container);
+    };
+    const failed = 'failed to settle a checkpoint that was cut off';
+    void this.#orAgain(failed, { container: container.id }, locks.with(`container ${container.id}`, settle));
   }
 
-  #report(container: Container, error: unknown): void {
-    this.#deps.log.error('failed to record the end of a container', {
-      container: container.id,
-      error: messageOf(error),
-    });
+  #recordEnd(container: Container, exit: EngineExit | undefined): Promise<void> {
+    const failed = 'failed to record the end of a container';
+    return this.#orAgain(failed, { container: container.id }, this.#ended(container, exit));
+  }
+
+  /** What fails is reported, and for the next comparison. */
+  async #orAgain(failed: string, what: Record<string, string>, work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      this.#deps.log.error(failed, { ...what, error: messageOf(error) });
+      if (codeOf(error) !== 'UNAVAILABLE') this.#reconcileAgain();
+    }
   }
 
   /** One end is recorded once, whoever tells of it first. */

@@ -1,6 +1,7 @@
 import type { Containerd } from '../../containerd/containerd.ts';
 import { hasLabel } from '../../containerd/filters.ts';
 import type { ImageService } from '../../containerd/image-service.ts';
+import type { ShimWatch } from '../../containerd/shim-watch.ts';
 import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
 import { codeOf } from '../../lib/errors.ts';
@@ -34,13 +35,14 @@ import { endOrphanedShim } from './orphaned-shim.ts';
 import { Remapper } from './remapper.ts';
 import { Snapshotters } from './snapshotters.ts';
 import { endStrayExecs } from './stray-execs.ts';
-import { endExecuted, isShimLeaving, killAndWait, ofTask, toTask } from './task.ts';
+import { endedTask, endExecuted, isShimLeaving, killAndWait, ofTask, toTask } from './task.ts';
 
 /** The label that says whose something is. */
 const INSTANCE = 'io.berth.instance';
 
 export interface ContainerdEngineOptions extends Omit<CreationParts, 'snapshotters' | 'remapper' | 'mark'> {
   readonly images: EngineImages;
+  readonly shims: ShimWatch;
   /** Our instance's uuid: only containers that bear it are ours. */
   readonly instance: string;
 }
@@ -58,6 +60,7 @@ function knownOf({ process, linux }: RuntimeSpec): KnownSpec {
 export class ContainerdEngine implements Engine {
   readonly #instance: string;
   readonly #containerd: Containerd;
+  readonly #shims: ShimWatch;
   readonly #unpacker: Unpacker;
   readonly #images: ImageResolver;
   readonly #snapshotters: Snapshotters;
@@ -71,6 +74,7 @@ export class ContainerdEngine implements Engine {
     const mark = { [INSTANCE]: options.instance };
     this.#instance = options.instance;
     this.#containerd = options.containerd;
+    this.#shims = options.shims;
     this.#images = new ImageResolver(options.containerd, options.images.service);
     this.#snapshotters = new Snapshotters(options.containerd, options.images, options.settings);
     this.#unpacker = new Unpacker(options.containerd, mark);
@@ -231,7 +235,10 @@ export class ContainerdEngine implements Engine {
   }
 
   async tasks(options: EngineOptions = {}): Promise<EngineTask[]> {
-    return (await this.#containerd.tasks.list(options)).map(toTask);
+    const tasks = (await this.#containerd.tasks.list(options)).map(toTask);
+    const known = new Set(tasks.map(({ id }) => id));
+    const forgotten = [...this.#shims.ends].filter(([id]) => !known.has(id));
+    return [...tasks, ...forgotten.map(([id, end]) => endedTask(id, end))];
   }
 
   async owned(options: EngineOptions = {}): Promise<string[]> {
@@ -253,8 +260,13 @@ export class ContainerdEngine implements Engine {
 
   async *events(signal: AbortSignal): AsyncGenerator<EngineEvent, void, undefined> {
     for await (const notice of this.#containerd.events.subscribe({ signal })) {
+      if (notice.kind === 'lost') {
+        if (!signal.aborted) await this.#shims.begin();
+        continue;
+      }
       if (notice.kind === 'subscribed') {
         yield notice;
+        this.#shims.end();
         continue;
       }
       const { event } = notice;

@@ -191,6 +191,7 @@ export interface Engine {
   written(id: string, options?: EngineOptions): Promise<{ bytes: number; inodes: number }>;
   /** The directory below which a snapshotter keeps root file systems; '' when it is not known. */
   snapshotDirectory(snapshotter: string, options?: EngineOptions): Promise<string>;
+  /** Those that have ended while the engine was away, too, also such as it has forgotten. */
   tasks(options?: EngineOptions): Promise<EngineTask[]>;
   /** The ids of all containers, whole or half made, that bear the mark of our instance. */
   owned(options?: EngineOptions): Promise<string[]>;

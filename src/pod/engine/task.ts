@@ -1,3 +1,4 @@
+import type { TaskEnd } from '../../containerd/shim-watch.ts';
 import type { Process, ProcessRef, Tasks } from '../../containerd/tasks.ts';
 import { sleep } from '../../lib/deadline.ts';
 import { codeOf, messageOf } from '../../lib/errors.ts';
@@ -27,6 +28,11 @@ export function toTask({ containerId, pid, status, exitStatus, exitedAt }: Proce
     status: STATUSES[status],
     exit: status === 'STOPPED' ? { exitCode: exitStatus, at: exitedAt } : undefined,
   };
+}
+
+/** One that containerd has forgotten, and whose shim has told of its end. */
+export function endedTask(id: string, { exitStatus, exitedAt }: TaskEnd): EngineTask {
+  return { id, pid: 0, status: 'ended', exit: { exitCode: exitStatus, at: exitedAt } };
 }
 
 /** Whether the shim went away as it was asked: it did not hear it. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,7 +10,7 @@ import { execa } from 'execa';
 import { argvOf, findProcesses } from '../../../src/containerd/embedded/process.ts';
 import { eventually } from '../../helpers/fixture.ts';
 import { tinyImage } from '../containerd/tiny-image.ts';
-import { ContainerRig, type Pod } from './rig.ts';
+import { ContainerRig, ends, type Pod } from './rig.ts';
 
 const FOREVER = ['sleep', '3600'];
 const shared = { linux: { securityContext: { namespaceOptions: { pid: 'POD' } } } } as const;
@@ -104,20 +104,36 @@ describe('faults of containers', () => {
 
     it('does not hide how a container ended, from the next Berth either', async () => {
       const pod = await rig.runPod('unrecorded');
-      const script = 'trap "exit 5" USR1; echo ready; while :; do sleep 0.05; done';
-      const ends = await rig.run(pod, 'ends', ['sh', '-c', script], own);
+      const brief = await rig.run(pod, 'brief', ends(5), own);
       const stopped = await rig.run(pod, 'stopped', FOREVER, own);
-      await rig.logged(pod, 'ends', /ready/);
+      await rig.logged(pod, 'brief', /ready/);
       await remount('ro');
-      await rig.exec(ends, ['sh', '-c', 'kill -USR1 1']);
-      assert.equal((await rig.ended(ends)).exitCode, 5);
+      await rig.exec(brief, ['sh', '-c', 'kill -USR1 1']);
+      assert.equal((await rig.ended(brief)).exitCode, 5);
       await rig.stop(stopped);
       assert.equal((await rig.status(stopped)).exitCode, 137);
       await rig.daemon.kill();
       await remount('rw');
       await rig.daemon.start();
-      assert.equal((await rig.ended(ends)).exitCode, 5);
+      assert.equal((await rig.ended(brief)).exitCode, 5);
       assert.equal((await rig.ended(stopped)).exitCode, 137);
+    });
+
+    it('has the end of a container once it takes them again', async () => {
+      const pod = await rig.runPod('late');
+      const id = await rig.run(pod, 'main', ends(6), own);
+      await rig.logged(pod, 'main', /ready/);
+      const path = join(rig.directory, 'root', 'containers', `${id}.jsonl`);
+      await remount('ro');
+      await rig.exec(id, ['sh', '-c', 'kill -USR1 1']);
+      assert.equal((await rig.ended(id)).exitCode, 6);
+      assert.doesNotMatch(readFileSync(path, 'utf8'), /"phase":"exited"/);
+      assert.ok((await rig.ctr('tasks', 'ls', '--quiet')).includes(id), 'nobody could tell of the end');
+      await remount('rw');
+      await eventually('its task is forgotten', async () =>
+        (await rig.ctr('tasks', 'ls', '--quiet')).includes(id) ? undefined : true,
+      );
+      assert.match(readFileSync(path, 'utf8'), /"phase":"exited".*"exitCode":6/);
     });
 
     it('does not keep a pod with a pause process from being stopped', async () => {

@@ -5,15 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { eventually } from '../../helpers/fixture.ts';
-import { ContainerRig } from './rig.ts';
+import { ContainerRig, ends } from './rig.ts';
 
 const own = { linux: { securityContext: { namespaceOptions: { pid: 'CONTAINER' } } } } as const;
-/** Ends with a code when it is sent SIGUSR1. */
-const ends = (code: number): string[] => [
-  'sh',
-  '-c',
-  `trap "exit ${code}" USR1; echo ready; while :; do sleep 0.05; done`,
-];
 /** Counts into its log until it is told to end. */
 const COUNT = ['sh', '-c', 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done'];
 
@@ -161,10 +155,7 @@ describe('containers that outlive a daemon', () => {
     await end(pid);
     await rig.daemon.start();
     const { exitCode, reason } = await rig.ended(brief);
-    // Since 1.7 containerd forgets, when it starts, tasks that have ended. Their shim tells of the end a few times: once is often too early.
-    const remembers = /Version:\s+v?1\.6\./.test(await rig.ctr('version'));
-    const unknown = !remembers && exitCode === 255;
-    assert.deepEqual([exitCode, reason], unknown ? [255, 'Unknown'] : [6, 'Error']);
+    assert.deepEqual([exitCode, reason], [6, 'Error']);
     assert.equal((await rig.status(stays)).state, 'CONTAINER_RUNNING');
     await rig.logged(pod, 'count', new RegExp(`^${last + 20}$`, 'm'));
     const seen = numbers(rig.logText(pod, 'count'));

@@ -28,6 +28,13 @@ import { type ImageOptions, tinyImage } from '../containerd/tiny-image.ts';
 
 export const imageName = 'berth.local/test/tiny:1';
 
+/** A command that ends with a code when it is sent SIGUSR1, once "ready" is in its log. */
+export const ends = (code: number): string[] => [
+  'sh',
+  '-c',
+  `trap "exit ${code}" USR1; echo ready; while :; do sleep 0.05; done`,
+];
+
 /** containerd's own, whatever its configuration says; removed again when we were the first to use them. */
 const SHARED = ['/run/containerd', '/opt/containerd', '/var/lib/cni', '/var/lib/containerd'];
 const DEADLINE_MS = 2 * PATIENCE_MS;
