@@ -16,8 +16,9 @@ import { ioDirectory } from './start.ts';
 
 /** After the end of a container's process, how long a child of it that holds its output may keep us reading. */
 const DRAIN = { quietMs: 2_000, timeoutMs: 10_000 };
-/** When to compare again after the engine could not tell of each task how it is. */
-const LOOK_AGAIN_MS = 5_000;
+/** When to compare again what could not be settled, or the engine did not know; each time after twice as long. */
+const FIRST_PAUSE_MS = 5_000;
+const LAST_PAUSE_MS = 60_000;
 
 /**
  * Follows the engine's events and keeps the records true. Events may be lost, so after each subscription all tasks are
@@ -29,6 +30,7 @@ export class ExitMonitor {
   #done: Promise<void> = Promise.resolve();
   readonly #halfMade: Set<Container>;
   #lookAgain: NodeJS.Timeout | undefined;
+  #pauseMs = FIRST_PAUSE_MS;
   readonly #oomKills = new OomKills();
 
   /** @param halfMade what recovery found: forgotten by the engine as soon as it answers. */
@@ -50,6 +52,7 @@ export class ExitMonitor {
   /** Makes the records true. What cannot be done now is done in a while; when the engine has gone away, once it is back. */
   async #reconcile(): Promise<void> {
     clearTimeout(this.#lookAgain);
+    this.#lookAgain = undefined;
     const reconcile = async (): Promise<void> => {
       const isAllForgotten = await this.#forgetHalfMade();
       const isAllKnown = await this.#compare();
@@ -59,9 +62,9 @@ export class ExitMonitor {
   }
 
   #reconcileAgain(): void {
-    clearTimeout(this.#lookAgain);
-    if (this.#stopping.signal.aborted) return;
-    this.#lookAgain = setTimeout(() => void this.#reconcile(), LOOK_AGAIN_MS).unref();
+    if (this.#lookAgain !== undefined || this.#stopping.signal.aborted) return;
+    this.#lookAgain = setTimeout(() => void this.#reconcile(), this.#pauseMs).unref();
+    this.#pauseMs = Math.min(this.#pauseMs * 2, LAST_PAUSE_MS);
   }
 
   /** Whether none is left. One that stays does not keep the others from being looked at. */
@@ -111,6 +114,7 @@ export class ExitMonitor {
     for await (const event of containers.engine.events(this.#stopping.signal)) {
       try {
         if (event.kind === 'subscribed') {
+          this.#pauseMs = FIRST_PAUSE_MS;
           await this.#reconcile();
           containers.executions.endAbandoned();
           this.#removeOwnerless();
