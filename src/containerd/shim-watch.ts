@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { messageOf } from '../lib/errors.ts';
 import { isJsonObject, type JsonObject } from '../lib/json.ts';
+import type { Logger } from '../lib/log.ts';
 import { loadContainerd } from './api.ts';
 import { KUBERNETES_NAMESPACE } from './connection.ts';
 import { findProcesses, isShimOf } from './embedded/process.ts';
@@ -36,17 +38,23 @@ interface Watch {
  */
 export class ShimWatch {
   readonly #address: string;
+  readonly #log: Logger;
   #watch: Watch | undefined;
 
   /** @param address of containerd's socket, which its shims were started with. */
-  constructor(address: string) {
+  constructor({ address, log }: { address: string; log: Logger }) {
     this.#address = address;
+    this.#log = log;
   }
 
-  /** Begins, unless it has; resolves once each shim has been asked. One that cannot be asked is left out. */
-  begin(): Promise<void> {
-    this.#watch ??= watchShims(this.#address);
-    return this.#watch.asked;
+  /** Begins, unless it has; resolves once each shim has been asked. One that cannot be asked is left out. Does not throw. */
+  async begin(): Promise<void> {
+    try {
+      this.#watch ??= watchShims(this.#address);
+      await this.#watch.asked;
+    } catch (error) {
+      this.#log.warn('failed to ask shims for the ends of containers', { error: messageOf(error) });
+    }
   }
 
   /** The containers that have ended since it began, or before that without containerd having been told. */

@@ -122,11 +122,11 @@ async function engineAddress(
   const choice = await chooseEngine({ address: containerd.address, root: storage.root, log });
   if (choice.kind === 'external') {
     const { address } = choice;
-    return { address, wait: false, runcRoot: '', shims: new ShimWatch(address) };
+    return { address, wait: false, runcRoot: '', shims: new ShimWatch({ address, log }) };
   }
   const { registryConfigPath, snapshotter } = containerd;
   const { runcRoot, socket } = embeddedPaths(storage);
-  const shims = new ShimWatch(socket);
+  const shims = new ShimWatch({ address: socket, log });
   const beforeStart = (): Promise<void> => shims.begin();
   const embedded = new EmbeddedContainerd({ ...storage, registryConfigPath, snapshotter, beforeStart, log });
   try {

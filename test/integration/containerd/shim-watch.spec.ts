@@ -10,7 +10,7 @@ describe('containerd: the ends that shims tell of', () => {
   before(async () => {
     engine = await TestEngine.start();
     await engine.importImage();
-    watch = new ShimWatch(engine.embedded.address);
+    watch = new ShimWatch({ address: engine.embedded.address, log: engine.log });
   });
 
   after(async () => {
@@ -44,7 +44,7 @@ describe('containerd: the ends that shims tell of', () => {
   });
 
   it('are none where no shim is', async () => {
-    const nowhere = new ShimWatch(`${engine.embedded.address}.other`);
+    const nowhere = new ShimWatch({ address: `${engine.embedded.address}.other`, log: engine.log });
     await nowhere.begin();
     assert.equal(nowhere.ends.size, 0);
     nowhere.end();
