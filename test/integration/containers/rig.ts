@@ -41,6 +41,11 @@ const DEADLINE_MS = 2 * PATIENCE_MS;
 
 type Done<T> = (error: ServiceError | null, answer?: T) => void;
 
+/** Whether some `sleep` with this argument runs. */
+export function runs(argument: string): boolean {
+  return findProcesses((argv) => argv[0] === 'sleep' && argv[1] === argument).length > 0;
+}
+
 /** A daemon with an embedded containerd that has the tiny image, and the calls for containers. */
 export class ContainerRig implements AsyncDisposable {
   readonly base: Rig;
