@@ -18,7 +18,7 @@ export const KUBERNETES_NAMESPACE = 'k8s.io';
 
 const MESSAGE_MAX = 16 * 1024 * 1024;
 /** For a call that brings no time limit of its own. */
-const CALL_MS = 120_000;
+export const CALL_MS = 120_000;
 const PROBE_MS = 5_000;
 const PROBE_EVERY_MS = 10_000;
 const FIRST_PAUSE_MS = 50;

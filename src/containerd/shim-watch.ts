@@ -1,32 +1,15 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { messageOf } from '../lib/errors.ts';
-import { isJsonObject, type JsonObject } from '../lib/json.ts';
 import type { Logger } from '../lib/log.ts';
-import { loadContainerd } from './api.ts';
-import { KUBERNETES_NAMESPACE } from './connection.ts';
 import { findProcesses, isShimOf } from './embedded/process.ts';
-import { fromTimestamp } from './timestamp.ts';
-import { TtrpcClient } from './ttrpc.ts';
-
-const UNIX = 'unix://';
-
-/** How the first process of a container has ended. */
-export interface TaskEnd {
-  readonly exitStatus: number;
-  /** Nanoseconds since the epoch. */
-  readonly exitedAt: bigint;
-}
-
-/** Where a shim listens, and which version of the task service it has. */
-interface ShimEndpoint {
-  readonly path: string;
-  readonly version: number;
-}
+import { Shim } from './shim.ts';
+import { bundlesOf, endpointOf, type ShimEndpoint } from './shim-endpoint.ts';
+import type { Exit } from './tasks.ts';
 
 interface Watch {
-  readonly ends: Map<string, TaskEnd>;
-  readonly clients: TtrpcClient[];
+  readonly ends: Map<string, Exit>;
+  readonly shims: Shim[];
   /** Once each shim has been asked. */
   readonly asked: Promise<void>;
   isOver: boolean;
@@ -58,7 +41,7 @@ export class ShimWatch {
   }
 
   /** The containers that have ended since it began, or before that without containerd having been told. */
-  get ends(): ReadonlyMap<string, TaskEnd> {
+  get ends(): ReadonlyMap<string, Exit> {
     return this.#watch?.ends ?? new Map();
   }
 
@@ -68,34 +51,32 @@ export class ShimWatch {
     this.#watch = undefined;
     if (watch === undefined) return;
     watch.isOver = true;
-    for (const client of watch.clients) client.close();
+    for (const shim of watch.shims) shim.close();
   }
 }
 
 function watchShims(address: string): Watch {
-  const watch = { ends: new Map<string, TaskEnd>(), clients: [], isOver: false };
-  const shims = [...tasksByShim(address).values()];
-  const asking = shims.map(({ endpoint, ids }) => askShim(watch, endpoint, ids).catch(() => undefined));
+  const watch = { ends: new Map<string, Exit>(), shims: [], isOver: false };
+  const asking = [...tasksByShim(address).values()].map(({ endpoint, ids }) =>
+    askShim(watch, endpoint, ids).catch(() => undefined),
+  );
   return Object.assign(watch, { asked: Promise.all(asking).then(() => undefined) });
 }
 
 async function askShim(
   watch: Omit<Watch, 'asked'>,
-  { path, version }: ShimEndpoint,
+  endpoint: ShimEndpoint,
   ids: readonly string[],
 ): Promise<void> {
-  const { v2, v3 } = loadContainerd().task;
-  const { Wait } = version >= 3 ? v3.Task.service : v2.Task.service;
-  const client = await TtrpcClient.connect(path);
+  const shim = (await Shim.connect(endpoint)).unref();
   if (watch.isOver) {
-    client.close();
+    shim.close();
     return;
   }
-  client.unref();
-  watch.clients.push(client);
-  for (const id of ids) {
-    client.call(Wait, { id }).then(
-      ({ exitStatus, exitedAt }) => watch.ends.set(id, { exitStatus, exitedAt: fromTimestamp(exitedAt) }),
+  watch.shims.push(shim);
+  for (const containerId of ids) {
+    shim.wait({ containerId }).then(
+      (end) => watch.ends.set(containerId, end),
       // Gone, or the watch is over.
       () => undefined,
     );
@@ -119,47 +100,10 @@ function tasksByShim(address: string): Map<string, { endpoint: ShimEndpoint; ids
   return found;
 }
 
-function bundlesOf(shim: number): string | undefined {
-  try {
-    const root = dirname(readlinkSync(`/proc/${shim}/cwd`));
-    return basename(root) === KUBERNETES_NAMESPACE ? root : undefined;
-  } catch {
-    // It has just ended.
-    return undefined;
-  }
-}
-
 function entries(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch {
     return [];
-  }
-}
-
-/** containerd 2 notes it as JSON with the version, those before as the address alone. */
-function endpointOf(bundle: string): ShimEndpoint | undefined {
-  const noted = parsed(read(join(bundle, 'bootstrap.json')));
-  const { address, version } = noted ?? { address: read(join(bundle, 'address')).trim(), version: 2 };
-  if (typeof address !== 'string' || !address.startsWith(UNIX) || typeof version !== 'number')
-    return undefined;
-  return { path: address.slice(UNIX.length), version };
-}
-
-/** '' when it is absent. */
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
-function parsed(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    return undefined;
   }
 }

@@ -56,6 +56,16 @@ export interface NewTask {
   readonly checkpoint?: Descriptor;
 }
 
+/** A process to be executed in a container. */
+export interface NewProcess {
+  /** The process of an OCI runtime specification. */
+  readonly spec: object;
+  readonly io: ProcessIo;
+}
+
+/** What can be asked of the processes of a container, of containerd or of its shim. */
+export type Processes = Pick<Tasks, 'exec' | 'start' | 'wait' | 'kill' | 'delete' | 'resize' | 'closeStdin'>;
+
 /** Usage of a task as its shim tells it. */
 export interface TaskMetric {
   readonly containerId: string;
@@ -122,12 +132,8 @@ export class Tasks {
     return { exitStatus, exitedAt: fromTimestamp(exitedAt) };
   }
 
-  /** Adds a process, to be started by start(). `spec` is the process of an OCI runtime specification. */
-  async exec(
-    process: Required<ProcessRef>,
-    { spec, io }: { readonly spec: object; readonly io: ProcessIo },
-    options?: CallOptions,
-  ): Promise<void> {
+  /** Adds a process, to be started by start(). */
+  async exec(process: Required<ProcessRef>, { spec, io }: NewProcess, options?: CallOptions): Promise<void> {
     const request = { ...process, ...io, spec: runtimeSpecAny('Process', spec) };
     await this.#connection.unary(this.#rpc.Exec, request, options);
   }

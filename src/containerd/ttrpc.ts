@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { BerthError } from '../lib/errors.ts';
 import { type ContainerdApi, loadContainerd } from './api.ts';
-import type { Method } from './connection.ts';
+import { KUBERNETES_NAMESPACE, type Method } from './connection.ts';
 import { fromStatus } from './grpc-error.ts';
 
 /** Length of the data, number of the call, kind of the message, flags. */
@@ -11,6 +11,8 @@ const REQUEST = 1;
 const RESPONSE = 2;
 /** Of gRPC's codes. */
 const OK = 0;
+/** As containerd's own calls have it. */
+const METADATA = [{ key: 'containerd-namespace-ttrpc', value: KUBERNETES_NAMESPACE }];
 /** The protocol's own limit. */
 const DATA_MAX = 4 * 1024 * 1024;
 
@@ -35,7 +37,7 @@ export class TtrpcClient {
     socket.on('data', (chunk) => this.#receive(chunk));
     // The close that follows tells the calls.
     socket.on('error', () => undefined);
-    socket.on('close', () => this.#failAll('the connection has ended'));
+    socket.on('close', () => this.#failAll('the connection to the shim has ended'));
   }
 
   /** Rejects with the socket's own error. */
@@ -58,14 +60,19 @@ export class TtrpcClient {
     this.#lastCall += 2;
     const id = this.#lastCall;
     return new Promise((resolve, reject) => {
-      if (this.#socket.destroyed) throw unavailable('the connection has ended');
+      if (this.#socket.destroyed) throw unavailable('the connection to the shim has ended');
       this.#calls.set(id, {
         answer: (bytes) => resolve(method.responseDeserialize(bytes)),
         fail: reject,
       });
-      const data = this.#messages.Request.serialize({ service, method: name, payload });
+      const data = this.#messages.Request.serialize({ service, method: name, payload, metadata: METADATA });
       this.#socket.write(frame(id, data));
     });
+  }
+
+  /** By either side. */
+  get isClosed(): boolean {
+    return this.#socket.destroyed;
   }
 
   /** It no longer keeps the process alive. */

@@ -63,11 +63,11 @@ export async function startEngine({
   const baseSpec = await baseSpecs(config);
   // Programs answer while the engine is looked for, and what runs is recovered.
   const { features, asked } = runtimeFeatures(config, log);
-  const { address, wait, runcRoot, shims } = await engineAddress(config, log, stops);
+  const { address, wait, runcRoot, shimWatch } = await engineAddress(config, log, stops);
   const containerd = new Containerd({ address, log });
   containerd.connection.start();
   stops.push(() => containerd.connection.close());
-  stops.push(() => shims.end());
+  stops.push(() => shimWatch.end());
   if (wait)
     await containerd.connection
       .ready({ signal: AbortSignal.timeout(EMBEDDED_READY_MS) })
@@ -82,7 +82,7 @@ export async function startEngine({
   const { connection } = containerd;
   const engine = new ContainerdEngine({
     containerd,
-    shims,
+    shimWatch,
     images: new EngineImages(new ContainerdImageService(connection), connection),
     rootfs: new RootFs(rootfsPool),
     settings: config.containerd,
@@ -117,28 +117,28 @@ async function engineAddress(
   config: Config,
   log: Logger,
   stops: EngineStart['stops'],
-): Promise<{ address: string; wait: boolean; runcRoot: string; shims: ShimWatch }> {
+): Promise<{ address: string; wait: boolean; runcRoot: string; shimWatch: ShimWatch }> {
   const { storage, containerd } = config;
   const choice = await chooseEngine({ address: containerd.address, root: storage.root, log });
   if (choice.kind === 'external') {
     const { address } = choice;
-    return { address, wait: false, runcRoot: '', shims: new ShimWatch({ address, log }) };
+    return { address, wait: false, runcRoot: '', shimWatch: new ShimWatch({ address, log }) };
   }
   const { registryConfigPath, snapshotter } = containerd;
   const { runcRoot, socket } = embeddedPaths(storage);
-  const shims = new ShimWatch({ address: socket, log });
-  const beforeStart = (): Promise<void> => shims.begin();
+  const shimWatch = new ShimWatch({ address: socket, log });
+  const beforeStart = (): Promise<void> => shimWatch.begin();
   const embedded = new EmbeddedContainerd({ ...storage, registryConfigPath, snapshotter, beforeStart, log });
   try {
     await embedded.start();
     stops.push(() => embedded.stop({ ifIdle: true }).then(() => undefined));
-    return { address: socket, wait: true, runcRoot, shims };
+    return { address: socket, wait: true, runcRoot, shimWatch };
   } catch (error) {
     log.error('there is no embedded containerd: sandboxes are served, containers are not', {
       error: messageOf(error),
     });
   }
-  return { address: socket, wait: false, runcRoot, shims };
+  return { address: socket, wait: false, runcRoot, shimWatch };
 }
 
 /** Where the kernel has AppArmor, RuntimeDefault is a profile of ours, loaded now. */

@@ -137,6 +137,14 @@ import type { WaitRequest as _containerd_services_tasks_v1_WaitRequest, WaitRequ
 import type { WaitResponse as _containerd_services_tasks_v1_WaitResponse, WaitResponse__Output as _containerd_services_tasks_v1_WaitResponse__Output } from './containerd/services/tasks/v1/WaitResponse.ts';
 import type { VersionClient as _containerd_services_version_v1_VersionClient, VersionDefinition as _containerd_services_version_v1_VersionDefinition } from './containerd/services/version/v1/Version.ts';
 import type { VersionResponse as _containerd_services_version_v1_VersionResponse, VersionResponse__Output as _containerd_services_version_v1_VersionResponse__Output } from './containerd/services/version/v1/VersionResponse.ts';
+import type { CloseIORequest as _containerd_task_v2_CloseIORequest, CloseIORequest__Output as _containerd_task_v2_CloseIORequest__Output } from './containerd/task/v2/CloseIORequest.ts';
+import type { DeleteRequest as _containerd_task_v2_DeleteRequest, DeleteRequest__Output as _containerd_task_v2_DeleteRequest__Output } from './containerd/task/v2/DeleteRequest.ts';
+import type { DeleteResponse as _containerd_task_v2_DeleteResponse, DeleteResponse__Output as _containerd_task_v2_DeleteResponse__Output } from './containerd/task/v2/DeleteResponse.ts';
+import type { ExecProcessRequest as _containerd_task_v2_ExecProcessRequest, ExecProcessRequest__Output as _containerd_task_v2_ExecProcessRequest__Output } from './containerd/task/v2/ExecProcessRequest.ts';
+import type { KillRequest as _containerd_task_v2_KillRequest, KillRequest__Output as _containerd_task_v2_KillRequest__Output } from './containerd/task/v2/KillRequest.ts';
+import type { ResizePtyRequest as _containerd_task_v2_ResizePtyRequest, ResizePtyRequest__Output as _containerd_task_v2_ResizePtyRequest__Output } from './containerd/task/v2/ResizePtyRequest.ts';
+import type { StartRequest as _containerd_task_v2_StartRequest, StartRequest__Output as _containerd_task_v2_StartRequest__Output } from './containerd/task/v2/StartRequest.ts';
+import type { StartResponse as _containerd_task_v2_StartResponse, StartResponse__Output as _containerd_task_v2_StartResponse__Output } from './containerd/task/v2/StartResponse.ts';
 import type { TaskClient as _containerd_task_v2_TaskClient, TaskDefinition as _containerd_task_v2_TaskDefinition } from './containerd/task/v2/Task.ts';
 import type { WaitRequest as _containerd_task_v2_WaitRequest, WaitRequest__Output as _containerd_task_v2_WaitRequest__Output } from './containerd/task/v2/WaitRequest.ts';
 import type { WaitResponse as _containerd_task_v2_WaitResponse, WaitResponse__Output as _containerd_task_v2_WaitResponse__Output } from './containerd/task/v2/WaitResponse.ts';
@@ -358,6 +366,14 @@ export interface ProtoGrpcType {
     }
     task: {
       v2: {
+        CloseIORequest: MessageTypeDefinition<_containerd_task_v2_CloseIORequest, _containerd_task_v2_CloseIORequest__Output>
+        DeleteRequest: MessageTypeDefinition<_containerd_task_v2_DeleteRequest, _containerd_task_v2_DeleteRequest__Output>
+        DeleteResponse: MessageTypeDefinition<_containerd_task_v2_DeleteResponse, _containerd_task_v2_DeleteResponse__Output>
+        ExecProcessRequest: MessageTypeDefinition<_containerd_task_v2_ExecProcessRequest, _containerd_task_v2_ExecProcessRequest__Output>
+        KillRequest: MessageTypeDefinition<_containerd_task_v2_KillRequest, _containerd_task_v2_KillRequest__Output>
+        ResizePtyRequest: MessageTypeDefinition<_containerd_task_v2_ResizePtyRequest, _containerd_task_v2_ResizePtyRequest__Output>
+        StartRequest: MessageTypeDefinition<_containerd_task_v2_StartRequest, _containerd_task_v2_StartRequest__Output>
+        StartResponse: MessageTypeDefinition<_containerd_task_v2_StartResponse, _containerd_task_v2_StartResponse__Output>
         Task: SubtypeConstructor<typeof grpc.Client, _containerd_task_v2_TaskClient> & { service: _containerd_task_v2_TaskDefinition }
         WaitRequest: MessageTypeDefinition<_containerd_task_v2_WaitRequest, _containerd_task_v2_WaitRequest__Output>
         WaitResponse: MessageTypeDefinition<_containerd_task_v2_WaitResponse, _containerd_task_v2_WaitResponse__Output>

@@ -2,6 +2,8 @@ import type { Containerd } from '../../containerd/containerd.ts';
 import { hasLabel } from '../../containerd/filters.ts';
 import type { ImageService } from '../../containerd/image-service.ts';
 import type { ShimWatch } from '../../containerd/shim-watch.ts';
+import { Shims } from '../../containerd/shims.ts';
+import type { Processes } from '../../containerd/tasks.ts';
 import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
 import { codeOf } from '../../lib/errors.ts';
@@ -35,14 +37,14 @@ import { endOrphanedShim } from './orphaned-shim.ts';
 import { Remapper } from './remapper.ts';
 import { Snapshotters } from './snapshotters.ts';
 import { endStrayExecs } from './stray-execs.ts';
-import { endedTask, endExecuted, isShimLeaving, killAndWait, ofTask, toTask } from './task.ts';
+import { endedTask, endExecuted, isShimLeaving, killAndWait, ofTask, running, toTask } from './task.ts';
 
 /** The label that says whose something is. */
 const INSTANCE = 'io.berth.instance';
 
 export interface ContainerdEngineOptions extends Omit<CreationParts, 'snapshotters' | 'remapper' | 'mark'> {
   readonly images: EngineImages;
-  readonly shims: ShimWatch;
+  readonly shimWatch: ShimWatch;
   /** Our instance's uuid: only containers that bear it are ours. */
   readonly instance: string;
 }
@@ -60,7 +62,8 @@ function knownOf({ process, linux }: RuntimeSpec): KnownSpec {
 export class ContainerdEngine implements Engine {
   readonly #instance: string;
   readonly #containerd: Containerd;
-  readonly #shims: ShimWatch;
+  readonly #shimWatch: ShimWatch;
+  readonly #shims = new Shims();
   readonly #unpacker: Unpacker;
   readonly #images: ImageResolver;
   readonly #snapshotters: Snapshotters;
@@ -74,7 +77,7 @@ export class ContainerdEngine implements Engine {
     const mark = { [INSTANCE]: options.instance };
     this.#instance = options.instance;
     this.#containerd = options.containerd;
-    this.#shims = options.shims;
+    this.#shimWatch = options.shimWatch;
     this.#images = new ImageResolver(options.containerd, options.images.service);
     this.#snapshotters = new Snapshotters(options.containerd, options.images, options.settings);
     this.#unpacker = new Unpacker(options.containerd, mark);
@@ -140,7 +143,9 @@ export class ContainerdEngine implements Engine {
     await create().catch(again);
     try {
       const at = nowNanos();
-      return { pid: await tasks.start({ containerId: id }, options), at };
+      const pid = await tasks.start({ containerId: id }, options);
+      this.#shims.learn(id, pid);
+      return { pid, at };
     } catch (error) {
       await this.endTask(id);
       throw error;
@@ -152,23 +157,26 @@ export class ContainerdEngine implements Engine {
   }
 
   async exec(id: string, execId: string, { spec, io, ready }: EngineProcess): Promise<EngineExec> {
-    const { tasks } = this.#containerd;
     const ref = { containerId: id, execId };
-    // Without a signal: of a call that was given up nobody knows what it has made or started.
-    await tasks.exec(ref, { spec, io });
-    await ready;
-    const ended = tasks.wait(ref);
-    ended.catch(() => undefined);
-    await tasks.start(ref);
-    return {
-      ended: ended.then(({ exitStatus, exitedAt }) => ({ exitCode: exitStatus, at: exitedAt })),
-      resize: (size) => gone(tasks.resize(ref, size)).then(() => undefined),
-      closeStdin: () => gone(tasks.closeStdin(ref)).then(() => undefined),
-    };
+    const shim = await this.#shims.of(id);
+    const processes = shim ?? this.#containerd.tasks;
+    try {
+      // Not ended by a signal: of a call that was given up nobody knows what it has made or started.
+      await processes.exec(ref, { spec, io });
+      await ready;
+      const ended = processes.wait(ref).finally(() => shim?.close());
+      ended.catch(() => undefined);
+      await processes.start(ref);
+      return running(processes, ref, ended);
+    } catch (error) {
+      shim?.close();
+      throw error;
+    }
   }
 
   async endExec(id: string, execId: string, { lostAt }: { lostAt?: number | undefined } = {}): Promise<void> {
-    const wasStarted = await endExecuted(this.#containerd.tasks, { containerId: id, execId });
+    const ref = { containerId: id, execId };
+    const wasStarted = await this.#ofShim(id, (processes) => endExecuted(processes, ref));
     if (!wasStarted && lostAt !== undefined) await gone(endStrayExecs(this.#containerd, id, lostAt));
   }
 
@@ -236,8 +244,9 @@ export class ContainerdEngine implements Engine {
 
   async tasks(options: EngineOptions = {}): Promise<EngineTask[]> {
     const tasks = (await this.#containerd.tasks.list(options)).map(toTask);
+    tasks.some(({ id, pid }) => this.#shims.learn(id, pid));
     const known = new Set(tasks.map(({ id }) => id));
-    const forgotten = [...this.#shims.ends].filter(([id]) => !known.has(id));
+    const forgotten = [...this.#shimWatch.ends].filter(([id]) => !known.has(id));
     return [...tasks, ...forgotten.map(([id, end]) => endedTask(id, end))];
   }
 
@@ -261,12 +270,12 @@ export class ContainerdEngine implements Engine {
   async *events(signal: AbortSignal): AsyncGenerator<EngineEvent, void, undefined> {
     for await (const notice of this.#containerd.events.subscribe({ signal })) {
       if (notice.kind === 'lost') {
-        if (!signal.aborted) await this.#shims.begin();
+        if (!signal.aborted) await this.#shimWatch.begin();
         continue;
       }
       if (notice.kind === 'subscribed') {
         yield notice;
-        this.#shims.end();
+        this.#shimWatch.end();
         continue;
       }
       const { event } = notice;
@@ -279,6 +288,21 @@ export class ContainerdEngine implements Engine {
         };
       }
     }
+  }
+
+  /** What the shim cannot be asked, or goes away over, containerd is asked. */
+  async #ofShim<T>(id: string, ask: (processes: Processes) => Promise<T>): Promise<T> {
+    const { tasks } = this.#containerd;
+    const shim = await this.#shims.of(id);
+    if (shim === undefined) return ask(tasks);
+    try {
+      return await ask(shim);
+    } catch (error) {
+      if (!shim.isLost) throw error;
+    } finally {
+      shim.close();
+    }
+    return ask(tasks);
   }
 
   async #rootMounts(id: string, options: EngineOptions): Promise<Mount[]> {

@@ -161,8 +161,8 @@ export interface Engine {
   /** Starts another process in a running container. Also when this fails it may run, and endExec() has to be called. */
   exec(id: string, execId: string, process: EngineProcess): Promise<EngineExec>;
   /**
-   * Kills such a process if it runs, waits for its end, and forgets it. With `lostAt`, in clock ticks since boot, the engine was lost
-   * then, maybe while it started the process, and may not know itself what it has started.
+   * Kills such a process if it runs, waits for its end, and forgets it. With `lostAt`, in clock ticks since boot, who had it started
+   * was lost by then, maybe in the middle of that, and the engine may not know itself what it has started.
    */
   endExec(id: string, execId: string, options?: { readonly lostAt?: number | undefined }): Promise<void>;
   /** As an EngineExec's, of the container's own first process. */

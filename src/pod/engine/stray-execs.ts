@@ -9,15 +9,16 @@ import {
 import { isRunc } from '../../config/runtime-handlers.ts';
 
 /**
- * Kills what was executed in a container and is known to nobody. When containerd dies in the middle of the Start of an exec, the shim kills
- * the runc that it has running for it; what that had just let go lives on, and the shim never learns its pid.
+ * Kills what was executed in a container and is known to nobody. When who has asked a shim for the Start of an exec dies in the middle of it,
+ * a Berth or the containerd that it asked, the shim kills the runc that it has running for it; what that had just let go lives on, and the
+ * shim never learns its pid.
  *
  * Such a process is known by its parent, the shim: it alone takes in what runc leaves, as a subreaper, and what a process of the container
  * leaves goes to the first process of its pid namespace. So a child of the shim in that namespace is a container's first process or
  * was executed, and those that were started the shim tells by their exec ids. Without a pid namespace of its own (hostPID) a container
  * leaves its orphans to the shim, too: there nothing is certain, and nothing done.
  *
- * @param lostAt when containerd was lost, in ticks since boot: what began later may be about to be told.
+ * @param lostAt when who had asked was lost, in ticks since boot: what began later may be about to be told.
  */
 export async function endStrayExecs(
   { containers, tasks }: Containerd,

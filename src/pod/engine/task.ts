@@ -1,8 +1,7 @@
-import type { TaskEnd } from '../../containerd/shim-watch.ts';
-import type { Process, ProcessRef, Tasks } from '../../containerd/tasks.ts';
+import type { Exit, Process, Processes, ProcessRef } from '../../containerd/tasks.ts';
 import { sleep } from '../../lib/deadline.ts';
 import { codeOf, messageOf } from '../../lib/errors.ts';
-import type { EngineTask } from './engine.ts';
+import type { EngineExec, EngineTask } from './engine.ts';
 import { gone } from './gone.ts';
 
 const SIGKILL = 9;
@@ -31,7 +30,7 @@ export function toTask({ containerId, pid, status, exitStatus, exitedAt }: Proce
 }
 
 /** One that containerd has forgotten, and whose shim has told of its end. */
-export function endedTask(id: string, { exitStatus, exitedAt }: TaskEnd): EngineTask {
+export function endedTask(id: string, { exitStatus, exitedAt }: Exit): EngineTask {
   return { id, pid: 0, status: 'ended', exit: { exitCode: exitStatus, at: exitedAt } };
 }
 
@@ -57,21 +56,21 @@ export async function ofTask<T>(ask: () => Promise<T>): Promise<T | undefined> {
 
 /** Kills a process and waits for its end, which is still to be forgotten. */
 export async function killAndWait(
-  tasks: Tasks,
+  processes: Processes,
   ref: ProcessRef,
   options: { all?: boolean } = {},
 ): Promise<void> {
-  const ended = ofTask(() => tasks.wait(ref));
+  const ended = ofTask(() => processes.wait(ref));
   // It fails with the call after it when the engine goes away: that one is the error.
   ended.catch(() => undefined);
-  await ofTask(() => tasks.kill(ref, SIGKILL, options));
+  await ofTask(() => processes.kill(ref, SIGKILL, options));
   await ended;
 }
 
 /** Kills and forgets what was executed; whether its shim knows that it was started. */
-export async function endExecuted(tasks: Tasks, ref: Required<ProcessRef>): Promise<boolean> {
+export async function endExecuted(processes: Processes, ref: Required<ProcessRef>): Promise<boolean> {
   const forget = async (): Promise<boolean> => {
-    const forgotten = await ofTask(() => tasks.delete(ref));
+    const forgotten = await ofTask(() => processes.delete(ref));
     return forgotten !== undefined && forgotten.pid !== 0;
   };
   try {
@@ -80,6 +79,27 @@ export async function endExecuted(tasks: Tasks, ref: Required<ProcessRef>): Prom
     // A shim forgets what has ended or has not started, and refuses what runs, with a code of its choice.
     if (codeOf(error) === 'UNAVAILABLE') throw error;
   }
-  await killAndWait(tasks, ref);
+  await killAndWait(processes, ref);
   return await forget();
+}
+
+/** One that was executed, and runs until `ended` has settled. */
+export function running(processes: Processes, ref: ProcessRef, ended: Promise<Exit>): EngineExec {
+  let isOver = false;
+  const over = ended
+    .finally(() => {
+      isOver = true;
+    })
+    .then(({ exitStatus, exitedAt }) => ({ exitCode: exitStatus, at: exitedAt }));
+  over.catch(() => undefined);
+  // What is asked as it ends may get no answer any more.
+  const ask = (asked: Promise<void>): Promise<void> =>
+    gone(asked).catch((error: unknown) => {
+      if (!isOver) throw error;
+    });
+  return {
+    ended: over,
+    resize: (size) => ask(processes.resize(ref, size)),
+    closeStdin: () => ask(processes.closeStdin(ref)),
+  };
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
@@ -153,6 +153,21 @@ describe('containers', () => {
     await assert.rejects(rig.exec(id, FOREVER, 1), late);
     await assert.rejects(rig.exec(id, ['no-such-command']), /no-such-command/);
     assert.equal((await rig.status(id)).state, 'CONTAINER_RUNNING');
+  });
+
+  it('run commands in them where their shim cannot be found, too', async () => {
+    const pod = await rig.runPod('unseen');
+    const id = await rig.run(pod, 'main', FOREVER, own);
+    const bundle = join(rig.engine.state, 'io.containerd.runtime.v2.task', 'k8s.io', id);
+    const noted = ['address', 'bootstrap.json'].map((name) => join(bundle, name)).filter(existsSync);
+    assert.notEqual(noted.length, 0);
+    for (const path of noted) renameSync(path, `${path}.away`);
+    try {
+      assert.equal((await rig.exec(id, ['sh', '-c', 'exit 5'])).exitCode, 5);
+      await assert.rejects(rig.exec(id, FOREVER, 1), { code: status.DEADLINE_EXCEEDED });
+    } finally {
+      for (const path of noted) renameSync(`${path}.away`, path);
+    }
   });
 
   it('with pid mode POD share the pid namespace of a pause process, which the first of them starts', async () => {

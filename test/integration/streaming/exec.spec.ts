@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { eventually } from '../../helpers/fixture.ts';
-import { bytesOf, textOf, textUntil } from '../../helpers/streaming/client.ts';
+import { bytesOf, type Command, textOf, textUntil } from '../../helpers/streaming/client.ts';
 import type { Pod } from '../containers/rig.ts';
 import { StreamingRig, TRANSPORTS } from './rig.ts';
 
@@ -327,19 +327,27 @@ describe('streaming exec', () => {
     await rig.containers.ctr('tasks', 'kill', '--exec-id', 'another', '--signal', 'SIGKILL', id);
   });
 
-  it('ends what was left when containerd was killed, once there is one again', async () => {
+  it('goes on while containerd is killed, and begins while there is none', async () => {
     const { containers } = rig;
-    const command = await rig.exec('SPDY', id, ['sh', '-c', 'read line; echo got $line; exec sleep 4716'], {
-      stdin: true,
-    });
-    // By then containerd has answered that it was started.
-    await command.write('it\n');
-    await textUntil(command.stdout, /got it/);
-    await eventually('it runs', () => (rig.running('4716') > 0 ? true : undefined));
+    const script = 'while read line; do echo got $line; done; exit 6';
+    const begin = (): Promise<Command> => rig.exec('SPDY', id, ['sh', '-c', script, '4716'], { stdin: true });
+    const say = async (command: Command, line: string): Promise<void> => {
+      await command.write(`${line}\n`);
+      await textUntil(command.stdout, new RegExp(`got ${line}`));
+    };
+    const before = await begin();
+    await say(before, 'one');
     const dead = containers.enginePid;
     process.kill(dead, 'SIGKILL');
-    assert.match(await command.status, /containerd/);
+    const meanwhile = await begin();
+    await say(meanwhile, 'two');
+    await say(before, 'three');
     await containers.engineAfter(dead);
+    for (const command of [before, meanwhile]) {
+      await command.endStdin();
+      assert.match(await command.status, /"ExitCode","message":"6"/);
+      await command.close();
+    }
     await rig.settled(id, '4716');
   });
 
