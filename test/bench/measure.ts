@@ -27,6 +27,10 @@ export class Samples {
     return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
   }
 
+  has(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
   names(): string[] {
     return [...this.#byName.keys()];
   }
