@@ -3,7 +3,8 @@
  * undone; dead ones are NOTREADY and their DELs owed. Only what a record of ours names is touched, and what is of a sandbox
  * in our state directory that has no record any more.
  */
-import { readdir, readFile, statfs } from 'node:fs/promises';
+import { statfsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { makeDirectory } from '../../lib/directories.ts';
 import { messageOf } from '../../lib/errors.ts';
@@ -29,11 +30,11 @@ export async function recoverSandboxes(deps: PodDeps): Promise<Recovery> {
   await makeDirectory(states, 0o700);
   const { stored, unreadable } = await deps.files.readAll();
   for (const path of unreadable) deps.log.error('left an unreadable sandbox record alone', { path });
-  const recorded = [
+  const recorded = new Set([
     ...stored.map(({ record }) => record.id),
     ...unreadable.map((path) => basename(path, '.jsonl')),
-  ];
-  const orphans = (await readdir(states)).filter((id) => !recorded.includes(id));
+  ]);
+  const orphans = (await readdir(states)).filter((id) => !recorded.has(id));
   for (const id of orphans) await removeOrphan(deps, id);
   stored.sort((a, b) => (BigInt(a.record.createdAt) < BigInt(b.record.createdAt) ? -1 : 1));
   const finishing: Promise<void>[] = [];
@@ -76,7 +77,7 @@ async function recoverOne(deps: PodDeps, { record, state }: StoredSandbox): Prom
     case 'stopping':
       return { sandbox, finish: () => deps.locks.with(sandbox.id, () => stopHeld(deps, sandbox, Infinity)) };
     case 'ready':
-      if (await namespacesLive(deps, sandbox)) return { sandbox };
+      if (namespacesLive(deps, sandbox)) return { sandbox };
       await markDead(deps, sandbox);
       return { sandbox };
     case 'stopped':
@@ -103,18 +104,17 @@ async function markDead(deps: PodDeps, sandbox: Sandbox): Promise<void> {
   deps.log.warn('sandbox is dead', { sandbox: sandbox.id, pod: sandbox.pod, reason });
 }
 
-async function namespacesLive(deps: PodDeps, sandbox: Sandbox): Promise<boolean> {
-  if (sandbox.record.bootId !== deps.bootId) return false;
-  const pins = Object.values(sandbox.record.namespaces);
-  const live = await Promise.all(
-    pins.map((pin) =>
-      statfs(pin).then(
-        (fs) => fs.type === NSFS_MAGIC,
-        () => false,
-      ),
-    ),
-  );
-  return live.every(Boolean);
+function namespacesLive(deps: PodDeps, { record }: Sandbox): boolean {
+  return record.bootId === deps.bootId && Object.values(record.namespaces).every(isPinned);
+}
+
+/** At once, as records are read: the kernel answers from memory. */
+function isPinned(path: string): boolean {
+  try {
+    return statfsSync(path).type === NSFS_MAGIC;
+  } catch {
+    return false;
+  }
 }
 
 /** Ends the process group of a plugin executable that outlived the Berth that started it. */

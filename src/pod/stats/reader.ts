@@ -21,10 +21,10 @@ export interface ReadOptions {
  */
 export class StatsReader {
   readonly #pool: Pick<ThreadPool, 'call'>;
-  readonly #trees: CgroupTrees;
+  #trees: CgroupTrees | undefined;
 
-  /** The pool must load statsJobsModule. */
-  constructor(pool: Pick<ThreadPool, 'call'>, trees: CgroupTrees = findCgroupTrees()) {
+  /** The pool must load statsJobsModule. Without trees they are looked for when they are needed first. */
+  constructor(pool: Pick<ThreadPool, 'call'>, trees?: CgroupTrees) {
     this.#pool = pool;
     this.#trees = trees;
   }
@@ -35,8 +35,9 @@ export class StatsReader {
     parts: readonly Part[],
     options: ReadOptions = {},
   ): Promise<Reading[]> {
+    const trees = (this.#trees ??= findCgroupTrees());
     const readings = await inTurns(paths, (some) => {
-      const job: CgroupsJob = { trees: this.#trees, paths: some, parts };
+      const job: CgroupsJob = { trees, paths: some, parts };
       return this.#pool.call('stats.cgroups', job, options);
     });
     return readings as Reading[];
