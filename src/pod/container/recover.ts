@@ -20,8 +20,8 @@ export async function recoverContainers(deps: PodDeps): Promise<Container[]> {
   const ids = new Set(stored.map(({ record }) => record.id));
   await releaseOwnerlessVolumes(deps, (id) => ids.has(id) || unreadable.includes(files.path(id)));
   const halfMade: Container[] = [];
-  for (const one of stored) {
-    const container = await recoverOne(deps, one);
+  // At once: the thread that pumps may be slow to answer each.
+  for (const container of await Promise.all(stored.map((one) => recoverOne(deps, one)))) {
     if (container.state.phase === 'creating') halfMade.push(container);
     else store.add(container);
   }
