@@ -31,7 +31,10 @@ function selecting(builtin: 'auto' | 'never', executables = serving('/opt/fake')
   return new SelectingInvoke({
     builtin,
     registry: () => Promise.resolve(registry),
-    builtins, waiting: serving('waiting'), executables });
+    builtins,
+    waiting: serving('waiting'),
+    executables,
+  });
 }
 
 function choose(
