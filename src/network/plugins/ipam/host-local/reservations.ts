@@ -46,9 +46,8 @@ export class Directories {
 
   /** Locks a directory; dispose of what is returned. With `create` it is made when absent, else undefined is returned. */
   open(path: string, create: boolean): Reservations | undefined {
-    if (create) makeDirectorySync(path, 0o755);
-    else if (!existsSync(path)) return undefined;
-    const lock = FileLock.acquire(`${path}/lock`, { mode: LOCK_MODE });
+    const lock = lockIn(path, create);
+    if (lock === undefined) return undefined;
     try {
       const known = this.known.get(path) ?? { index: new FileIndex(), stamp: '' };
       this.known.set(path, known);
@@ -61,6 +60,20 @@ export class Directories {
       lock.release();
       throw error;
     }
+  }
+}
+
+/** The directory is there but for the first time; undefined when it is not and is not to be made. */
+function lockIn(path: string, create: boolean): FileLock | undefined {
+  const acquire = (): FileLock => FileLock.acquire(`${path}/lock`, { mode: LOCK_MODE });
+  try {
+    return acquire();
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+    if (!create && !existsSync(path)) return undefined;
+    if (!create) throw error;
+    makeDirectorySync(path, 0o755);
+    return acquire();
   }
 }
 
