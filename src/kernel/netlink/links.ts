@@ -237,7 +237,7 @@ export function getLink(link: string | number): Request {
   const index = typeof link === 'number' ? link : 0;
   const name = typeof link === 'string' ? link : undefined;
   const payload = Buffer.concat([header({ index }), encodeAttributes({ name, extMask: SKIP_STATS }, LINK)]);
-  return { type: Rtm.GETLINK, flags: 0, payload, subject: subject(link) };
+  return { type: Rtm.GETLINK, flags: 0, payload, subject: subject(link), isGet: true };
 }
 
 /** Reads one object of an answer to getLink or of a dump. Throws NetlinkFormatError when its attributes are cut. */

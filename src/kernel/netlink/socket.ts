@@ -34,6 +34,8 @@ export interface Request {
   readonly payload: Buffer;
   /** What it is about, for error messages: `link "eth0"`. */
   readonly subject: string;
+  /** The kernel answers with one object or refuses: it need not acknowledge besides. */
+  readonly isGet?: boolean;
 }
 
 /** What the kernel answered to one request of several: the objects it sent, or why it refused. */
@@ -100,7 +102,8 @@ export class NetlinkSocket implements Disposable {
 
   /**
    * Sends several requests in one datagram: the kernel works through all of them in order, also past one that it refuses. The
-   * answers, in the same order. Only the last request asks for an acknowledgement: a refusal is told in any case.
+   * answers, in the same order. Only the last request asks for an acknowledgement, unless its object is one: a refusal is told in any
+   * case.
    */
   batch(requests: readonly Request[]): Answer[] {
     // The kernel refuses an empty datagram (ENODATA).
@@ -109,8 +112,9 @@ export class NetlinkSocket implements Disposable {
     }
     const first = this.seq + 1;
     const last = requests.length - 1;
+    const isGet = requests[last]?.isGet === true;
     const datagram = requests.map((request, index) =>
-      this.encode(request, nl.NLM_F_REQUEST | (index === last ? nl.NLM_F_ACK : 0) | request.flags),
+      this.encode(request, nl.NLM_F_REQUEST | (index === last && !isGet ? nl.NLM_F_ACK : 0) | request.flags),
     );
     this.sendAll(Buffer.concat(datagram));
     const objects = requests.map((): Message[] => []);
@@ -130,6 +134,7 @@ export class NetlinkSocket implements Disposable {
         } else if (!isControl(message)) {
           // The receive buffer is used again for the next datagram.
           objects[index]?.push({ ...message, payload: Buffer.from(message.payload) });
+          isDone ||= index === last && isGet;
         }
       }
     }
