@@ -51,6 +51,9 @@ const DATAGRAM = 1 << 16;
 /** How often a dump that was changed under us (NLM_F_DUMP_INTR) is begun anew before what we have is taken. */
 const DUMP_TRIES = 10;
 
+/** The datagram that is being read, of whichever socket of this thread: what is kept of one is copied before the next. */
+let received: Buffer | undefined;
+
 /** Errors that mean the same, or that another dump is still going on. */
 const CHANGED_UNDER_US: readonly string[] = ['EINTR', 'EBUSY', 'EAGAIN'];
 
@@ -63,7 +66,6 @@ const EXT_ACK = { message: [1, 'string'], offset: [2, 'u32'] } as const;
  */
 export class NetlinkSocket implements Disposable {
   private readonly fd: number;
-  private readonly buffer = Buffer.allocUnsafe(DATAGRAM);
   private seq = 0;
   private closed = false;
 
@@ -213,11 +215,12 @@ export class NetlinkSocket implements Disposable {
   }
 
   private receive(): Message[] {
-    const length = recv(this.fd, this.buffer);
-    if (length < HEADER_LENGTH || length > this.buffer.length) {
+    received ??= Buffer.allocUnsafe(DATAGRAM);
+    const length = recv(this.fd, received);
+    if (length < HEADER_LENGTH || length > received.length) {
       throw new NetlinkFormatError(`netlink datagram of ${length} bytes`);
     }
-    return decodeMessages(this.buffer.subarray(0, length));
+    return decodeMessages(received.subarray(0, length));
   }
 }
 
