@@ -68,7 +68,7 @@ async function askShim(
   endpoint: ShimEndpoint,
   ids: readonly string[],
 ): Promise<void> {
-  const shim = (await Shim.connect(endpoint)).unref();
+  const shim = await Shim.connect(endpoint);
   if (watch.isOver) {
     shim.close();
     return;

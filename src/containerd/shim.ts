@@ -4,14 +4,13 @@ import { CALL_MS, type Method } from './connection.ts';
 import type { ShimEndpoint } from './shim-endpoint.ts';
 import type { Exit, NewProcess, Processes, ProcessRef } from './tasks.ts';
 import { fromTimestamp } from './timestamp.ts';
-import { TtrpcClient } from './ttrpc.ts';
+import { TtrpcClient, type TtrpcOptions } from './ttrpc.ts';
 import { runtimeSpecAny } from './typeurl.ts';
 
 /** One shim, asked itself: that takes no containerd. */
 export class Shim implements Processes {
   readonly #client: TtrpcClient;
   readonly #rpc;
-  #starting: Promise<unknown> = Promise.resolve();
 
   private constructor(client: TtrpcClient, version: number) {
     const { v2, v3 } = loadContainerd().task;
@@ -20,12 +19,12 @@ export class Shim implements Processes {
   }
 
   /** Rejects with the socket's own error. */
-  static async connect({ path, version }: ShimEndpoint): Promise<Shim> {
-    return new Shim(await TtrpcClient.connect(path), version);
+  static async connect({ path, version }: ShimEndpoint, options?: TtrpcOptions): Promise<Shim> {
+    return new Shim(await TtrpcClient.connect(path, options), version);
   }
 
-  /** Whether the shim itself has gone away. */
-  get isLost(): boolean {
+  /** Whether the connection has ended: by the shim's end, or as nothing was asked for a while. */
+  get isClosed(): boolean {
     return this.#client.isClosed;
   }
 
@@ -35,9 +34,7 @@ export class Shim implements Processes {
   }
 
   async start(process: ProcessRef): Promise<number> {
-    const started = this.#client.call(this.#rpc.Start, refOf(process));
-    this.#starting = started.catch(() => undefined);
-    const { pid } = await inTime(started, this.#rpc.Start);
+    const { pid } = await this.#call(this.#rpc.Start, refOf(process));
     return pid;
   }
 
@@ -66,28 +63,18 @@ export class Shim implements Processes {
     await this.#call(this.#rpc.CloseIO, { ...refOf(process), stdin: true });
   }
 
-  /** The connection no longer keeps our process alive. */
-  unref(): this {
-    this.#client.unref();
-    return this;
-  }
-
-  /** Ends the connection, once what is being started has: a shim kills the runc that it has running for a caller that goes away. */
+  /** Not while something is being started: a shim kills the runc that it has running for a caller that goes away. */
   close(): void {
-    void this.#starting.then(() => this.#client.close());
+    this.#client.close();
   }
 
-  #call<Request, Response>(method: Method<Request, Response>, request: Request): Promise<Response> {
-    return inTime(this.#client.call(method, request), method);
+  /** It is given as long as a call to containerd. One that takes longer goes on. */
+  async #call<Request, Response>(method: Method<Request, Response>, request: Request): Promise<Response> {
+    using deadline = deadlineSignal(`${method.path} of a shim`, CALL_MS);
+    return await raceSignal(this.#client.call(method, request), deadline.signal);
   }
 }
 
 function refOf({ containerId, execId = '' }: ProcessRef): { id: string; execId: string } {
   return { id: containerId, execId };
-}
-
-/** As long as a call to containerd may take. */
-async function inTime<T>(answer: Promise<T>, { path }: { readonly path: string }): Promise<T> {
-  using deadline = deadlineSignal(`${path} of a shim`, CALL_MS);
-  return await raceSignal(answer, deadline.signal);
 }

@@ -6,6 +6,8 @@ import { bundlesOf, endpointOf, type ShimEndpoint } from './shim-endpoint.ts';
 /** Finds the shims of tasks by what containerd has noted beside its bundles. Where those are, the tasks that run tell. */
 export class Shims {
   readonly #bundles = new Set<string>();
+  /** To those that were asked lately, by where they listen. */
+  readonly #connections = new Map<string, Promise<Shim>>();
 
   /** Learns it from the first process of a task. Returns whether the task's shim can be found. */
   learn(id: string, pid: number): boolean {
@@ -16,11 +18,32 @@ export class Shims {
     return true;
   }
 
-  /** Connects to the shim of a task, which is to be closed; undefined when that cannot be done, and containerd is to be asked. */
+  /** The shim of a task, on a connection that whoever asks it shares; undefined when it cannot be had, and containerd is to be asked. */
   async of(id: string): Promise<Shim | undefined> {
     const endpoint = this.#endpoint(id);
     if (endpoint === undefined) return undefined;
-    return Shim.connect(endpoint).catch(() => undefined);
+    try {
+      const known = await this.#connections.get(endpoint.path);
+      return known?.isClosed === false ? known : await this.#connect(endpoint);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** What is still under way fails. */
+  close(): void {
+    for (const connection of this.#connections.values())
+      connection.then((shim) => shim.close()).catch(() => undefined);
+  }
+
+  #connect(endpoint: ShimEndpoint): Promise<Shim> {
+    const { path } = endpoint;
+    const onClose = (): void => {
+      if (this.#connections.get(path) === connection) this.#connections.delete(path);
+    };
+    const connection = Shim.connect(endpoint, { onClose });
+    this.#connections.set(path, connection);
+    return connection;
   }
 
   #endpoint(id: string): ShimEndpoint | undefined {

@@ -11,6 +11,8 @@ const REQUEST = 1;
 const RESPONSE = 2;
 /** Of gRPC's codes. */
 const OK = 0;
+/** A connection on which nothing is under way for so long closes itself. */
+const IDLE_MS = 60_000;
 /** As containerd's own calls have it. */
 const METADATA = [{ key: 'containerd-namespace-ttrpc', value: KUBERNETES_NAMESPACE }];
 /** The protocol's own limit. */
@@ -21,33 +23,44 @@ interface Call {
   fail(error: unknown): void;
 }
 
+export interface TtrpcOptions {
+  /** Told of the end of the connection, also when it could not be made. */
+  readonly onClose?: () => void;
+  readonly idleMs?: number;
+}
+
 /**
  * A client of ttrpc, which containerd's shims speak: gRPC's messages in frames of their own, over a unix socket. Only calls with one answer.
  * (PROTOCOL.md of github.com/containerd/ttrpc.)
  */
 export class TtrpcClient {
   readonly #socket: Socket;
+  readonly #idleMs: number;
   readonly #messages: ContainerdApi['ttrpc'] = loadContainerd().ttrpc;
   readonly #calls = new Map<number, Call>();
   #lastCall = -1;
   #received: Buffer = Buffer.alloc(0);
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, idleMs: number) {
     this.#socket = socket;
+    this.#idleMs = idleMs;
     socket.on('data', (chunk) => this.#receive(chunk));
     // The close that follows tells the calls.
     socket.on('error', () => undefined);
     socket.on('close', () => this.#failAll('the connection to the shim has ended'));
+    socket.on('timeout', () => socket.destroy());
+    this.#rest();
   }
 
   /** Rejects with the socket's own error. */
-  static connect(path: string): Promise<TtrpcClient> {
+  static connect(path: string, { onClose, idleMs = IDLE_MS }: TtrpcOptions = {}): Promise<TtrpcClient> {
     return new Promise((resolve, reject) => {
       const socket = connect({ path });
+      if (onClose !== undefined) socket.once('close', onClose);
       socket.once('error', reject);
       socket.once('connect', () => {
         socket.off('error', reject);
-        resolve(new TtrpcClient(socket));
+        resolve(new TtrpcClient(socket, idleMs));
       });
     });
   }
@@ -61,6 +74,7 @@ export class TtrpcClient {
     const id = this.#lastCall;
     return new Promise((resolve, reject) => {
       if (this.#socket.destroyed) throw unavailable('the connection to the shim has ended');
+      this.#socket.ref().setTimeout(0);
       this.#calls.set(id, {
         answer: (bytes) => resolve(method.responseDeserialize(bytes)),
         fail: reject,
@@ -75,13 +89,13 @@ export class TtrpcClient {
     return this.#socket.destroyed;
   }
 
-  /** It no longer keeps the process alive. */
-  unref(): void {
-    this.#socket.unref();
-  }
-
   close(): void {
     this.#socket.destroy();
+  }
+
+  /** Nothing is under way: the connection no longer keeps the process alive. */
+  #rest(): void {
+    this.#socket.unref().setTimeout(this.#idleMs);
   }
 
   #receive(chunk: Buffer): void {
@@ -106,6 +120,7 @@ export class TtrpcClient {
     const call = this.#calls.get(id);
     this.#calls.delete(id);
     if (call === undefined) return;
+    if (this.#calls.size === 0) this.#rest();
     try {
       const { status: refusal, payload } = this.#messages.Response.deserialize(data);
       if (refusal !== null && refusal.code !== OK) throw fromStatus(refusal.code, refusal.message);

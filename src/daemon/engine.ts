@@ -4,6 +4,7 @@ import { Containerd } from '../containerd/containerd.ts';
 import { EmbeddedContainerd, embeddedPaths } from '../containerd/embedded/embedded.ts';
 import { chooseEngine } from '../containerd/engine-choice.ts';
 import { ShimWatch } from '../containerd/shim-watch.ts';
+import { Shims } from '../containerd/shims.ts';
 import { withPinnedImage } from '../containerd/pinned-image.ts';
 import { ContainerdImageService, type ImageService } from '../containerd/image-service.ts';
 import { Relabeller } from '../kernel/relabeller.ts';
@@ -67,6 +68,8 @@ export async function startEngine({
   const containerd = new Containerd({ address, log });
   containerd.connection.start();
   stops.push(() => containerd.connection.close());
+  const shims = new Shims();
+  stops.push(() => shims.close());
   stops.push(() => shimWatch.end());
   if (wait)
     await containerd.connection
@@ -82,6 +85,7 @@ export async function startEngine({
   const { connection } = containerd;
   const engine = new ContainerdEngine({
     containerd,
+    shims,
     shimWatch,
     images: new EngineImages(new ContainerdImageService(connection), connection),
     rootfs: new RootFs(rootfsPool),

@@ -2,7 +2,7 @@ import type { Containerd } from '../../containerd/containerd.ts';
 import { hasLabel } from '../../containerd/filters.ts';
 import type { ImageService } from '../../containerd/image-service.ts';
 import type { ShimWatch } from '../../containerd/shim-watch.ts';
-import { Shims } from '../../containerd/shims.ts';
+import type { Shims } from '../../containerd/shims.ts';
 import type { Processes } from '../../containerd/tasks.ts';
 import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
@@ -37,13 +37,14 @@ import { endOrphanedShim } from './orphaned-shim.ts';
 import { Remapper } from './remapper.ts';
 import { Snapshotters } from './snapshotters.ts';
 import { endStrayExecs } from './stray-execs.ts';
-import { endedTask, endExecuted, isShimLeaving, killAndWait, ofTask, running, toTask } from './task.ts';
+import { endedTask, endExecuted, isShimLeaving, killAndWait, ofTask, toTask } from './task.ts';
 
 /** The label that says whose something is. */
 const INSTANCE = 'io.berth.instance';
 
 export interface ContainerdEngineOptions extends Omit<CreationParts, 'snapshotters' | 'remapper' | 'mark'> {
   readonly images: EngineImages;
+  readonly shims: Shims;
   readonly shimWatch: ShimWatch;
   /** Our instance's uuid: only containers that bear it are ours. */
   readonly instance: string;
@@ -63,7 +64,7 @@ export class ContainerdEngine implements Engine {
   readonly #instance: string;
   readonly #containerd: Containerd;
   readonly #shimWatch: ShimWatch;
-  readonly #shims = new Shims();
+  readonly #shims: Shims;
   readonly #unpacker: Unpacker;
   readonly #images: ImageResolver;
   readonly #snapshotters: Snapshotters;
@@ -77,6 +78,7 @@ export class ContainerdEngine implements Engine {
     const mark = { [INSTANCE]: options.instance };
     this.#instance = options.instance;
     this.#containerd = options.containerd;
+    this.#shims = options.shims;
     this.#shimWatch = options.shimWatch;
     this.#images = new ImageResolver(options.containerd, options.images.service);
     this.#snapshotters = new Snapshotters(options.containerd, options.images, options.settings);
@@ -158,20 +160,18 @@ export class ContainerdEngine implements Engine {
 
   async exec(id: string, execId: string, { spec, io, ready }: EngineProcess): Promise<EngineExec> {
     const ref = { containerId: id, execId };
-    const shim = await this.#shims.of(id);
-    const processes = shim ?? this.#containerd.tasks;
-    try {
-      // Not ended by a signal: of a call that was given up nobody knows what it has made or started.
-      await processes.exec(ref, { spec, io });
-      await ready;
-      const ended = processes.wait(ref).finally(() => shim?.close());
-      ended.catch(() => undefined);
-      await processes.start(ref);
-      return running(processes, ref, ended);
-    } catch (error) {
-      shim?.close();
-      throw error;
-    }
+    const processes = (await this.#shims.of(id)) ?? this.#containerd.tasks;
+    // Without a signal: of a call that was given up nobody knows what it has made or started.
+    await processes.exec(ref, { spec, io });
+    await ready;
+    const ended = processes.wait(ref);
+    ended.catch(() => undefined);
+    await processes.start(ref);
+    return {
+      ended: ended.then(({ exitStatus, exitedAt }) => ({ exitCode: exitStatus, at: exitedAt })),
+      resize: (size) => gone(processes.resize(ref, size)).then(() => undefined),
+      closeStdin: () => gone(processes.closeStdin(ref)).then(() => undefined),
+    };
   }
 
   async endExec(id: string, execId: string, { lostAt }: { lostAt?: number | undefined } = {}): Promise<void> {
@@ -292,17 +292,13 @@ export class ContainerdEngine implements Engine {
 
   /** What the shim cannot be asked, or goes away over, containerd is asked. */
   async #ofShim<T>(id: string, ask: (processes: Processes) => Promise<T>): Promise<T> {
-    const { tasks } = this.#containerd;
     const shim = await this.#shims.of(id);
-    if (shim === undefined) return ask(tasks);
     try {
-      return await ask(shim);
+      if (shim !== undefined) return await ask(shim);
     } catch (error) {
-      if (!shim.isLost) throw error;
-    } finally {
-      shim.close();
+      if (shim?.isClosed === false) throw error;
     }
-    return ask(tasks);
+    return ask(this.#containerd.tasks);
   }
 
   async #rootMounts(id: string, options: EngineOptions): Promise<Mount[]> {

@@ -1,7 +1,7 @@
 import type { Exit, Process, Processes, ProcessRef } from '../../containerd/tasks.ts';
 import { sleep } from '../../lib/deadline.ts';
 import { codeOf, messageOf } from '../../lib/errors.ts';
-import type { EngineExec, EngineTask } from './engine.ts';
+import type { EngineTask } from './engine.ts';
 import { gone } from './gone.ts';
 
 const SIGKILL = 9;
@@ -81,25 +81,4 @@ export async function endExecuted(processes: Processes, ref: Required<ProcessRef
   }
   await killAndWait(processes, ref);
   return await forget();
-}
-
-/** One that was executed, and runs until `ended` has settled. */
-export function running(processes: Processes, ref: ProcessRef, ended: Promise<Exit>): EngineExec {
-  let isOver = false;
-  const over = ended
-    .finally(() => {
-      isOver = true;
-    })
-    .then(({ exitStatus, exitedAt }) => ({ exitCode: exitStatus, at: exitedAt }));
-  over.catch(() => undefined);
-  // What is asked as it ends may get no answer any more.
-  const ask = (asked: Promise<void>): Promise<void> =>
-    gone(asked).catch((error: unknown) => {
-      if (!isOver) throw error;
-    });
-  return {
-    ended: over,
-    resize: (size) => ask(processes.resize(ref, size)),
-    closeStdin: () => ask(processes.closeStdin(ref)),
-  };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Shim } from '../../../src/containerd/shim.ts';
 import { Shims } from '../../../src/containerd/shims.ts';
+import { eventually } from '../../helpers/fixture.ts';
 import { processSpec, TestEngine } from './engine.ts';
 
 const SIGKILL = 9;
@@ -19,6 +20,7 @@ describe('containerd: a shim that is asked itself', () => {
   });
 
   after(async () => {
+    shims.close();
     await engine[Symbol.asyncDispose]();
   });
 
@@ -53,29 +55,26 @@ describe('containerd: a shim that is asked itself', () => {
     assert.equal((await shim.delete(ref)).pid, 0);
   });
 
-  it('brings a start to its end that the connection is closed upon', async () => {
-    const ref = { containerId: 'main', execId: 'begun' };
-    const own = (await shims.of('main')) ?? assert.fail();
-    await own.exec(ref, { spec: processSpec(['sleep', '1002']), io: io(ref.execId) });
-    const started = own.start(ref);
-    own.close();
-    assert.ok((await started) > 0);
-    await assert.rejects(own.wait(ref), { code: 'UNAVAILABLE' });
-    await shim.kill(ref, SIGKILL);
-    await shim.wait(ref);
-    await shim.delete(ref);
+  it('is asked on one connection, until that is closed', async () => {
+    assert.equal(await shims.of('main'), shim);
+    const waiting = shim.wait({ containerId: 'main' });
+    shim.close();
+    await assert.rejects(waiting, { code: 'UNAVAILABLE' });
+    const other = (await shims.of('main')) ?? assert.fail();
+    assert.notEqual(other, shim);
+    assert.equal(other.isClosed, false);
+    shim = other;
   });
 
   it('is lost with its last task', async () => {
     const main = { containerId: 'main' };
-    assert.equal(shim.isLost, false);
     const waiting = shim.wait(main);
     await shim.kill(main, SIGKILL, { all: true });
     await waiting;
     await engine.client.tasks.delete(main);
     await assert.rejects(shim.wait(main));
     assert.equal(await shims.of('main'), undefined);
-    shim.close();
+    await eventually('the connection ends', () => (shim.isClosed ? true : undefined));
   });
 
   function io(execId: string): { stdin: string; stdout: string; stderr: string; terminal: boolean } {

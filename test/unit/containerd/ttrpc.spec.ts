@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { loadContainerd } from '../../../src/containerd/api.ts';
 import { TtrpcClient } from '../../../src/containerd/ttrpc.ts';
 
@@ -101,6 +103,23 @@ describe('ttrpc', () => {
     header[8] = 2;
     peer.write(header);
     await assert.rejects(large, { code: 'UNAVAILABLE' });
+  });
+
+  it('closes itself when nothing is under way for a while, and not before', async () => {
+    const connected = once(server, 'connection') as Promise<[Socket]>;
+    let close = (): void => undefined;
+    const closed = new Promise<void>((resolve) => (close = resolve));
+    const idle = await TtrpcClient.connect(join(directory, 'shim.sock'), { idleMs: 20, onClose: close });
+    const [other] = await connected;
+    const call = idle.call(Wait, { id: 'one' });
+    await sleep(100);
+    assert.equal(idle.isClosed, false);
+    other.write(answer(1, 3));
+    assert.equal((await call).exitStatus, 3);
+    await closed;
+    assert.equal(idle.isClosed, true);
+    await assert.rejects(idle.call(Wait, { id: 'two' }), { code: 'UNAVAILABLE' });
+    other.destroy();
   });
 
   it('says when nobody listens', async () => {
