@@ -159,7 +159,7 @@ export class Daemon {
     await server.start();
     this.#stops.push(() => this.#settle(pods, undone));
     this.#stops.push(() => server.stop());
-    // Not before: threads and plugins take 100 ms to load, which the first pod shall not wait for, nor the socket.
+    // Not before: threads and plugins take 100 ms to start, which the first pod shall not wait for, nor the socket.
     networking.plugins.start();
     void spares.refill();
     this.#announce(instance, kept, performance.now() - started);

@@ -18,8 +18,6 @@ import { sandboxJobsModule } from '../pod/sandbox/prepare.ts';
 const NETWORK_THREADS = 2;
 /** Workers for calls that wait for somebody else, a DHCP server or an executable behind a built-in: so many wait at a time. Each takes 16 MB. */
 const WAITING_THREADS = 4;
-/** Whoever has waited for the socket asks first, and for no pod yet. */
-const LOAD_AFTER_MS = 1_000;
 
 /** The worker threads, and what runs on them. */
 export interface Plugins {
@@ -70,13 +68,11 @@ export function createPlugins(cni: CniConfig, leases: Leases): Plugins {
   const files = threadedFiles(pool);
   const cache = new ResultCache(cni.cacheDir, files.write);
   const chain = new Chain({ invoke, cache, binDirs: cni.binDirs });
-  let loading: NodeJS.Timeout | undefined;
   const start = (): void => {
     pool.start();
-    loading = setTimeout(() => void registry(), LOAD_AFTER_MS);
+    void registry();
   };
   const stop = async (): Promise<void> => {
-    clearTimeout(loading);
     await Promise.all([pool.stop(), waitingPool.stop()]);
   };
   return { pool, chain, cache, files, start, stop };
