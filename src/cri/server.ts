@@ -37,11 +37,7 @@ export class CriServer {
   readonly #interceptors: readonly Interceptor[];
   readonly #server: Server;
 
-  constructor(
-    deps: CriDeps,
-    metrics: Metrics | undefined,
-    { idleMs = IDLE_MS }: { readonly idleMs?: number } = {},
-  ) {
+  constructor(deps: CriDeps, metrics: Metrics, { idleMs = IDLE_MS }: { readonly idleMs?: number } = {}) {
     this.#deps = deps;
     this.#server = new Server({
       'grpc.max_receive_message_length': MESSAGE_MAX,
@@ -50,10 +46,7 @@ export class CriServer {
       // gRPC's own books on every call: nobody reads them, and they cost a tenth of a call's time.
       'grpc.enable_channelz': 0,
     });
-    this.#interceptors = [
-      logInterceptor(deps.log),
-      ...(metrics === undefined ? [] : [metricsInterceptor(metrics)]),
-    ];
+    this.#interceptors = [logInterceptor(deps.log), metricsInterceptor(metrics)];
     for (const service of services()) this.#server.addService(service.definition, this.#implement(service));
   }
 

@@ -13,6 +13,7 @@ import { deadlineSignal, raceSignal } from '../lib/deadline.ts';
 import { BerthError, messageOf } from '../lib/errors.ts';
 import { KeyedLock } from '../lib/keyed-lock.ts';
 import type { Logger } from '../lib/log.ts';
+import { createMetrics } from '../lib/metrics.ts';
 import { packageVersion } from '../lib/package-root.ts';
 import { LeaseServer } from '../network/plugins/ipam/dhcp/server.ts';
 import type { PodDeps } from '../pod/deps.ts';
@@ -27,7 +28,7 @@ import { ExitMonitor } from '../pod/container/exits.ts';
 import { recoverContainers } from '../pod/container/recover.ts';
 import { startEngine } from './engine.ts';
 import { createNetworking } from './networking.ts';
-import { observeStep, observedMetrics } from './observed.ts';
+import { observeStep, scraped } from './observed.ts';
 import { createStats } from './stats.ts';
 import { startStreaming } from './streaming.ts';
 import { claimInstance, type Instance } from './instance.ts';
@@ -69,8 +70,8 @@ export class Daemon {
       store,
       log: this.#log,
       observe: {
-        step: (step) => metrics && observeStep(metrics, step),
-        lease: (event) => metrics?.leaseEvents.inc({ event }),
+        step: (step) => observeStep(metrics, step),
+        lease: (event) => metrics.leaseEvents.inc({ event }),
       },
     });
     this.#stops.push(networking.stop);
@@ -78,7 +79,9 @@ export class Daemon {
     const { pool, files } = networking.plugins;
     const engine = { config, instance: instance.uuid, files, stops: this.#stops, log: this.#log };
     const { containers, images, asked } = await startEngine(engine);
-    const metrics = await observedMetrics(config.metrics, store, debts, leases);
+    const metrics = createMetrics(scraped(store, debts, leases), {
+      served: config.metrics.address !== '',
+    });
     const spares = new SpareStock(pool, defaultSysctls(config.sandbox), SPARES);
     this.#stops.push(() => spares.close());
     const pods: PodDeps = {
@@ -127,11 +130,9 @@ export class Daemon {
       );
     this.#stops.push(() => leaseServer.stop());
 
-    if (metrics !== undefined) {
-      const metricsServer = new MetricsServer(config.metrics.address, metrics.registry);
-      await metricsServer.start();
-      this.#stops.push(() => metricsServer.stop());
-    }
+    const metricsServer = new MetricsServer(config.metrics.address, metrics.registry);
+    await metricsServer.start();
+    this.#stops.push(() => metricsServer.stop());
     const { stats, stop: stopStats } = createStats(pods);
     this.#stops.push(stopStats);
     const { streaming, stop: stopStreaming } = await startStreaming(

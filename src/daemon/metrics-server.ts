@@ -8,13 +8,14 @@ export class MetricsServer {
   readonly #registry: Registry;
   #server: Server | undefined;
 
-  /** @param address `ADDRESS:PORT`. */
+  /** @param address `ADDRESS:PORT`; '' for no server. */
   constructor(address: string, registry: Registry) {
     this.#address = address;
     this.#registry = registry;
   }
 
   async start(): Promise<void> {
+    if (this.#address === '') return;
     const at = this.#address.lastIndexOf(':');
     const host = this.#address.slice(0, at).replace(/^\[|\]$/g, '');
     const server = createServer((request, response) => {

@@ -1,5 +1,4 @@
 /** What the metrics are made from. */
-import type { MetricsConfig } from '../config/schema.ts';
 import type { Metrics, Scraped } from '../lib/metrics.ts';
 import type { Step } from '../network/cni/types.ts';
 import type { Debts } from '../network/debts.ts';
@@ -7,20 +6,8 @@ import type { Leases } from '../network/plugins/ipam/dhcp/leases.ts';
 import { criState } from '../pod/sandbox/sandbox.ts';
 import type { SandboxStore } from '../pod/sandbox/store.ts';
 
-/** Undefined when they are not served: they are neither kept nor loaded then. */
-export async function observedMetrics(
-  { address }: MetricsConfig,
-  store: SandboxStore,
-  debts: Debts,
-  leases: Leases,
-): Promise<Metrics | undefined> {
-  if (address === '') return undefined;
-  const { createMetrics } = await import('../lib/metrics.ts');
-  return createMetrics(scraped(store, debts, leases));
-}
-
 /** Looked up whenever someone scrapes. */
-function scraped(store: SandboxStore, debts: Debts, leases: Leases): Scraped {
+export function scraped(store: SandboxStore, debts: Debts, leases: Leases): Scraped {
   return {
     sandboxesByState: () =>
       counted(

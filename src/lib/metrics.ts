@@ -17,11 +17,11 @@ export interface Scraped {
   readonly leasesByPhase: () => Readonly<Record<string, number>>;
 }
 
-/** All of them, and those of the process itself. For when somebody can ask: to watch the process wakes an idle one a hundred times a second. */
-export function createMetrics(scraped: Scraped): Metrics {
+/** @param served whether anybody can ask for them: to watch the process itself wakes an idle one a hundred times a second. */
+export function createMetrics(scraped: Scraped, { served }: { readonly served: boolean }): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
+  if (served) collectDefaultMetrics({ register: registry });
   new Gauge({
     name: 'berth_sandboxes',
     help: 'Pod sandboxes by CRI state',

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { CriDeps } from '../../../src/cri/deps.ts';
 import { CriServer } from '../../../src/cri/server.ts';
 import { createLogger } from '../../../src/lib/log.ts';
+import { createMetrics } from '../../../src/lib/metrics.ts';
 import { CriClient } from '../../helpers/cri-client.ts';
 import { eventually } from '../../helpers/fixture.ts';
 
@@ -58,12 +59,17 @@ describe('the server of the CRI', () => {
 });
 
 function serverOn(address: string, options: { readonly idleMs?: number } = {}): CriServer {
+  const nothing = {
+    sandboxesByState: () => ({}),
+    debts: () => ({ count: 0, oldestSeconds: 0 }),
+    leasesByPhase: () => ({}),
+  };
   const deps = {
     config: { grpc: { address } },
     log: createLogger({ level: 'error', format: 'json' }),
     stopping: new AbortController().signal,
   };
-  return new CriServer(deps as unknown as CriDeps, undefined, options);
+  return new CriServer(deps as unknown as CriDeps, createMetrics(nothing, { served: false }), options);
 }
 
 function descriptors(): number {
