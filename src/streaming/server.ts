@@ -14,7 +14,7 @@ import { refuse, refuseProtocol } from './refuse.ts';
 import type { StreamingRequest, StreamingRuntime } from './runtime.ts';
 import { spdyCommand, spdyPorts } from './spdy/upgrade.ts';
 import { Tokens } from './tokens.ts';
-import type { WebSocketUpgrade } from './websocket/upgrade.ts';
+import { WebSocketUpgrade } from './websocket/upgrade.ts';
 
 /** containerd's and kubelet's own, too. */
 const LIMITS: StreamingLimits = { idleMs: 4 * 60 * 60 * 1_000, creationMs: 30_000 };
@@ -45,8 +45,7 @@ export class StreamingServer {
   readonly #limits: StreamingLimits;
   readonly #tokens = new Tokens<StreamingRequest>();
   readonly #server: Server;
-  /** Loaded for the first client that speaks it. */
-  #webSockets: Promise<WebSocketUpgrade> | undefined;
+  readonly #webSockets = new WebSocketUpgrade();
   /** Connections of clients, with what is done for them. */
   readonly #serving = new Map<Duplex, Promise<void>>();
   #url = '';
@@ -137,6 +136,7 @@ export class StreamingServer {
       })
       .finally(() => this.#serving.delete(socket));
     this.#serving.set(socket, serving);
+    // Not before: taking a WebSocket over sets it to none.
     socket.setTimeout(this.#limits.idleMs, () => socket.destroy());
   }
 
@@ -166,18 +166,17 @@ export class StreamingServer {
     head: Buffer,
   ): Promise<void> {
     const { runtime, log } = this.#options;
-    const webSockets = await (this.#webSockets ??= loadWebSockets());
     if (wanted.kind !== 'portforward') {
-      const connection = webSockets.command(wanted, request, socket, head);
+      const connection = this.#webSockets.command(wanted, request, socket, head);
       if (connection !== undefined) await serveCommand(runtime, wanted, connection, log);
       return;
     }
-    const tunnel = webSockets.tunnel(request, socket, head);
+    const tunnel = this.#webSockets.tunnel(request, socket, head);
     if (tunnel !== undefined) {
       await this.#forwardAll(wanted.podSandboxId, tunnel);
       return;
     }
-    const ports = await webSockets.ports(wanted, request, socket, head);
+    const ports = await this.#webSockets.ports(wanted, request, socket, head);
     if (ports === undefined) return;
     await Promise.all(ports.pairs.map((pair) => forwardPort(runtime, wanted.podSandboxId, pair, log)));
     await ports.close();
@@ -199,11 +198,6 @@ export class StreamingServer {
     });
     await Promise.all(forwarding);
   }
-}
-
-async function loadWebSockets(): Promise<WebSocketUpgrade> {
-  const { WebSocketUpgrade } = await import('./websocket/upgrade.ts');
-  return new WebSocketUpgrade();
 }
 
 /** Answers the upgrade; the protocol that both speak, or undefined when the request was refused. */

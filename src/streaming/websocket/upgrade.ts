@@ -145,12 +145,9 @@ export class WebSocketUpgrade {
     delete request.headers['sec-websocket-protocol'];
     this.#answers.set(request, protocol);
     let upgraded: WebSocket | undefined;
-    const idleMs = socket.timeout ?? 0;
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       upgraded = webSocket;
     });
-    // ws sets it to none.
-    socket.setTimeout(idleMs);
     return upgraded;
   }
 }
