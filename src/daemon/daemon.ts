@@ -160,8 +160,8 @@ export class Daemon {
     await server.start();
     this.#stops.push(() => this.#settle(pods, undone));
     this.#stops.push(() => server.stop());
-    // Not before: threads and plugins take 100 ms to start, which the first pod shall not wait for, nor the socket.
-    networking.plugins.start();
+    // Not before: a thread takes 50 ms to start, which the first pod shall not wait for, nor the socket.
+    pool.start();
     void spares.refill();
     this.#announce(instance, kept, performance.now() - started);
   }

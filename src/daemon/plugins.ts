@@ -9,7 +9,7 @@ import { ExecInvoke } from '../network/cni/invoke/exec-invoke.ts';
 import { BuiltinInvoke, DelegatedExecutables, pluginJobsModule } from '../network/plugins/builtin-invoke.ts';
 import type { LeaseCall } from '../network/plugins/ipam/dhcp/call.ts';
 import type { Leases } from '../network/plugins/ipam/dhcp/leases.ts';
-import type { Registry } from '../network/plugins/registry.ts';
+import { createRegistry } from '../network/plugins/registry.ts';
 import { SelectingInvoke } from '../network/plugins/selecting-invoke.ts';
 import { imageVolumeJobsModule } from '../pod/container/image-volumes.ts';
 import { sandboxJobsModule } from '../pod/sandbox/prepare.ts';
@@ -25,12 +25,10 @@ export interface Plugins {
   readonly chain: Chain;
   readonly cache: ResultCache;
   readonly files: Files;
-  /** Gets ready what the first pod would otherwise wait for. */
-  readonly start: () => void;
   readonly stop: () => Promise<void>;
 }
 
-/** Built-in plugins on threads of their own, executables, and the chain that calls them. No thread runs, and no plugin is loaded, before it is needed. */
+/** Built-in plugins on threads of their own, executables, and the chain that calls them. No thread runs before it is needed. */
 export function createPlugins(cni: CniConfig, leases: Leases): Plugins {
   const executables = new ExecInvoke();
   const delegated = new DelegatedExecutables(executables);
@@ -56,11 +54,9 @@ export function createPlugins(cni: CniConfig, leases: Leases): Plugins {
     modules: [pluginJobsModule],
     serve,
   });
-  let loaded: Promise<Registry> | undefined;
-  const registry = (): Promise<Registry> => (loaded ??= loadRegistry());
   const invoke = new SelectingInvoke({
     builtin: cni.builtin,
-    registry,
+    registry: createRegistry(),
     builtins: new BuiltinInvoke(pool, delegated),
     waiting: new BuiltinInvoke(waitingPool, delegated, { byNetwork: false }),
     executables,
@@ -68,18 +64,8 @@ export function createPlugins(cni: CniConfig, leases: Leases): Plugins {
   const files = threadedFiles(pool);
   const cache = new ResultCache(cni.cacheDir, files.write);
   const chain = new Chain({ invoke, cache, binDirs: cni.binDirs });
-  const start = (): void => {
-    pool.start();
-    void registry();
-  };
   const stop = async (): Promise<void> => {
     await Promise.all([pool.stop(), waitingPool.stop()]);
   };
-  return { pool, chain, cache, files, start, stop };
-}
-
-/** All plugins are a quarter of Berth's modules: Berth starts without them. */
-async function loadRegistry(): Promise<Registry> {
-  const { createRegistry } = await import('../network/plugins/registry.ts');
-  return createRegistry();
+  return { pool, chain, cache, files, stop };
 }

@@ -17,8 +17,8 @@ import { versionsOf } from './skeleton.ts';
 export interface SelectingInvokeOptions {
   /** `[cni] builtin`: with `never` every plugin is an executable. */
   readonly builtin: 'auto' | 'never';
-  /** Asked only which keys a built-in understands; nothing runs in it. Loaded by the first call. */
-  readonly registry: () => Promise<Registry>;
+  /** Asked only which keys a built-in understands; nothing runs in it. */
+  readonly registry: Registry;
   readonly builtins: Invoke;
   /** Calls of built-ins that wait for somebody else: a DHCP server, or an executable that they delegate to. */
   readonly waiting: Invoke;
@@ -38,15 +38,13 @@ export class SelectingInvoke implements Invoke {
 
   /** Throws as the chosen one does; names the key that the built-in does not understand when there is no executable either. */
   async invoke(request: PluginRequest, options: InvokeOptions): Promise<PluginReply> {
-    const { builtin, builtins, waiting, executables } = this.options;
-    if (builtin === 'never') return executables.invoke(request, options);
-    const registry = await this.options.registry();
-    const plugin = registry.get(request.type);
+    const { builtin, registry, builtins, waiting, executables } = this.options;
+    const plugin = builtin === 'never' ? undefined : registry.get(request.type);
     if (plugin === undefined) return executables.invoke(request, options);
     const unknown = request.verb === 'VERSION' ? undefined : plugin.unknownKey(request.config);
     if (unknown === undefined) {
       if (request.verb === 'ADD' && passesOn(plugin, request.config)) return passedOn(request);
-      return (waits(request, registry) ? waiting : builtins).invoke(request, options);
+      return (this.waits(request) ? waiting : builtins).invoke(request, options);
     }
     try {
       return await executables.invoke(request, options);
@@ -58,16 +56,17 @@ export class SelectingInvoke implements Invoke {
       });
     }
   }
-}
 
-/** Whether others take the time of the call: an executable takes as long as it likes, whatever the verb. */
-function waits({ verb, type, config }: PluginRequest, registry: Registry): boolean {
-  const delegates = delegatesOf(config);
-  const isExecutable = (delegate: Delegate): boolean =>
-    registry.get(delegate.type)?.unknownKey(delegate.config) !== undefined || !registry.has(delegate.type);
-  if (delegates.some(isExecutable)) return true;
-  const types = [type, ...delegates.map((delegate) => delegate.type)];
-  return verb === 'ADD' && types.some((each) => registry.get(each)?.waits === true);
+  /** Whether others take the time of the call: an executable takes as long as it likes, whatever the verb. */
+  private waits({ verb, type, config }: PluginRequest): boolean {
+    const { registry } = this.options;
+    const delegates = delegatesOf(config);
+    const isExecutable = (delegate: Delegate): boolean =>
+      registry.get(delegate.type)?.unknownKey(delegate.config) !== undefined || !registry.has(delegate.type);
+    if (delegates.some(isExecutable)) return true;
+    const types = [type, ...delegates.map((delegate) => delegate.type)];
+    return verb === 'ADD' && types.some((each) => registry.get(each)?.waits === true);
+  }
 }
 
 /** In a version that the plugin does not speak it has to run, and to say so. */

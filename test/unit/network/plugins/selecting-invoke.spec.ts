@@ -28,13 +28,7 @@ function selecting(builtin: 'auto' | 'never', executables = serving('/opt/fake')
     ['idle', { ...fakePlugin('idle', []), since: '0.3.0', passesOn: () => true }],
   ]);
   const builtins = serving('built-in');
-  return new SelectingInvoke({
-    builtin,
-    registry: () => Promise.resolve(registry),
-    builtins,
-    waiting: serving('waiting'),
-    executables,
-  });
+  return new SelectingInvoke({ builtin, registry, builtins, waiting: serving('waiting'), executables });
 }
 
 function choose(
