@@ -13,33 +13,20 @@ const FIRST_PAUSE_MS = 50;
 const MOST_PAUSE_MS = 2_000;
 /** containerd answers a publication at once; past this the subscription is tried anew. */
 const CONFIRM_MS = 5_000;
+/** The id of a container's first process is the container's own, of newId(); an exec's is shorter. */
+const OF_FIRST_PROCESS = 'event.id~="^[0-9a-f]{64}$"';
 
-/** Something that happened to a task. An exec id of '' means the container's own first process. */
+/** What happened to a container: its first process has ended, or the kernel has killed one for want of memory. */
 export type TaskEvent =
-  | { readonly kind: 'create'; readonly containerId: string; readonly pid: number }
-  | { readonly kind: 'start'; readonly containerId: string; readonly pid: number }
-  | ({ readonly kind: 'exit' } & Ended)
-  | ({ readonly kind: 'delete' } & Ended)
-  | { readonly kind: 'oom'; readonly containerId: string }
-  | { readonly kind: 'exec-added'; readonly containerId: string; readonly execId: string }
   | {
-      readonly kind: 'exec-started';
+      readonly kind: 'exit';
       readonly containerId: string;
-      readonly execId: string;
       readonly pid: number;
+      readonly exitStatus: number;
+      /** Nanoseconds since the epoch. */
+      readonly exitedAt: bigint;
     }
-  | { readonly kind: 'paused'; readonly containerId: string }
-  | { readonly kind: 'resumed'; readonly containerId: string }
-  | { readonly kind: 'checkpointed'; readonly containerId: string };
-
-interface Ended {
-  readonly containerId: string;
-  readonly execId: string;
-  readonly pid: number;
-  readonly exitStatus: number;
-  /** Nanoseconds since the epoch. */
-  readonly exitedAt: bigint;
-}
+  | { readonly kind: 'oom'; readonly containerId: string };
 
 /**
  * What a subscriber is told. `subscribed`: containerd sends events from here on, and whatever happened before may have been
@@ -52,7 +39,10 @@ export type Notice =
   /** `at`: nanoseconds since the epoch. */
   | { readonly kind: 'task'; readonly at: bigint; readonly event: TaskEvent };
 
-/** containerd's events about tasks. */
+/**
+ * containerd's events about containers that somebody looks at; the many that each exec brings, which is waited for by itself, stay with
+ * containerd.
+ */
 export class Events {
   readonly #connection: Connection;
   readonly #log: Logger;
@@ -91,7 +81,11 @@ export class Events {
   async *#once(signal: AbortSignal): AsyncGenerator<Notice, void, undefined> {
     const mark = `/berth/${randomBytes(8).toString('hex')}`;
     const inNamespace = fieldIs('namespace', KUBERNETES_NAMESPACE);
-    const filters = [allOf(inNamespace, 'topic~="^/tasks/"'), allOf(inNamespace, fieldIs('topic', mark))];
+    const filters = [
+      allOf(inNamespace, fieldIs('topic', '/tasks/exit'), OF_FIRST_PROCESS),
+      allOf(inNamespace, fieldIs('topic', '/tasks/oom')),
+      allOf(inNamespace, fieldIs('topic', mark)),
+    ];
     const ended = new AbortController();
     const end = (): void => ended.abort(signal.reason);
     signal.addEventListener('abort', end, { once: true });
@@ -133,57 +127,20 @@ export class Events {
   }
 }
 
-/** Reads the events that we know; others are undefined. */
+/** Reads the events that we ask for; others are undefined. */
 function decoder(api: ContainerdApi): (envelope: Envelope__Output) => TaskEvent | undefined {
-  const {
-    TaskCreate,
-    TaskStart,
-    TaskExit,
-    TaskDelete,
-    TaskOOM,
-    TaskExecAdded,
-    TaskExecStarted,
-    TaskPaused,
-    TaskResumed,
-    TaskCheckpointed,
-  } = api.events;
-  const readers: Readonly<Record<string, (bytes: Buffer) => TaskEvent>> = {
-    TaskCreate: (bytes) => {
-      const { containerId, pid } = TaskCreate.deserialize(bytes);
-      return { kind: 'create', containerId, pid };
-    },
-    TaskStart: (bytes) => ({ kind: 'start', ...TaskStart.deserialize(bytes) }),
-    TaskExit: (bytes) => ({ kind: 'exit', ...ended(TaskExit.deserialize(bytes)) }),
-    TaskDelete: (bytes) => ({ kind: 'delete', ...ended(TaskDelete.deserialize(bytes)) }),
-    TaskOOM: (bytes) => ({ kind: 'oom', ...TaskOOM.deserialize(bytes) }),
-    TaskExecAdded: (bytes) => ({ kind: 'exec-added', ...TaskExecAdded.deserialize(bytes) }),
-    TaskExecStarted: (bytes) => ({ kind: 'exec-started', ...TaskExecStarted.deserialize(bytes) }),
-    TaskPaused: (bytes) => ({ kind: 'paused', ...TaskPaused.deserialize(bytes) }),
-    TaskResumed: (bytes) => ({ kind: 'resumed', ...TaskResumed.deserialize(bytes) }),
-    TaskCheckpointed: (bytes) => {
-      const { containerId } = TaskCheckpointed.deserialize(bytes);
-      return { kind: 'checkpointed', containerId };
-    },
-  };
+  const { TaskExit, TaskOOM } = api.events;
   return ({ event }) => {
     if (event === null) return undefined;
-    return readers[typeName(event).replace(/^containerd\.events\./, '')]?.(event.value);
-  };
-}
-
-function ended(wire: {
-  containerId: string;
-  id: string;
-  pid: number;
-  exitStatus: number;
-  exitedAt: { seconds: string; nanos: number } | null;
-}): Ended {
-  const { containerId, id, pid, exitStatus, exitedAt } = wire;
-  return {
-    containerId,
-    execId: id === containerId ? '' : id,
-    pid,
-    exitStatus,
-    exitedAt: fromTimestamp(exitedAt),
+    switch (typeName(event)) {
+      case 'containerd.events.TaskExit': {
+        const { containerId, pid, exitStatus, exitedAt } = TaskExit.deserialize(event.value);
+        return { kind: 'exit', containerId, pid, exitStatus, exitedAt: fromTimestamp(exitedAt) };
+      }
+      case 'containerd.events.TaskOOM':
+        return { kind: 'oom', ...TaskOOM.deserialize(event.value) };
+      default:
+        return undefined;
+    }
   };
 }

@@ -8,6 +8,8 @@ export class Shims {
   readonly #bundles = new Set<string>();
   /** To those that were asked lately, by where they listen. */
   readonly #connections = new Map<string, Promise<Shim>>();
+  /** The same, by the tasks that were asked of: to find out where a shim listens takes files. */
+  readonly #ofTasks = new Map<string, Promise<Shim>>();
 
   /** Learns it from the first process of a task. Returns whether the task's shim can be found. */
   learn(id: string, pid: number): boolean {
@@ -20,11 +22,15 @@ export class Shims {
 
   /** The shim of a task, on a connection that whoever asks it shares; undefined when it cannot be had, and containerd is to be asked. */
   async of(id: string): Promise<Shim | undefined> {
-    const endpoint = this.#endpoint(id);
-    if (endpoint === undefined) return undefined;
     try {
-      const known = await this.#connections.get(endpoint.path);
-      return known?.isClosed === false ? known : await this.#connect(endpoint);
+      const known = await this.#ofTasks.get(id);
+      if (known?.isClosed === false) return known;
+      const endpoint = this.#endpoint(id);
+      if (endpoint === undefined) return undefined;
+      let connection = this.#connections.get(endpoint.path);
+      if (connection === undefined || (await connection).isClosed) connection = this.#connect(endpoint);
+      this.#ofTasks.set(id, connection);
+      return await connection;
     } catch {
       return undefined;
     }
@@ -40,6 +46,7 @@ export class Shims {
     const { path } = endpoint;
     const onClose = (): void => {
       if (this.#connections.get(path) === connection) this.#connections.delete(path);
+      for (const [id, one] of this.#ofTasks) if (one === connection) this.#ofTasks.delete(id);
     };
     const connection = Shim.connect(endpoint, { onClose });
     this.#connections.set(path, connection);

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { ticksSinceBoot } from '../../containerd/embedded/process.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { newId } from '../../lib/id.ts';
@@ -93,7 +94,6 @@ export class Executions {
       const io = engineIo(fifos, terminal);
       const process = await engine.exec(containerId, execId, { spec, io, ready });
       const result = await use(process, await ready);
-      // Who asked for it does not have to wait for that.
       void this.#end(id, ready);
       return result;
     } catch (error) {
@@ -159,6 +159,8 @@ export class Executions {
   ): Promise<void> {
     const { engine, directory, log } = this.#options;
     const now = ticksSinceBoot();
+    // Who waits for the outcome is told first.
+    await turn();
     const [, containerId = '', execId = ''] = EXECUTION_ID.exec(id) ?? [];
     try {
       try {

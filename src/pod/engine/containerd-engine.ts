@@ -280,7 +280,7 @@ export class ContainerdEngine implements Engine {
       }
       const { event } = notice;
       if (event.kind === 'oom') yield { kind: 'oom', id: event.containerId };
-      if (event.kind === 'exit' && event.execId === '') {
+      if (event.kind === 'exit') {
         yield {
           kind: 'exit',
           id: event.containerId,
