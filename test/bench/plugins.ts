@@ -19,6 +19,8 @@ import { columns, number } from './tables.ts';
 
 const ROUNDS = 25;
 const QUICK_ROUNDS = 10;
+// A daemon that runs for weeks has its code compiled; one that just started has not.
+const WARM_UP_ROUNDS = 40;
 /** In-process at most this share of the executable's time, for plugins that run no iptables. */
 const LIMIT = 1 / 4;
 /** Where that cannot be, as the kernel alone takes longer: at most so much of the kernel's own time. */
@@ -110,10 +112,11 @@ function measure(
   { plugin, chained = false }: PluginBench,
   { ipam, rounds }: { readonly ipam: JsonObject; readonly rounds: number },
 ): Samples {
-  const samples = new Samples();
+  let samples = new Samples();
   const base = { cniVersion: '1.0.0', name: 'bench' };
   const before = { ...base, type: 'ptp', ipam };
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = -WARM_UP_ROUNDS; round < rounds; round += 1) {
+    if (round === 0) samples = new Samples();
     const previous = chained ? run('ADD', before) : undefined;
     const config = { ...base, ...plugin, ...(previous === undefined ? {} : { prevResult: previous }) };
     const timed = (verb: Verb): void => {
