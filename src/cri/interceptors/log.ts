@@ -6,8 +6,11 @@ import type { Interceptor } from './interceptor.ts';
 const QUIET =
   /^(List|Stream|Status$|Version$|PodSandboxStatus$|ContainerStatus$|GetContainerEvents$|RuntimeConfig$|ImageFsInfo$)/;
 
+/** An answer goes out in several turns of the event loop; nothing that can wait comes between them. */
+const AFTER_MS = 5;
+
 /**
- * One line for each call, with its id, time and outcome; written once the answer is on its way. An unknown RPC is the client's
+ * One line for each call, with its id, time and outcome; written once the answer has gone out. An unknown RPC is the client's
  * probing, not our error.
  */
 export function logInterceptor(log: Logger): Interceptor {
@@ -22,16 +25,16 @@ export function logInterceptor(log: Logger): Interceptor {
     try {
       const response = await next(request, call);
       const ms = performance.now() - started;
-      setImmediate(() => log[level]('answered', { ...facts(ms), ...subject(response) }));
+      setTimeout(() => log[level]('answered', { ...facts(ms), ...subject(response) }), AFTER_MS);
       return response;
     } catch (error) {
       const code = codeOf(error);
       const line = { ...facts(performance.now() - started), code, error: messageOf(error) };
       const isExpected = code === 'UNIMPLEMENTED' || call.signal.aborted || level === 'debug';
-      setImmediate(() => {
+      setTimeout(() => {
         if (isExpected) log.debug('refused', line);
         else log.warn('failed', line);
-      });
+      }, AFTER_MS);
       throw error;
     }
   };
