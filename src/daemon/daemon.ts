@@ -105,13 +105,14 @@ export class Daemon {
     this.#stops.push(() => leases.stop());
     debts.load();
     this.#stops.push(() => debts.stop());
-    const { kept, undone } = await recoverSandboxes(pods);
+    const { kept, finish } = await recoverSandboxes(pods);
     // The records remember configurations whose files are bad now.
     await networks.start();
     this.#stops.push(() => networks.stop());
     const exits = new ExitMonitor(pods, await recoverContainers(pods));
     exits.start();
     this.#stops.push(() => exits.stop());
+    const undone = finish();
     let recovered = false;
     void undone
       .then(() => debts.firstAttempts())

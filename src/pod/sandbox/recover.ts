@@ -20,11 +20,14 @@ const NSFS_MAGIC = 0x6e736673;
 
 export interface Recovery {
   readonly kept: number;
-  /** Resolves once everything half-made is undone; plugins that hang do not keep the socket waiting. Never rejects. */
-  readonly undone: Promise<void>;
+  /**
+   * Finishes what was interrupted, once the containers are known: those of a sandbox that was being stopped have to end before its
+   * network is taken away. Plugins that hang need not keep the socket waiting. Never rejects.
+   */
+  finish(): Promise<void>;
 }
 
-/** Reads every record, fills the store, and begins to finish what was interrupted. */
+/** Reads every record and fills the store. */
 export async function recoverSandboxes(deps: PodDeps): Promise<Recovery> {
   const states = join(deps.settings.storage.state, 'sandboxes');
   await makeDirectory(states, 0o700);
@@ -37,13 +40,17 @@ export async function recoverSandboxes(deps: PodDeps): Promise<Recovery> {
   const orphans = (await readdir(states)).filter((id) => !recorded.has(id));
   for (const id of orphans) await removeOrphan(deps, id);
   stored.sort((a, b) => (BigInt(a.record.createdAt) < BigInt(b.record.createdAt) ? -1 : 1));
-  const finishing: Promise<void>[] = [];
   const recovered = await Promise.all(stored.map((one) => recoverOne(deps, one)));
-  for (const { sandbox, finish } of recovered) {
-    if (sandbox.state.phase !== 'creating') deps.store.add(sandbox);
-    if (finish !== undefined) finishing.push(guarded(deps, sandbox, finish));
-  }
-  return { kept: recovered.length - finishing.length, undone: Promise.all(finishing).then(() => undefined) };
+  for (const { sandbox } of recovered) if (sandbox.state.phase !== 'creating') deps.store.add(sandbox);
+  const interrupted = recovered.flatMap(({ sandbox, finish }) =>
+    finish === undefined ? [] : [{ sandbox, finish }],
+  );
+  return {
+    kept: recovered.length - interrupted.length,
+    finish: async () => {
+      await Promise.all(interrupted.map(({ sandbox, finish }) => guarded(deps, sandbox, finish)));
+    },
+  };
 }
 
 /**
@@ -100,7 +107,9 @@ async function markDead(deps: PodDeps, sandbox: Sandbox): Promise<void> {
   const reason = rebooted ? 'the node was rebooted' : 'its namespaces are gone';
   await deps.network.owe(networkTarget(sandbox), sandbox.state.results, reason);
   await releaseNamespaces(deps, sandbox);
-  await sandbox.update({ phase: 'stopped', process: undefined, reason });
+  // What has that pid now is another process; what containerd still has of ours no record names then.
+  const pause = rebooted ? { pausePid: 0 } : {};
+  await sandbox.update({ phase: 'stopped', process: undefined, reason, ...pause });
   deps.log.warn('sandbox is dead', { sandbox: sandbox.id, pod: sandbox.pod, reason });
 }
 

@@ -16,7 +16,11 @@ export async function stopSandbox(deps: PodDeps, given: string, remainingMs: num
 
 /** Stops a sandbox whose lock is held. */
 export async function stopHeld(deps: PodDeps, sandbox: Sandbox, remainingMs: number): Promise<void> {
-  if (sandbox.state.phase === 'stopped') return;
+  if (sandbox.state.phase === 'stopped') {
+    // One that recovery has found without its namespaces may have processes that go on.
+    await stopContainers(deps, sandbox);
+    return;
+  }
   const wasReady = sandbox.state.phase === 'ready';
   await conclude(deps, sandbox, { phase: 'stopping' });
   await stopContainers(deps, sandbox);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { eventually } from '../../helpers/fixture.ts';
 import { TestNode } from '../../helpers/node.ts';
 import { TestRegistry } from '../containerd/registry.ts';
@@ -89,6 +90,39 @@ describe('sandboxes of a handler with sandbox = "pause"', () => {
     await eventually('a container runs', () => rig.run(pod, 'later', FOREVER).catch(() => undefined));
   });
 
+  it('that have lost a namespace while Berth was away are ended as a whole by their Stop', async () => {
+    const pod = await rig.runPod('bare', {}, 'paused');
+    const id = await rig.run(pod, 'main', FOREVER, own);
+    const path = await netns(pod.id);
+    await rig.daemon.kill();
+    await execa('umount', [path]);
+    await rig.daemon.start();
+    assert.match((await info(pod.id)).reason, /its namespaces are gone/);
+    await rig.daemon.client.stop(pod.id);
+    assert.equal(await rig.ctr('tasks', 'ls', '--quiet'), '');
+    assert.equal(await rig.ctr('containers', 'ls', '--quiet'), id);
+    assert.equal((await info(pod.id)).pid, 0);
+  });
+
+  it('leave nothing of it in containerd after a reboot', async () => {
+    const pod = await rig.runPod('before', {}, 'paused');
+    const { pid } = await info(pod.id);
+    await rig.daemon.kill();
+    const path = join(rig.directory, 'root', 'sandboxes', `${pod.id}.jsonl`);
+    const record = readFileSync(path, 'utf8');
+    writeFileSync(
+      path,
+      record.replace(/"bootId":"[^"]+"/, '"bootId":"00000000-0000-0000-0000-000000000000"'),
+    );
+    process.kill(pid, 'SIGKILL');
+    await rig.daemon.start();
+    assert.equal((await info(pod.id)).pid, 0);
+    await eventually('its container is gone', async () =>
+      (await rig.ctr('containers', 'ls', '--quiet')) === '' ? true : undefined,
+    );
+    await rig.daemon.client.stop(pod.id);
+  });
+
   interface Info {
     pid: number;
     phase: string;
@@ -100,8 +134,16 @@ describe('sandboxes of a handler with sandbox = "pause"', () => {
     return JSON.parse((await rig.daemon.client.podStatus(id, true)).info['info'] ?? '') as Info;
   }
 
-  async function inode({ linux }: Info['runtimeSpec'], type: string): Promise<string> {
-    const path = linux.namespaces.find((namespace) => namespace.type === type)?.path ?? '';
+  async function netns(id: string): Promise<string> {
+    return pathOf((await info(id)).runtimeSpec, 'network');
+  }
+
+  function pathOf({ linux }: Info['runtimeSpec'], type: string): string {
+    return linux.namespaces.find((namespace) => namespace.type === type)?.path ?? '';
+  }
+
+  async function inode(spec: Info['runtimeSpec'], type: string): Promise<string> {
+    const path = pathOf(spec, type);
     return rig.base.node.run('nsenter', `--net=${path}`, 'readlink', '/proc/self/ns/net');
   }
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -104,6 +104,27 @@ describe('containers that outlive a daemon', () => {
       );
       assert.notEqual((await rig.status(id)).state, 'CONTAINER_RUNNING');
     });
+  });
+
+  it('are ended before the network is taken away where the Stop of their sandbox was cut off', async () => {
+    const pod = await rig.runPod('halfway');
+    const other = await rig.runPod('other');
+    const id = await rig.run(pod, 'main', ['sleep', '3600'], own);
+    const { info } = await rig.daemon.client.podStatus(other.id, true);
+    await rig.daemon.kill();
+    await appendFile(join(rig.directory, 'root', 'sandboxes', `${pod.id}.jsonl`), stopping(pod.id));
+    // So that a thread which takes networks down runs already.
+    await execa('umount', [netnsOf(info['info'])]);
+    await rig.daemon.start();
+    await rig.ended(id);
+    await eventually('it is stopped', async () => {
+      const { status, info } = await rig.daemon.client.podStatus(pod.id, true);
+      assert.equal(status?.state, 'SANDBOX_NOTREADY');
+      return info['info']?.includes('"phase":"stopped"') === true ? true : undefined;
+    });
+    await eventually('nothing runs', async () =>
+      (await rig.ctr('tasks', 'ls', '--quiet')) === '' ? true : undefined,
+    );
   });
 
   it('that ended meanwhile are reported with their code', async () => {
@@ -228,6 +249,12 @@ describe('containers that outlive a daemon', () => {
     return path;
   }
 
+  /** The state that a Stop which has just begun records. */
+  function stopping(id: string): string {
+    const lines = readFileSync(join(rig.directory, 'root', 'sandboxes', `${id}.jsonl`), 'utf8').split('\n');
+    return `${(lines.at(-2) ?? '').replace('"phase":"ready"', '"phase":"stopping"')}\n`;
+  }
+
   /** The engine takes a moment to be there again. */
   function execEventually(id: string): Promise<string> {
     return eventually('an exec', () =>
@@ -247,6 +274,13 @@ async function end(pid: number): Promise<void> {
 
 function infoOf({ info }: { info: Record<string, string> }): { pid: number } {
   return JSON.parse(info['info'] ?? '') as { pid: number };
+}
+
+function netnsOf(info = ''): string {
+  const { runtimeSpec } = JSON.parse(info) as {
+    runtimeSpec: { linux: { namespaces: { type: string; path: string }[] } };
+  };
+  return runtimeSpec.linux.namespaces.find(({ type }) => type === 'network')?.path ?? '';
 }
 
 function numbers(text: string): number[] {
