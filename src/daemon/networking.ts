@@ -74,6 +74,7 @@ export function createNetworking({ config, instance, store, log, observe }: Netw
     living: () => livingAttachments(store, debts),
     livingAddresses: () => livingAddresses(store, debts),
     withheld,
+    delTimeoutMs: cni.delTimeoutSeconds * 1_000,
     log,
   });
   const overview = new Overview({

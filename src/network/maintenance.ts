@@ -35,6 +35,7 @@ export interface MaintenanceOptions {
   readonly livingAddresses: () => readonly string[];
   /** What an ADD on the network must not hand out. */
   readonly withheld: (network: NetworkList) => NonNullable<Hints['withheld']>;
+  readonly delTimeoutMs: number;
   readonly log: Logger;
 }
 
@@ -210,7 +211,7 @@ export class Maintenance {
   }
 
   async #try(attachment: Attachment, signal: AbortSignal): Promise<NetworkTrial> {
-    const { chain, withheld } = this.#options;
+    const { chain, withheld, delTimeoutMs } = this.#options;
     const steps: Step[] = [];
     const options = { signal, onStep: (step: Step) => void steps.push(step) };
     const errors: string[] = [];
@@ -223,7 +224,10 @@ export class Maintenance {
     } catch (error) {
       errors.push(messageOf(error));
     }
-    const { failures } = await chain.del(attachment, { ...options, result });
+    // Also for whoever has gone away meanwhile: nobody else would give the address back.
+    using deadline = deadlineSignal('the CNI chain', delTimeoutMs);
+    const del = { ...options, result, signal: deadline.signal, timeoutMs: delTimeoutMs };
+    const { failures } = await chain.del(attachment, del);
     errors.push(...failures.map(({ type, error }) => `plugin ${type}: ${error}`));
     const [error] = errors;
     const addresses = result?.ips.map(({ address }) => address) ?? [];

@@ -54,6 +54,8 @@ export class AttachSession implements Attachment {
   #hadLast = false;
   #isOver = false;
   #settle: (error?: Error) => void = () => undefined;
+  /** Ends what #untilOver waits for. */
+  #stop: () => void = () => undefined;
 
   constructor(port: MessagePort, streams: AttachStreams, options: SessionOptions) {
     this.#port = port;
@@ -62,6 +64,7 @@ export class AttachSession implements Attachment {
     const over = new Promise<void>((resolve, reject) => {
       this.#settle = (error) => {
         this.#isOver = true;
+        this.#stop();
         if (error === undefined) resolve();
         else reject(error);
       };
@@ -82,7 +85,7 @@ export class AttachSession implements Attachment {
       if (this.#hadLast) return;
       this.#settle(new BerthError('UNAVAILABLE', 'failed to attach: the pump thread ended'));
     });
-    if (streams.stdin !== undefined) void this.#sendStdin(streams.stdin, over);
+    if (streams.stdin !== undefined) void this.#sendStdin(streams.stdin);
   }
 
   #receive(message: ToClient): void {
@@ -123,18 +126,14 @@ export class AttachSession implements Attachment {
   }
 
   /** Sends chunk after chunk, each when the container's FIFO has taken the one before. */
-  async #sendStdin(stdin: AsyncIterable<Uint8Array>, over: Promise<void>): Promise<void> {
+  async #sendStdin(stdin: AsyncIterable<Uint8Array>): Promise<void> {
     const { endsContainerStdin, closeStdin } = this.#options;
     const chunks = stdin[Symbol.asyncIterator]();
-    const stopped = over.then(
-      () => undefined,
-      () => undefined,
-    );
     try {
       for (;;) {
-        const next = await Promise.race([chunks.next(), stopped]);
+        const next = await this.#untilOver(chunks.next());
         if (next === undefined || next.done === true) break;
-        await Promise.race([this.#sendChunk(next.value), stopped]);
+        await this.#untilOver(this.#sendChunk(next.value));
       }
       this.#post({ kind: 'stdin-end' });
     } catch (error) {
@@ -146,6 +145,15 @@ export class AttachSession implements Attachment {
     // Also of a client that is gone.
     if (endsContainerStdin) await closeStdin?.()?.catch((error: unknown) => this.#settle(error as Error));
     else this.#enqueue(() => this.#settle());
+  }
+
+  /** What a promise brings; undefined once the session is over. A race with the session's own end would keep each chunk until then. */
+  #untilOver<T>(promise: Promise<T>): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#stop = () => resolve(undefined);
+      if (this.#isOver) this.#stop();
+      promise.then(resolve, reject);
+    });
   }
 
   #sendChunk(chunk: Uint8Array): Promise<void> {

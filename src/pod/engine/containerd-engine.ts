@@ -181,11 +181,11 @@ export class ContainerdEngine implements Engine {
   }
 
   async resize(id: string, size: EngineTerminalSize): Promise<void> {
-    await gone(this.#containerd.tasks.resize({ containerId: id }, size));
+    await this.#ofShim(id, (processes) => gone(processes.resize({ containerId: id }, size)));
   }
 
   async closeStdin(id: string): Promise<void> {
-    await gone(this.#containerd.tasks.closeStdin({ containerId: id }));
+    await this.#ofShim(id, (processes) => gone(processes.closeStdin({ containerId: id })));
   }
 
   async process(id: string, options: EngineOptions = {}): Promise<RuntimeSpec['process']> {

@@ -24,7 +24,7 @@ export interface Recovery {
    * Finishes what was interrupted, once the containers are known: those of a sandbox that was being stopped have to end before its
    * network is taken away. Plugins that hang need not keep the socket waiting. Never rejects.
    */
-  finish(): Promise<void>;
+  readonly finish: () => Promise<void>;
 }
 
 /** Reads every record and fills the store. */

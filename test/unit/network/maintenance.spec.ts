@@ -24,6 +24,7 @@ describe('maintenance', () => {
       living: () => [],
       livingAddresses: () => [],
       withheld: () => ({ addresses: [], hostPorts: [] }),
+      delTimeoutMs: 5_000,
       log: createLogger({ level: 'fatal', format: 'text' }),
       ...changes,
     });
@@ -70,6 +71,21 @@ describe('maintenance', () => {
     assert.equal(trial?.error, undefined);
     const add = rig.invoke.requests.find(({ verb }) => verb === 'ADD');
     assert.deepEqual(add?.hints?.withheld, withheld);
+  });
+
+  it('takes a trial down for a client that has gone away meanwhile, too', async () => {
+    const client = new AbortController();
+    rig.invoke.behaviours['portmap'] = ({ verb }) => {
+      if (verb !== 'ADD') return;
+      client.abort(new Error('the client is gone'));
+      throw new Error('refused');
+    };
+    const [trial] = await maintenance({}).trial(client.signal);
+    assert.match(trial?.error ?? '', /the client is gone/);
+    assert.deepEqual(
+      rig.invoke.requests.filter(({ verb }) => verb === 'DEL').map(({ type }) => type),
+      ['portmap', 'bridge'],
+    );
   });
 
   it('collects once for all that find a range exhausted, and none of them goes on before that has ended', async () => {
