@@ -117,6 +117,20 @@ describe('streaming attach', () => {
     });
   }
 
+  it('ends the stdin of a container that wants it once while containerd is away, too', async () => {
+    const { containers } = rig;
+    const id = await containers.run(pod, 'away', ECHO, { ...own, stdin: true, stdinOnce: true });
+    const command = await rig.attach('SPDY', id, { stdin: true });
+    const dead = containers.enginePid;
+    process.kill(dead, 'SIGKILL');
+    await command.write('last\n');
+    await command.endStdin();
+    assert.equal(await textOf(command.stdout), 'got last\nbye\n');
+    assert.match(await command.status, /Success/);
+    await containers.engineAfter(dead);
+    assert.equal((await containers.ended(id)).exitCode, 0);
+  });
+
   it('is refused for a container that has ended', async () => {
     const id = await rig.containers.run(pod, 'ended', ['true'], own);
     await rig.containers.ended(id);
