@@ -10,6 +10,7 @@ import type { Logger } from '../lib/log.ts';
 import { serveCommand } from './command.ts';
 import { forwardPort } from './port-forward.ts';
 import { COMMAND_PROTOCOLS, listOf, negotiate, PORT_FORWARD_PROTOCOLS } from './protocols.ts';
+import type { StreamingLimits } from './limits.ts';
 import { refuse, refuseProtocol } from './refuse.ts';
 import type { StreamingRequest, StreamingRuntime } from './runtime.ts';
 import { spdyCommand, spdyPorts } from './spdy/upgrade.ts';
@@ -17,19 +18,11 @@ import { Tokens } from './tokens.ts';
 import { WebSocketUpgrade } from './websocket/upgrade.ts';
 
 /** containerd's and kubelet's own, too. */
-const LIMITS: StreamingLimits = { idleMs: 4 * 60 * 60 * 1_000, creationMs: 30_000 };
+const LIMITS: StreamingLimits = { idleMs: 4 * 60 * 60 * 1_000, creationMs: 30_000, lingerMs: 30_000 };
 /** A client whose machine has vanished says nothing: after so long without a word the kernel asks. */
 const KEEP_ALIVE_MS = 30_000;
 /** How long clients may take to go when Berth stops. */
 const STOP_MS = 2_000;
-
-/** In milliseconds. */
-export interface StreamingLimits {
-  /** A connection on which nothing happens for so long is ended. */
-  readonly idleMs: number;
-  /** How long a SPDY client may take to open the streams that belong together. */
-  readonly creationMs: number;
-}
 
 export interface StreamingServerOptions {
   readonly address: string;
@@ -45,7 +38,7 @@ export class StreamingServer {
   readonly #limits: StreamingLimits;
   readonly #tokens = new Tokens<StreamingRequest>();
   readonly #server: Server;
-  readonly #webSockets = new WebSocketUpgrade();
+  readonly #webSockets: WebSocketUpgrade;
   /** Connections of clients, with what is done for them. */
   readonly #serving = new Map<Duplex, Promise<void>>();
   #url = '';
@@ -53,6 +46,7 @@ export class StreamingServer {
   constructor(options: StreamingServerOptions) {
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
+    this.#webSockets = new WebSocketUpgrade(this.#limits.lingerMs);
     const connections = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
     this.#server = createServer(connections, (request, response) => {
       const found = this.#take(request) !== undefined;
@@ -154,8 +148,7 @@ export class StreamingServer {
       await this.#forwardAll(wanted.podSandboxId, socket);
       return;
     }
-    const { creationMs } = this.#limits;
-    const connection = await spdyCommand(socket, wanted, { protocol, creationMs });
+    const connection = await spdyCommand(socket, wanted, protocol, this.#limits);
     if (connection !== undefined) await serveCommand(runtime, wanted, connection, log);
   }
 
@@ -186,7 +179,7 @@ export class StreamingServer {
   async #forwardAll(podSandboxId: string, transport: Duplex): Promise<void> {
     const { runtime, log } = this.#options;
     const forwarding = new Set<Promise<void>>();
-    const { signal } = spdyPorts(transport, this.#limits.creationMs, async (pair) => {
+    const { signal } = spdyPorts(transport, this.#limits, async (pair) => {
       const one = forwardPort(runtime, podSandboxId, pair, log);
       forwarding.add(one);
       await one;

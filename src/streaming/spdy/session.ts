@@ -29,8 +29,10 @@ const MAX_UNSENT_BYTES = 1024 * 1024;
 const FRAMES_A_TURN = 32;
 /** A peer whom we do not read from may be gone: writing tells. */
 const PROBE_MS = 15_000;
-/** After our last byte, how long the peer has to close. */
-const LINGER_MS = 5_000;
+/** After our last byte, how long a peer may be silent. */
+const LINGER_MS = 30_000;
+/** How long a peer that does not speak SPDY has to close, whatever it says. */
+const REFUSED_LINGER_MS = 5_000;
 
 export interface SpdyOptions {
   readonly role: 'server' | 'client';
@@ -39,6 +41,8 @@ export interface SpdyOptions {
    * known to have none (false) is told of none: it may close after its last byte, and writing then would lose what is not read yet.
    */
   readonly windowed?: boolean;
+  /** After our last byte, how long the peer may be silent before it is given up. */
+  readonly lingerMs?: number;
   /** Refuses a stream by its headers: false. */
   readonly accept?: (headers: Headers) => boolean;
   /** A stream of the peer; it is answered already. */
@@ -74,6 +78,7 @@ export class SpdySession implements StreamSession {
   #closing = false;
   #probe: NodeJS.Timeout | undefined;
   #linger: NodeJS.Timeout | undefined;
+  #isRefused = false;
 
   constructor(transport: Duplex, options: SpdyOptions) {
     this.#transport = transport;
@@ -197,7 +202,10 @@ export class SpdySession implements StreamSession {
   }
 
   #receive(chunk: Buffer): void {
-    if (this.#closing) return;
+    if (this.#closing) {
+      if (!this.#isRefused) this.#linger?.refresh();
+      return;
+    }
     this.#frames = this.#decoder.push(chunk);
     this.#handleSome();
   }
@@ -331,13 +339,17 @@ export class SpdySession implements StreamSession {
     this.#closing = true;
     this.#send({ kind: 'go-away', lastStreamId: this.#lastPeerId, status });
     this.#applyFlow();
-    const linger = (): void => {
-      if (!this.signal.aborted) this.#linger ??= setTimeout(() => this.#transport.destroy(), LINGER_MS);
+    this.#isRefused = status !== GoAwayStatus.ok;
+    const { lingerMs = LINGER_MS } = this.#options;
+    const linger = (ms: number): void => {
+      if (!this.signal.aborted) this.#linger ??= setTimeout(() => this.#transport.destroy(), ms);
     };
     // A peer that reads slowly has its time; one that speaks something else has not.
-    if (status === GoAwayStatus.ok) this.#transport.end(linger);
-    else this.#transport.end();
-    if (status !== GoAwayStatus.ok) linger();
+    if (!this.#isRefused) this.#transport.end(() => linger(lingerMs));
+    else {
+      this.#transport.end();
+      linger(REFUSED_LINGER_MS);
+    }
   }
 
   #lost(): void {

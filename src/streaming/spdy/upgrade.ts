@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { ByteChannel } from '../channel.ts';
 import type { CommandChannel, CommandConnection } from '../command.ts';
 import type { PortPair } from '../port-forward.ts';
+import type { StreamingLimits } from '../limits.ts';
 import { COMMAND_PROTOCOLS } from '../protocols.ts';
 import type { AttachRequest, ExecRequest } from '../runtime.ts';
 import type { Headers } from './frames.ts';
@@ -22,13 +23,15 @@ const [V4, V3] = COMMAND_PROTOCOLS;
 export function spdyCommand(
   transport: Duplex,
   request: ExecRequest | AttachRequest,
-  { protocol, creationMs }: { readonly protocol: string; readonly creationMs: number },
+  protocol: string,
+  { creationMs, lingerMs }: StreamingLimits,
 ): Promise<CommandConnection | undefined> {
   const channels: Partial<Record<CommandChannel, ByteChannel>> = {};
   const wanted = wantedChannels(request, protocol);
   return new Promise((resolve) => {
     const session = new SpdySession(transport, {
       role: 'server',
+      lingerMs,
       accept: (headers) => isNew(headers, channels),
       onStream(stream) {
         const name = typeOf(stream.headers) as CommandChannel;
@@ -77,12 +80,13 @@ function typeOf(headers: Headers): string {
  */
 export function spdyPorts(
   transport: Duplex,
-  creationMs: number,
+  { creationMs, lingerMs }: StreamingLimits,
   onPair: (pair: PortPair) => Promise<void>,
 ): SpdySession {
   const halves = new Map<string, { readonly stream: SpdyStream; readonly timer: NodeJS.Timeout }>();
   const session = new SpdySession(transport, {
     role: 'server',
+    lingerMs,
     accept: (headers) => portOf(headers) !== undefined && ['error', 'data'].includes(typeOf(headers)),
     onStream(stream) {
       const request = requestOf(stream);

@@ -14,8 +14,6 @@ const CLOSE_SIGNAL = 255;
 const DIGIT_ZERO = 0x30;
 /** A client that we do not read from may be gone: writing tells. */
 const PROBE_MS = 15_000;
-/** After our last message, how long the client has to close. */
-const LINGER_MS = 5_000;
 const NORMAL_CLOSURE = 1000;
 const FINAL_BINARY = 0x82;
 
@@ -52,17 +50,24 @@ export class WebSocketChannels {
   readonly #socket: WebSocket;
   readonly #transport: Duplex;
   readonly #protocol: ChannelProtocol;
+  readonly #lingerMs: number;
   readonly #inputs: readonly Channel[];
   readonly #gone = new AbortController();
   #unread = 0;
   #probe: NodeJS.Timeout | undefined;
   #linger: NodeJS.Timeout | undefined;
 
-  /** @param transport what the WebSocket is on. */
-  constructor(socket: WebSocket, transport: Duplex, protocol: ChannelProtocol, count: number) {
+  /** @param transport what the WebSocket is on. @param options how many channels; see StreamingLimits. */
+  constructor(
+    socket: WebSocket,
+    transport: Duplex,
+    protocol: ChannelProtocol,
+    { count, lingerMs }: { readonly count: number; readonly lingerMs: number },
+  ) {
     this.#socket = socket;
     this.#transport = transport;
     this.#protocol = protocol;
+    this.#lingerMs = lingerMs;
     // One for each channel.
     setMaxListeners(0, this.#gone.signal);
     this.#inputs = Array.from(
@@ -101,9 +106,11 @@ export class WebSocketChannels {
   async close(): Promise<void> {
     for (const { input } of this.#inputs) input.discard();
     this.#socket.close(NORMAL_CLOSURE);
-    this.#transport.end();
+    this.#transport.end(() => {
+      if (!this.signal.aborted) this.#linger ??= setTimeout(() => this.#socket.terminate(), this.#lingerMs);
+    });
+    this.#transport.on('data', () => this.#linger?.refresh());
     if (this.signal.aborted) return;
-    this.#linger ??= setTimeout(() => this.#socket.terminate(), LINGER_MS);
     await new Promise<void>((resolve) =>
       this.signal.addEventListener('abort', () => resolve(), { once: true }),
     );

@@ -22,23 +22,36 @@ import { WebSocketChannels } from './channels.ts';
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 const COMMAND_CHANNELS = ['stdin', 'stdout', 'stderr', 'error', 'resize'] as const;
 const NOTHING = new Uint8Array(0);
+/** Until ws itself gives up a client that was told to close: one that reads slowly has its time. */
+const CLOSE_TIMEOUT_MS = 10 * 60_000;
+const OPTIONS = {
+  noServer: true,
+  clientTracking: false,
+  perMessageDeflate: false,
+  maxPayload: MAX_MESSAGE_BYTES,
+  closeTimeout: CLOSE_TIMEOUT_MS,
+};
 
 export interface PortConnection {
   readonly pairs: readonly PortPair[];
   close(): Promise<void>;
 }
 
+interface Opened {
+  readonly webSocket: WebSocket;
+  readonly protocol: ChannelProtocol;
+}
+
 export class WebSocketUpgrade {
-  readonly #server = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: MAX_MESSAGE_BYTES,
-  });
+  readonly #server = new WebSocketServer(OPTIONS);
   /** What is to be answered: ws knows no protocol with a slash in its name. */
   readonly #answers = new WeakMap<IncomingMessage, string>();
 
-  constructor() {
+  readonly #lingerMs: number;
+
+  /** @param lingerMs see StreamingLimits. */
+  constructor(lingerMs: number) {
+    this.#lingerMs = lingerMs;
     this.#server.on('headers', (headers, request) => {
       const protocol = this.#answers.get(request) ?? '';
       if (protocol !== '') headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
@@ -54,8 +67,8 @@ export class WebSocketUpgrade {
   ): CommandConnection | undefined {
     const opened = this.#open(request, socket, head, WEBSOCKET_COMMAND_PROTOCOLS);
     if (opened === undefined) return undefined;
-    const { webSocket, protocol } = opened;
-    const connection = new WebSocketChannels(webSocket, socket, protocol, COMMAND_CHANNELS.length);
+    const { protocol } = opened;
+    const connection = this.#channels(opened, socket, COMMAND_CHANNELS.length);
     const all = COMMAND_CHANNELS.map((name, number) => [name, connection.channels[number]] as const);
     const used = all.filter(([name]) => {
       if (name === 'error') return true;
@@ -98,8 +111,7 @@ export class WebSocketUpgrade {
   ): Promise<PortConnection | undefined> {
     const opened = this.#open(request, socket, head, WEBSOCKET_PORT_PROTOCOLS);
     if (opened === undefined) return undefined;
-    const { webSocket, protocol } = opened;
-    const connection = new WebSocketChannels(webSocket, socket, protocol, 2 * wanted.ports.length);
+    const connection = this.#channels(opened, socket, 2 * wanted.ports.length);
     const pairs = wanted.ports.flatMap((port, index): PortPair[] => {
       const [data, error] = connection.channels.slice(2 * index, 2 * index + 2);
       return data === undefined || error === undefined
@@ -118,13 +130,17 @@ export class WebSocketUpgrade {
     return { pairs, close: () => connection.close() };
   }
 
+  #channels({ webSocket, protocol }: Opened, socket: Socket, count: number): WebSocketChannels {
+    return new WebSocketChannels(webSocket, socket, protocol, { count, lingerMs: this.#lingerMs });
+  }
+
   /** With the first of the client's protocols that is spoken; one that names none gets what has no name. */
   #open(
     request: IncomingMessage,
     socket: Socket,
     head: Buffer,
     spoken: ReadonlyMap<string, ChannelProtocol>,
-  ): { readonly webSocket: WebSocket; readonly protocol: ChannelProtocol } | undefined {
+  ): Opened | undefined {
     const offered = listOf(request.headers['sec-websocket-protocol']);
     const name = offered.length === 0 ? '' : negotiate(offered, spoken.keys());
     const protocol = name === undefined ? undefined : spoken.get(name);

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { createLogger } from '../../../src/lib/log.ts';
 import type { CommandStreams, StreamingRuntime } from '../../../src/streaming/runtime.ts';
-import { type StreamingLimits, StreamingServer } from '../../../src/streaming/server.ts';
+import { StreamingServer } from '../../../src/streaming/server.ts';
+import type { StreamingLimits } from '../../../src/streaming/limits.ts';
 
 const log = createLogger({ level: 'fatal', format: 'text' });
 
