@@ -105,6 +105,10 @@ export class ExitMonitor {
         if (hasEnded(task)) await this.#recordEnd(container, task?.exit);
       }),
     );
+    const isAllRecorded = believed.every(
+      ({ id, state }) => state.phase !== 'running' || !hasEnded(tasks.get(id)),
+    );
+    if (isAllRecorded) engine.compared();
     const known = [...paused, ...believed, ...others];
     return known.every(({ id }) => tasks.get(id)?.status !== 'unknown');
   }

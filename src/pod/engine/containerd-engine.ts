@@ -250,6 +250,10 @@ export class ContainerdEngine implements Engine {
     return [...tasks, ...forgotten.map(([id, end]) => endedTask(id, end))];
   }
 
+  compared(): void {
+    this.#shimWatch.end();
+  }
+
   async owned(options: EngineOptions = {}): Promise<string[]> {
     // A container has a snapshot of its id from before it is made until it is gone. Their list, unlike that of containers, does not
     // come in one message.
@@ -275,7 +279,6 @@ export class ContainerdEngine implements Engine {
       }
       if (notice.kind === 'subscribed') {
         yield notice;
-        this.#shimWatch.end();
         continue;
       }
       const { event } = notice;

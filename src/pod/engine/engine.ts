@@ -193,6 +193,8 @@ export interface Engine {
   snapshotDirectory(snapshotter: string, options?: EngineOptions): Promise<string>;
   /** Those that have ended while the engine was away, too, also such as it has forgotten. */
   tasks(options?: EngineOptions): Promise<EngineTask[]>;
+  /** What tasks() told is recorded: the ends of those that the engine has forgotten need not be kept any longer. */
+  compared(): void;
   /** The ids of all containers, whole or half made, that bear the mark of our instance. */
   owned(options?: EngineOptions): Promise<string[]>;
   /** Lets go of what a former process of our instance held for a while when it ended. */
