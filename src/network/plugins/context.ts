@@ -39,11 +39,12 @@ export function createContext(caller: string, place: Place): PluginContext {
   return {
     hints: place.hints,
     askLeaseKeeper: (verb, { containerId, netns, ifName, args, config }) => {
-      const { deadline } = place.hints;
-      const reply = place.askLeaseKeeper?.({ verb, containerId, netns, ifName, args, config, deadline });
+      const { deadline, dryRun } = place.hints;
+      const call = { verb, containerId, netns, ifName, args, config, deadline, dryRun };
+      const reply = place.askLeaseKeeper?.(call);
       if (reply === undefined) throw failure('nobody here keeps DHCP leases');
       if ('failure' in reply) throw fromFailure(reply.failure);
-      return reply.result;
+      return reply;
     },
     log: (line) => place.log(line),
     collect: (remains, remove) => {

@@ -7,6 +7,7 @@ import type { Hints, Remain } from '../cni/invoke/invoke.ts';
 import type { Result, Verb } from '../cni/types.ts';
 import type { KnownKeys } from './config.ts';
 import type { Describing, PluginFacts } from './facts.ts';
+import type { LeaseAnswer } from './ipam/dhcp/call.ts';
 
 /** What the protocol gives a plugin (environment and stdin), already checked by the skeleton. */
 export interface PluginArgs {
@@ -32,7 +33,7 @@ export interface PluginContext {
   /**
    * Asks the keeper of DHCP leases, which outlive every call; blocks until it has answered. Throws its CniError.
    */
-  askLeaseKeeper(verb: Verb, args: PluginArgs): Result | undefined;
+  askLeaseKeeper(verb: Verb, args: PluginArgs): LeaseAnswer;
   /** A line for stderr. */
   log(line: string): void;
   /** GC: has things removed, at once, whose attachments are gone. In a dry run they are only told. None is fine. */

@@ -38,7 +38,7 @@ describe('bridge plugin on the real kernel', () => {
     log: () => undefined,
     collect: (_, remove) => remove(),
     leave: () => undefined,
-    askLeaseKeeper: () => undefined,
+    askLeaseKeeper: () => ({}),
     delegate: (type, verb) => {
       assert.equal(type, 'fake-ipam');
       calls.push(verb);

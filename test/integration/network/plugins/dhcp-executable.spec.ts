@@ -10,6 +10,7 @@ import { TestDaemon } from '../../../helpers/daemon.ts';
 import { DhcpEar, DhcpServer, lan } from '../../../helpers/dhcp.ts';
 import { eventually, Scratch } from '../../../helpers/fixture.ts';
 import { TestNode } from '../../../helpers/node.ts';
+import { berth } from '../../cli/run-main.ts';
 import {
   callPlugin,
   callWell,
@@ -151,6 +152,22 @@ describe('dhcp as an executable', function () {
     const gone = await callPlugin(node, 'berth', call('ADD', socket));
     assert.equal(messageOf(gone), JSON.stringify('error looking up "eth0": Link not found'));
     assert.equal((await callPlugin(node, 'berth', call('DEL', socket))).exitCode, 0);
+  });
+
+  it('net gc gives back the lease of a container that the runtime does not know, and a dry run only tells it', async () => {
+    const ear = await serve();
+    const plugins = [{ type: 'bridge', bridge: 'br98', ipam: { type: 'dhcp' } }];
+    const networks = { '10-lan.conflist': { cniVersion: '1.1.0', name: 'lan', plugins } };
+    const daemon = cleanup.use(await TestDaemon.start({ node, networks }));
+    const socket = join(daemon.directory, 'state', 'dhcp.sock');
+    const prevResult = (await callWell(node, 'berth', call('ADD', socket))) ?? {};
+    const gc = async (...more: string[]): Promise<string> =>
+      (await berth(['net', 'gc', ...more, '--address', daemon.socket])).stdout;
+    assert.match(await gc('--dry-run'), /lan +c1 +eth0 +would be collected: DHCP lease 10\.98\.0\.\d+\n/);
+    await callWell(node, 'berth', call('CHECK', socket, { prevResult }));
+    assert.match(await gc(), /lan +c1 +eth0 +collected: DHCP lease 10\.98\.0\.\d+\n/);
+    await ear.next('RELEASE', ({ type }) => type === RELEASE);
+    assert.match(await gc('--dry-run'), /lan +clean\n/);
   });
 
   it('a daemon of its own keeps the leases where there is no Berth, also after it was killed', async () => {

@@ -16,7 +16,7 @@ describe('loopback plugin on the real kernel', () => {
     log: () => undefined,
     collect: (_, remove) => remove(),
     leave: () => undefined,
-    askLeaseKeeper: () => undefined,
+    askLeaseKeeper: () => ({}),
     delegate: () => assert.fail('loopback delegates nothing'),
   });
   const args = (more: Partial<PluginArgs> = {}): PluginArgs => ({

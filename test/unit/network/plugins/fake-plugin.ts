@@ -49,7 +49,7 @@ export function fakeContext(
   return {
     lines,
     hints: {},
-    askLeaseKeeper: () => undefined,
+    askLeaseKeeper: () => ({}),
     log: (line) => void lines.push(line),
     collect: (remains, remove) => {
       if (remains.length > 0) remove();

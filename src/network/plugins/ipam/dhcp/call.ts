@@ -10,7 +10,21 @@ export interface LeaseCall extends Pick<PluginArgs, 'containerId' | 'netns' | 'i
   readonly verb: Verb;
   /** When the caller gives up, in milliseconds since the epoch; undefined when that is not known. */
   readonly deadline?: number | undefined;
+  /** GC only: tell what is stale, and keep it. */
+  readonly dryRun?: boolean | undefined;
 }
 
-/** A result after ADD; nothing after other verbs. */
-export type LeaseReply = { readonly result?: Result } | { readonly failure: Failure };
+/** A lease whose attachment is gone. */
+export interface StaleLease {
+  readonly containerId: string;
+  readonly ifName: string;
+  readonly address: string;
+}
+
+/** A result after ADD; after GC what was stale, and is given back unless it was a dry run; nothing after other verbs. */
+export interface LeaseAnswer {
+  readonly result?: Result;
+  readonly stale?: readonly StaleLease[];
+}
+
+export type LeaseReply = LeaseAnswer | { readonly failure: Failure };

@@ -15,12 +15,23 @@ export const dhcp: Plugin = {
   waits: true,
   unknownKey,
   add: (args, context) => {
-    const result = context.askLeaseKeeper('ADD', args);
+    const { result } = context.askLeaseKeeper('ADD', args);
     if (result === undefined) throw failure('the keeper of DHCP leases gave no result');
     return result;
   },
   del: ask('DEL'),
   check: ask('CHECK'),
-  gc: ask('GC'),
+  gc,
   status: ask('STATUS'),
 };
+
+function gc(args: PluginArgs, context: PluginContext): void {
+  const { stale = [] } = context.askLeaseKeeper('GC', args);
+  const remains = stale.map(({ containerId, ifName, address }) => ({
+    what: `DHCP lease ${address}`,
+    containerId,
+    ifName,
+  }));
+  // The keeper has given them back already, unless this is a dry run.
+  context.collect(remains, () => undefined);
+}

@@ -6,12 +6,12 @@ import { sleep } from '../../../../lib/deadline.ts';
 import { messageOf } from '../../../../lib/errors.ts';
 import { KeyedLock } from '../../../../lib/keyed-lock.ts';
 import type { Logger } from '../../../../lib/log.ts';
-import { CniError, type Result } from '../../../cni/types.ts';
+import { CniError } from '../../../cni/types.ts';
 import { validAttachments } from '../../attachments.ts';
 import { failure, stringAt } from '../../config.ts';
 import { toFailure } from '../../failure.ts';
 import { acquire } from './acquire.ts';
-import type { LeaseCall, LeaseReply } from './call.ts';
+import type { LeaseAnswer, LeaseCall, LeaseReply } from './call.ts';
 import { clientName, clientOptions } from './conf.ts';
 import type { Clock } from './exchange.ts';
 import { Lease, type LeaseDeps, type LeaseEvent } from './lease.ts';
@@ -68,39 +68,39 @@ export class Leases {
   /** Answers one call of the plugin. Never throws. */
   async serve(call: LeaseCall, signal: AbortSignal): Promise<LeaseReply> {
     try {
-      const result = await this.#serve(call, signal);
-      return result === undefined ? {} : { result };
+      return await this.#serve(call, signal);
     } catch (error) {
       return { failure: toFailure(error instanceof CniError ? error : failure(messageOf(error))) };
     }
   }
 
-  async #serve(call: LeaseCall, signal: AbortSignal): Promise<Result | undefined> {
+  async #serve(call: LeaseCall, signal: AbortSignal): Promise<LeaseAnswer> {
     switch (call.verb) {
       case 'ADD':
         return this.#locks.with(clientName(call), () => this.#add(call, signal));
       case 'DEL':
-        return this.#locks.with(clientName(call), () => this.#release(clientName(call)));
+        await this.#locks.with(clientName(call), () => this.#release(clientName(call)));
+        return {};
       case 'CHECK':
         this.#check(call);
-        return undefined;
+        return {};
       case 'GC':
         return this.#collect(call);
       case 'STATUS':
       case 'VERSION':
         clientOptions(call);
-        return undefined;
+        return {};
     }
   }
 
   /** The lease that it has already, as in the reference plugin, or a new one. */
-  async #add(call: LeaseCall, signal: AbortSignal): Promise<Result | undefined> {
+  async #add(call: LeaseCall, signal: AbortSignal): Promise<LeaseAnswer> {
     const { containerId, ifName, netns, config } = call;
     const client = clientName(call);
     const options = clientOptions(call);
     signal.throwIfAborted();
     const known = this.#leases.get(client);
-    if (known?.record.netns === netns && known.phase !== 'expired') return known.result;
+    if (known?.record.netns === netns && known.phase !== 'expired') return answerOf(known);
     await this.#release(client);
     const now = this.#deps.clock.now();
     const left = call.deadline === undefined ? ACQUIRE_MS : SHARE_OF_DEADLINE * (call.deadline - now);
@@ -115,7 +115,7 @@ export class Leases {
       server: record.server.address,
     });
     this.#deps.observe('acquired');
-    return this.#keep(record).result;
+    return answerOf(this.#keep(record));
   }
 
   #keep(record: LeaseRecord): Lease {
@@ -125,7 +125,7 @@ export class Leases {
     return lease;
   }
 
-  async #release(client: string): Promise<undefined> {
+  async #release(client: string): Promise<void> {
     const lease = this.#leases.get(client);
     if (lease === undefined) return;
     this.#leases.delete(client);
@@ -151,15 +151,20 @@ export class Leases {
     if (lease.phase === 'expired') throw failure(`dhcp: the lease of ${lease.record.address} has expired`);
   }
 
-  /** Gives back the leases of the network's attachments that the runtime does not list. */
-  async #collect({ config }: LeaseCall): Promise<undefined> {
+  /** Gives back the leases of the network's attachments that the runtime does not list, and tells them; a dry run only tells. */
+  async #collect({ config, dryRun = false }: LeaseCall): Promise<LeaseAnswer> {
     const valid = validAttachments(config);
-    if (valid === undefined) return;
+    if (valid === undefined) return {};
     const network = stringAt(config, 'name') ?? '';
     const alive = new Set(valid.map(({ containerId, ifName }) => `${containerId}/${network}/${ifName}`));
-    const stale = this.list().filter(({ record }) => record.network === network && !alive.has(record.client));
-    for (const { record } of stale) {
-      await this.#locks.with(record.client, () => this.#release(record.client));
-    }
+    const stale = this.list()
+      .map(({ record }) => record)
+      .filter((record) => record.network === network && !alive.has(record.client));
+    for (const { client } of dryRun ? [] : stale) await this.#locks.with(client, () => this.#release(client));
+    return { stale: stale.map(({ containerId, ifName, address }) => ({ containerId, ifName, address })) };
   }
+}
+
+function answerOf({ result }: Lease): LeaseAnswer {
+  return result === undefined ? {} : { result };
 }

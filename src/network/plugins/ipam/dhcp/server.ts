@@ -96,7 +96,7 @@ const VERBS: readonly string[] = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'] satisfi
 function parseCall(line: string): LeaseCall {
   const value: unknown = JSON.parse(line);
   if (!isJsonObject(value)) throw new TypeError('invalid call: must be an object');
-  const { verb, containerId, netns, ifName, args, config, deadline } = value;
+  const { verb, containerId, netns, ifName, args, config, deadline, dryRun } = value;
   if (!VERBS.includes(verb as string)) throw new TypeError(`invalid verb: ${JSON.stringify(verb)}`);
   for (const [name, text] of Object.entries({ containerId, netns, ifName, args })) {
     if (typeof text !== 'string') throw new TypeError(`invalid ${name}: must be a string`);
@@ -104,5 +104,7 @@ function parseCall(line: string): LeaseCall {
   if (!isJsonObject(config)) throw new TypeError('invalid config: must be an object');
   if (deadline !== undefined && typeof deadline !== 'number')
     throw new TypeError('invalid deadline: must be a number');
+  if (dryRun !== undefined && typeof dryRun !== 'boolean')
+    throw new TypeError('invalid dryRun: must be a boolean');
   return value as unknown as LeaseCall;
 }

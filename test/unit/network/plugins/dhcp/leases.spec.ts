@@ -69,7 +69,7 @@ describe('the keeper of DHCP leases', () => {
     });
   });
 
-  it('collects what the runtime does not list, of that network alone', async () => {
+  it('collects what the runtime does not list, of that network alone, and in a dry run only tells it', async () => {
     const leases = keeper();
     const other = { name: 'other', ipam: { type: 'dhcp' } };
     for (const each of [{}, { containerId: 'c2' }, { config: other }])
@@ -77,7 +77,10 @@ describe('the keeper of DHCP leases', () => {
     assert.deepEqual(await leases.serve(call('GC'), never), {});
     assert.equal(leases.list().length, 3, 'without a list nothing is known to be stale');
     const config = { name: 'lan', 'cni.dev/valid-attachments': [{ containerID: 'c2', ifname: 'eth0' }] };
-    assert.deepEqual(await leases.serve(call('GC', { config }), never), {});
+    const stale = [{ containerId: 'c1', ifName: 'eth0', address: '10.0.0.9' }];
+    assert.deepEqual(await leases.serve(call('GC', { config, dryRun: true }), never), { stale });
+    assert.deepEqual([leases.list().length, files().length, said(release)], [3, 3, 0]);
+    assert.deepEqual(await leases.serve(call('GC', { config }), never), { stale });
     assert.deepEqual(
       leases
         .list()
@@ -85,6 +88,8 @@ describe('the keeper of DHCP leases', () => {
         .sort(),
       ['c1/other/eth0', 'c2/lan/eth0'],
     );
+    assert.equal(said(release), 1);
+    assert.deepEqual(await leases.serve(call('GC', { config }), never), { stale: [] });
   });
 
   it('goes on with the leases of an earlier run, and gives back those that never reached anybody', async () => {
@@ -184,6 +189,7 @@ describe('the keeper of DHCP leases', () => {
         [JSON.stringify({ ...call('ADD'), netns: 5 }), /invalid netns/],
         [JSON.stringify({ ...call('ADD'), config: 'x' }), /invalid config/],
         [JSON.stringify({ ...call('ADD'), deadline: 'soon' }), /invalid deadline/],
+        [JSON.stringify({ ...call('GC'), dryRun: 'yes' }), /invalid dryRun/],
       ];
       for (const [line, message] of bad) {
         const { failure } = (await ask(String(line))) as { failure: { message: string } };
