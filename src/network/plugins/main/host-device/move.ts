@@ -5,6 +5,7 @@
 import { changeLink, findLink, Iff, type Link } from '../../../../kernel/netlink/links.ts';
 import { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
 import { Descriptors, isNamespace, threadNamespace } from '../../../../kernel/thread-namespaces.ts';
+import { isInterfaceName } from '../../../cni/names.ts';
 import { failure } from '../../config.ts';
 import { doing, openIn } from '../../netns.ts';
 import type { PluginArgs } from '../../plugin.ts';
@@ -28,6 +29,10 @@ export function moveIn(args: PluginArgs, conf: HostDeviceConf, undo: UndoList): 
   return inside;
 }
 
+/**
+ * One request. The kernel refuses a device that cannot be moved before it sets it down, which it does itself, and gives it name and
+ * alias afterwards: that the name can be given has to be known before.
+ */
 function move(
   from: NetlinkSocket,
   { index, name: present }: Link,
@@ -35,11 +40,8 @@ function move(
 ): void {
   using descriptors = new Descriptors();
   const netnsFd = descriptors.open(to.netns);
-  doing(`failed to move "${present}"`, () => {
-    from.request(changeLink(index, { up: false }));
-    from.request(changeLink(index, { alias: to.alias }));
-    from.request(changeLink(index, { netnsFd, name: to.name }));
-  });
+  const { name, alias } = to;
+  doing(`failed to move "${present}"`, () => from.request(changeLink(index, { netnsFd, name, alias })));
 }
 
 /** DEL: the device goes back, under its old name and down. The namespace's end would destroy it if it is a virtual one. */
@@ -52,12 +54,16 @@ function takeBack(args: PluginArgs, up: boolean): void {
   const link = findLink(container, args.ifName);
   // Gone already: an earlier DEL took it back, or a driver of user space has it.
   if (link === undefined) return;
-  if (link.alias === '') {
-    throw failure(`failed to find original ifname for "${args.ifName}" (alias is not set)`);
+  if (!isInterfaceName(link.alias)) {
+    const why = link.alias === '' ? 'is not set' : `${JSON.stringify(link.alias)} is no interface name`;
+    throw failure(`failed to find original ifname for "${args.ifName}" (alias ${why})`);
+  }
+  using host = NetlinkSocket.open();
+  if (findLink(host, link.alias) !== undefined) {
+    throw failure(`failed to move "${args.ifName}": "${link.alias}" already exists on the host`);
   }
   move(container, link, { netns: threadNamespace('net'), name: link.alias, alias: '' });
   if (!up) return;
-  using host = NetlinkSocket.open();
   const device = findLink(host, link.alias);
   if (device !== undefined) host.request(changeLink(device.index, { up }));
 }

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { Cleanup } from '../../../helpers/cleanup.ts';
+import { TestNode } from '../../../helpers/node.ts';
+import { callPlugin, callWell } from '../../../helpers/plugin-process.ts';
+
+describe('host-device with devices that cannot be moved', () => {
+  let cleanup: Cleanup;
+  let host: TestNode;
+  let pod: TestNode;
+  beforeEach(async () => {
+    cleanup = new Cleanup();
+    host = cleanup.use(await TestNode.create());
+    pod = cleanup.use(await TestNode.create());
+  });
+  afterEach(() => cleanup[Symbol.asyncDispose]());
+
+  const ip = (node: TestNode, line: string): Promise<string> => node.run('ip', ...line.split(' '));
+  const call = (verb: 'ADD' | 'DEL', device: string) => ({
+    verb,
+    type: 'host-device',
+    netns: pod.path,
+    config: { cniVersion: '1.0.0', name: 'net', type: 'host-device', device },
+  });
+  const refusal = async (verb: 'ADD' | 'DEL', device: string): Promise<unknown> => {
+    const { exitCode, output } = await callPlugin(host, 'in-process', call(verb, device));
+    assert.equal(exitCode, 1);
+    return output?.['msg'];
+  };
+  /** Name, alias and whether it is up, of all links save lo. */
+  const links = async (node: TestNode): Promise<string[]> => {
+    const all = JSON.parse(await ip(node, '-j link')) as Record<string, unknown>[];
+    return all
+      .filter(({ ifname }) => ifname !== 'lo')
+      .map(({ ifname, ifalias = '', flags }) => {
+        const state = (flags as string[]).includes('UP') ? 'up' : 'down';
+        return `${String(ifname)} "${String(ifalias)}" ${state}`;
+      });
+  };
+
+  for (const alias of ['', 'office']) {
+    it(`leaves a bridge with alias "${alias}" up, with its alias and routes`, async () => {
+      await ip(host, 'link add br9 up type bridge');
+      await host.run('ip', 'link', 'set', 'br9', 'alias', alias);
+      await ip(host, 'address add 10.9.0.1/24 dev br9');
+      await ip(host, 'route add 10.99.0.0/16 via 10.9.0.7');
+      const before = [await links(host), await ip(host, 'route'), await ip(host, '-br address show br9')];
+      assert.match(String(before[1]), /10\.9\.0\.0\/24 dev br9 proto kernel/);
+      assert.equal(await refusal('ADD', 'br9'), 'failed to move "br9": invalid argument');
+      assert.deepEqual(
+        [await links(host), await ip(host, 'route'), await ip(host, '-br address show br9')],
+        before,
+      );
+      assert.deepEqual(await links(pod), []);
+    });
+  }
+
+  for (const others of [['up66'], ['up66', 'eth0']]) {
+    it(`leaves a device in the container while the host has ${others.join(' and ')}, and takes it back later`, async () => {
+      await ip(host, 'link add up66 up type ifb');
+      await callWell(host, 'in-process', call('ADD', 'up66'));
+      const moved = ['eth0 "up66" up'];
+      assert.deepEqual([await links(host), await links(pod)], [[], moved]);
+      for (const name of others) await ip(host, `link add ${name} type bridge`);
+      const message = 'failed to move "eth0": "up66" already exists on the host';
+      assert.equal(await refusal('DEL', 'up66'), message);
+      assert.equal(await refusal('DEL', 'up66'), message);
+      assert.deepEqual(await links(pod), moved);
+      for (const name of others) await ip(host, `link delete ${name}`);
+      await callWell(host, 'in-process', call('DEL', 'up66'));
+      assert.deepEqual([await links(host), await links(pod)], [['up66 "" down'], []]);
+    });
+  }
+
+  it('leaves a device in the container whose alias somebody has made no name', async () => {
+    await ip(host, 'link add up66 up type ifb');
+    await callWell(host, 'in-process', call('ADD', 'up66'));
+    await pod.run('ip', 'link', 'set', 'eth0', 'alias', 'a b');
+    assert.equal(
+      await refusal('DEL', 'up66'),
+      'failed to find original ifname for "eth0" (alias "a b" is no interface name)',
+    );
+    assert.deepEqual([await links(host), await links(pod)], [[], ['eth0 "a b" up']]);
+  });
+});
