@@ -24,6 +24,7 @@ describe('vrf plugin', () => {
     const vrf = { type: 'vrf', vrfname: 'blue', prevResult };
     await call('ADD', vrf);
     await call('CHECK', vrf);
+    await call('CHECK', { ...bridge, prevResult });
     assert.match(await pod.run('ip', 'route', 'show', 'vrf', 'blue'), /default via 10\.66\.0\.1 dev eth0/);
     assert.match(await pod.run('ip', '-6', 'route', 'show', 'vrf', 'blue'), /default via fd66::1 dev eth0/);
     await call('DEL', vrf);

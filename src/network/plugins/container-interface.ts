@@ -3,7 +3,7 @@ import { sleepSync } from '../../kernel/sleep.ts';
 import { AF_INET, AF_INET6 } from '../../kernel/libc.ts';
 import { Ifa, listAddresses, newAddress } from '../../kernel/netlink/addresses.ts';
 import { changeLink, findLink } from '../../kernel/netlink/links.ts';
-import { listRoutes, newRoute, type Route } from '../../kernel/netlink/routes.ts';
+import { listRoutes, newRoute, type Route, RT_TABLE_LOCAL } from '../../kernel/netlink/routes.ts';
 import type { NetlinkSocket, Request } from '../../kernel/netlink/socket.ts';
 import { readSysctl, writeSysctl } from '../../kernel/sysctl.ts';
 import { messageOf } from '../../lib/errors.ts';
@@ -162,12 +162,18 @@ export function checkAddresses({ socket, index, name }: ContainerInterface, ips:
   }
 }
 
-/** CHECK: each of the result's routes is in the routing table. Of default routes the gateway is not compared, as in the reference. */
+/**
+ * CHECK: each of the result's routes is there, in its table if it names one. Of default routes the gateway is not compared, as in the
+ * reference.
+ */
 export function checkRoutes(socket: NetlinkSocket, routes: readonly ResultRoute[]): void {
-  for (const { dst, gw } of routes) {
+  for (const { dst, gw, table = 0 } of routes) {
     const isDefault = dst === '0.0.0.0/0' || dst === '::/0';
     const found = routesOf(socket, dst).some(
-      (route) => route.destination === dst && (isDefault || gw === undefined || route.gateway === gw),
+      (route) =>
+        route.destination === dst &&
+        (isDefault || gw === undefined || route.gateway === gw) &&
+        (table === 0 || route.table === table),
     );
     if (!found) {
       throw failure(`Expected Route ${dst} via ${gw ?? '<nil>'} not found in routing table`);
@@ -175,6 +181,8 @@ export function checkRoutes(socket: NetlinkSocket, routes: readonly ResultRoute[
   }
 }
 
+/** Of all tables, as sbr and vrf take an interface's routes out of the main one; but not what the kernel keeps of local addresses. */
 function routesOf(socket: NetlinkSocket, address: string): Route[] {
-  return listRoutes(socket, { family: isIpv6(address) ? AF_INET6 : AF_INET });
+  const routes = listRoutes(socket, { family: isIpv6(address) ? AF_INET6 : AF_INET, table: 0 });
+  return routes.filter(({ table }) => table !== RT_TABLE_LOCAL);
 }

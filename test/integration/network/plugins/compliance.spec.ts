@@ -101,7 +101,7 @@ const cases: readonly ComplianceCase[] = [
       { type: 'tuning', dataDir: 'DIR/data' },
     ],
   },
-  // What sbr does to the routes no CHECK of a main plugin understands: hence a version without CHECK.
+  // What sbr does to the routes no CHECK of a main plugin of the reference understands: hence a version without CHECK.
   { name: 'sbr', cniVersion: '0.3.1', plugins: [bridge, { type: 'sbr' }] },
   {
     name: 'sbr, dual stack',

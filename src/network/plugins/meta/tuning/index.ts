@@ -95,7 +95,7 @@ function check(args: PluginArgs): void {
   for (const [name, wanted] of conf.sysctls) {
     const sysctl = sysctlName(name, args.ifName);
     const current = withNetns(args.netns, () => doing(`failed to read ${sysctl}`, () => readSysctl(sysctl)));
-    if (current !== wanted) {
+    if (inWords(current) !== inWords(wanted)) {
       throw failure(
         `Error: Tuning configured value of /proc/sys/${sysctl} is ${wanted}, current value is ${current}`,
       );
@@ -106,6 +106,11 @@ function check(args: PluginArgs): void {
   if (link === undefined) throw failure(`Cannot find container link ${args.ifName}`);
   const problem = mismatch(link, conf.attributes);
   if (problem !== undefined) throw failure(problem);
+}
+
+/** The kernel separates with tabs the numbers that it takes with any white space between them. */
+function inWords(value: string): string {
+  return value.trim().replace(/\s+/g, ' ');
 }
 
 /** Backups name an attachment and no network: those of attachments that are not listed are told, and stay. */
