@@ -1,8 +1,8 @@
 /** What an ADD that failed has left to be undone. */
-import { BerthError, messageOf } from '../lib/errors.ts';
-import type { DelFailure } from './cni/chain.ts';
+import { messageOf } from '../lib/errors.ts';
+import { type DelFailure, FailedPlugin } from './cni/chain.ts';
 import { cniCodeOf } from './cni/plugin-call.ts';
-import { CniCode } from './cni/types.ts';
+import { CniCode, type Result } from './cni/types.ts';
 
 /** How far it came. */
 export interface FailedAdd {
@@ -13,6 +13,8 @@ export interface FailedAdd {
   readonly code: number;
   /** In the plugin's own words. */
   readonly reason: string;
+  /** Of the plugins before it: what their DELs, and its own, find their work by. */
+  readonly prevResult?: Result | undefined;
 }
 
 /** That of a network that was not come to. */
@@ -27,12 +29,14 @@ const REFUSALS: readonly number[] = [
 
 /** Reads it from what Chain.add() threw; undefined when that was no plugin's failure. */
 export function failedAdd(error: unknown): FailedAdd | undefined {
-  if (!(error instanceof BerthError) || typeof error.meta['index'] !== 'number') return undefined;
+  if (!(error instanceof FailedPlugin)) return undefined;
+  const { index, meta, cause, prevResult } = error;
   return {
-    index: error.meta['index'],
-    ran: error.meta['provider'] !== '',
+    index,
+    ran: meta['provider'] !== '',
     code: cniCodeOf(error),
-    reason: messageOf(error.cause),
+    reason: messageOf(cause),
+    prevResult,
   };
 }
 

@@ -157,7 +157,8 @@ export class PodNetwork {
     const budget = cut(this.#settings.delTimeoutSeconds, options.remainingMs);
     for (const [i, attachment] of [...target.attachments.entries()].reverse()) {
       using deadline = deadlineSignal('the CNI chain', budget);
-      const result = results[i];
+      // Rules that tell no more than an address are found by what the plugins before the one that failed have returned.
+      const result = results[i] ?? this.#failedAdds.get(attachment)?.prevResult;
       const outcome = await this.#chain
         .del(attachmentOf(attachment, target.sandboxId, target.netns), {
           ...this.#counting(observer),

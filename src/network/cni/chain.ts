@@ -64,6 +64,20 @@ export interface DelFailure {
   readonly reason: string;
 }
 
+/** What failed an ADD, and how far it had come. */
+export class FailedPlugin extends BerthError {
+  /** In the list's plugins; those before it have done their work, and those after it were not called. */
+  readonly index: number;
+  /** What the one before it returned. */
+  readonly prevResult: Result | undefined;
+
+  constructor({ code, message, cause, meta }: BerthError, index: number, prevResult: Result | undefined) {
+    super(code, message, { cause, meta });
+    this.index = index;
+    this.prevResult = prevResult;
+  }
+}
+
 export interface DelOutcome {
   readonly failures: readonly DelFailure[];
 }
@@ -86,8 +100,7 @@ export class Chain {
 
   /**
    * ADD: each plugin is given the result of the one before; the last result is cached and returned. After a
-   * failure nothing is undone: plugins before the failing one, whose index is in the error's meta, have done
-   * their work, and the caller owes a del.
+   * failure nothing is undone: it throws a FailedPlugin, and the caller owes a del.
    */
   async add(attachment: Attachment, options: AddOptions): Promise<Result> {
     checkAttachment(attachment);
@@ -95,11 +108,12 @@ export class Chain {
       let result: Result | undefined;
       const { network } = attachment;
       for (const [index, plugin] of network.plugins.entries()) {
-        const request = this.#request('ADD', attachment, plugin, options, result);
+        const prevResult = result;
+        const request = this.#request('ADD', attachment, plugin, options, prevResult);
         result = await this.#call(request, network, options, (reply) =>
           toResult(resultOf(reply), network.cniVersion),
         ).catch((error: unknown) => {
-          throw ofPlugin(error, index);
+          throw error instanceof BerthError ? new FailedPlugin(error, index, prevResult) : error;
         });
       }
       if (result === undefined) throw invalid('network list', `"${attachment.network.name}" has no plugins`);
@@ -293,12 +307,6 @@ export class Chain {
 function keyOf(attachment: Attachment): AttachmentKey {
   const { network, containerId, ifName } = attachment;
   return { network: network.name, containerId, ifName };
-}
-
-/** A plugin's failure with its place in the list. */
-function ofPlugin(error: unknown, index: number): unknown {
-  if (!(error instanceof BerthError)) return error;
-  return new BerthError(error.code, error.message, { cause: error.cause, meta: { ...error.meta, index } });
 }
 
 function nothing(): void {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { DelFailure } from '../../../src/network/cni/chain.ts';
+import { type DelFailure, FailedPlugin } from '../../../src/network/cni/chain.ts';
 import { CniCode } from '../../../src/network/cni/types.ts';
 import { type FailedAdd, failedAdd, NEVER_BEGUN, owes } from '../../../src/network/failed-add.ts';
 import { BerthError } from '../../../src/lib/errors.ts';
@@ -38,13 +38,10 @@ describe('a DEL that fails after an ADD that failed', () => {
   it('is judged by the failure of a plugin alone', () => {
     assert.equal(failedAdd(new Error('no plugin')), undefined);
     assert.equal(failedAdd(new BerthError('CANCELLED', 'given up')), undefined);
-    const meta = { index: 1, provider: '' };
+    const meta = { provider: '' };
     const cause = new Error('not found');
-    assert.deepEqual(failedAdd(new BerthError('UNAVAILABLE', 'in many words', { cause, meta })), {
-      index: 1,
-      ran: false,
-      code: 0,
-      reason: 'not found',
-    });
+    const error = new BerthError('UNAVAILABLE', 'in many words', { cause, meta });
+    const expected = { index: 1, ran: false, code: 0, reason: 'not found', prevResult: undefined };
+    assert.deepEqual(failedAdd(new FailedPlugin(error, 1, undefined)), expected);
   });
 });
