@@ -1,3 +1,4 @@
+import { hostPortsOf } from '../network/attachment.ts';
 import type { Debt, Debts } from '../network/debts.ts';
 
 /** A debt as `berth net debts` and verbose Status show it. */
@@ -13,7 +14,7 @@ export function debtInfo(debts: Debts, debt: Debt): Record<string, unknown> {
     ifName,
     plugins: debt.owed.map((index) => network.plugins[index]?.type ?? ''),
     addresses: debt.addresses,
-    hostPorts: debt.hostPorts,
+    hostPorts: hostPortsOf(debt.attachment, debt.owed),
     createdAt: debt.createdAt,
     attempts: debt.attempts,
     nextAttemptAt: new Date(debts.nextAttemptAt(debt.id)).toISOString(),

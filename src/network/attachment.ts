@@ -1,6 +1,6 @@
 import type { JsonObject } from '../lib/json.ts';
 import { isJsonObject } from '../lib/json.ts';
-import type { Attachment, NetworkList, Result } from './cni/types.ts';
+import type { Attachment, NetworkList, PluginConf, Result } from './cni/types.ts';
 
 /**
  * One attachment of a sandbox as its record keeps it: the configuration and arguments of the ADD, which the DEL is given
@@ -28,10 +28,16 @@ export function addressesOf(result: Result | undefined): string[] {
   return (result?.ips ?? []).map((ip) => ip.address.split('/')[0] ?? '');
 }
 
-/** Host ports that an attachment asked for, as `tcp/8080` or `tcp/127.0.0.1/8080`. */
-export function hostPortsOf(capabilityArgs: JsonObject): string[] {
+/**
+ * Host ports that these plugins of an attachment, by their indices, were asked for, as `tcp/8080` or `tcp/127.0.0.1/8080`. A plugin is
+ * told of them only when it declares that it can map ports.
+ */
+export function hostPortsOf(
+  { network, capabilityArgs }: AttachmentRecord,
+  plugins: readonly number[],
+): string[] {
   const mappings = capabilityArgs['portMappings'];
-  if (!Array.isArray(mappings)) return [];
+  if (!Array.isArray(mappings) || !plugins.some((index) => mapsPorts(network.plugins[index]))) return [];
   return mappings.filter(isJsonObject).map((mapping) => {
     const { protocol, hostIP, hostPort } = mapping;
     const parts = [protocol, hostIP, hostPort].filter(
@@ -39,4 +45,9 @@ export function hostPortsOf(capabilityArgs: JsonObject): string[] {
     );
     return parts.filter((part) => part !== '').join('/');
   });
+}
+
+function mapsPorts(plugin: PluginConf | undefined): boolean {
+  const capabilities = plugin?.['capabilities'];
+  return isJsonObject(capabilities) && capabilities['portMappings'] === true;
 }

@@ -2,8 +2,8 @@
  * A failed CNI DEL is a debt. What a plugin did not give back is kept here on disk, shown in status and metrics, and tried
  * again with back-off until it is settled or an operator forgives it. StopPodSandbox does not wait for it.
  *
- * A debt holds everything that the DEL needs: the ADD's configuration, arguments and result. Its addresses and host ports
- * are handed to no other pod meanwhile (built-in host-local and portmap).
+ * A debt holds everything that the DEL needs: the ADD's configuration, arguments and result. Its addresses, and its host ports
+ * while a plugin owes that maps them, are handed to no other pod meanwhile (built-in host-local and portmap).
  */
 import { readdirSync, readFileSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -39,7 +39,6 @@ export interface Debt {
   /** Indices into the list of the plugins that still owe their DEL. */
   readonly owed: readonly number[];
   readonly addresses: readonly string[];
-  readonly hostPorts: readonly string[];
   readonly createdAt: string;
   readonly attempts: number;
   readonly lastAttemptAt: string;
@@ -119,7 +118,10 @@ export class Debts {
   /** What plugins must not hand out. */
   withheld(): NonNullable<Hints['withheld']> {
     const debts = this.list();
-    return { addresses: debts.flatMap((d) => d.addresses), hostPorts: debts.flatMap((d) => d.hostPorts) };
+    return {
+      addresses: debts.flatMap((d) => d.addresses),
+      hostPorts: debts.flatMap((d) => hostPortsOf(d.attachment, d.owed)),
+    };
   }
 
   /** Takes on what a DEL left unpaid. Durable when it returns. The same attachment owes once, however often it fails. */
@@ -134,7 +136,6 @@ export class Debts {
       id: `${debtor.sandboxId.slice(0, 13)}-${debtor.attachment.ifName}`,
       owed,
       addresses: addressesOf(debtor.result),
-      hostPorts: hostPortsOf(debtor.attachment.capabilityArgs),
       createdAt: now,
       attempts: 1,
       lastAttemptAt: now,
@@ -189,8 +190,11 @@ export class Debts {
   #attempt(id: string): Promise<void> {
     const running = this.#attempts.get(id);
     if (running !== undefined) return running;
+    const debt = this.#debts.get(id);
+    // Paid or forgiven since it was due.
+    if (debt === undefined) return Promise.resolve();
     this.#retryAt.set(id, Date.now() + this.#options.delTimeoutMs);
-    const attempt = this.#settle(id)
+    const attempt = this.#settle(debt)
       .catch((error: unknown) =>
         this.#options.log.error('failed to record a debt', { debt: id, error: messageOf(error) }),
       )
@@ -199,9 +203,8 @@ export class Debts {
     return attempt;
   }
 
-  async #settle(id: string): Promise<void> {
-    const debt = this.#debts.get(id);
-    if (debt === undefined) return;
+  async #settle(debt: Debt): Promise<void> {
+    const { id } = debt;
     using deadline = deadlineSignal('CNI DEL', this.#options.delTimeoutMs, this.#stopping.signal);
     const outcome = await this.#options.chain
       .del(attachmentOf(debt.attachment, debt.sandboxId, ''), {

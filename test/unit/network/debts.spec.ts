@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { debtInfo } from '../../../src/cri/debt-info.ts';
 import { BerthError } from '../../../src/lib/errors.ts';
 import { createLogger } from '../../../src/lib/log.ts';
 import type { AttachmentRecord } from '../../../src/network/attachment.ts';
@@ -106,6 +107,20 @@ describe('debts', () => {
     assert.deepEqual(debts.withheld(), { addresses: ['10.1.0.5'], hostPorts: ['tcp/8080'] });
   });
 
+  it('withhold host ports only while a plugin owes that maps them', async () => {
+    plugins.broken.add('bridge');
+    const debts = open();
+    await debts.owe(debtor, [0, 1], 'broken');
+    await assert.rejects(debts.retry(ID.slice(0, 13)));
+    assert.deepEqual(debts.list()[0]?.owed, [0]);
+    assert.deepEqual(debts.withheld(), { addresses: ['10.1.0.5'], hostPorts: [] });
+    assert.deepEqual(debtInfo(debts, debts.list()[0]!)['hostPorts'], []);
+    // A file of before that names the ports of the whole attachment.
+    const path = join(directory, 'debts', `${debts.list()[0]!.id}.json`);
+    await writeFile(path, JSON.stringify({ ...debts.list()[0], hostPorts: ['tcp/8080'] }));
+    assert.deepEqual(open().withheld(), { addresses: ['10.1.0.5'], hostPorts: [] });
+  });
+
   it("are settled with the ADD's configuration, arguments and result, and an empty CNI_NETNS, by the owing plugin alone", async () => {
     const debts = open();
     await debts.owe(debtor, [1], 'broken');
@@ -207,6 +222,24 @@ describe('debts', () => {
       debts.list().every(({ attempts }) => attempts >= 2) ? true : undefined,
     );
     assert.ok(plugins.most <= 4, `${plugins.most} at a time`);
+  });
+
+  it('that are gone when their turn comes are no longer waited for', async () => {
+    plugins.broken.add('portmap');
+    const earlier = open();
+    for (let i = 0; i < 5; i += 1)
+      await earlier.owe({ ...debtor, sandboxId: `${i}`.padEnd(64, '0') }, [1], 'broken');
+    await earlier.stop();
+    plugins.broken.clear();
+    plugins.calls.length = 0;
+    plugins.pauseMs = 50;
+    const debts = open();
+    const last = debts.list().at(-1)!.id;
+    const attempts = debts.firstAttempts();
+    await debts.forgive(last);
+    await attempts;
+    assert.equal(plugins.calls.length, 4);
+    assert.equal(debts.nextAttemptAt(last), 0);
   });
 
   it('can be forgiven, which asks no plugin', async () => {
