@@ -14,3 +14,14 @@ export async function unmountBelow(directory: string): Promise<void> {
   for (const target of mountsBelow(directory).reverse())
     await execa('umount', ['--lazy', target], { reject: false });
 }
+
+/** Makes directories refuse writes, as those of a file system with errors do; what is returned makes them writable again. */
+export async function refuseWrites(directories: readonly string[]): Promise<() => Promise<void>> {
+  for (const directory of directories) {
+    await execa('mount', ['--bind', directory, directory]);
+    await execa('mount', ['-o', 'remount,bind,ro', directory]);
+  }
+  return async () => {
+    await execa('umount', directories);
+  };
+}

@@ -87,7 +87,9 @@ async function undo(deps: PodDeps, container: Container, error: BerthError): Pro
     return error;
   } catch (left) {
     const reason = `not undone: ${messageOf(left)}`;
-    await container.update({ phase: 'unknown', message: reason });
+    await container.conclude({ phase: 'unknown', message: reason }).catch((failure: unknown) => {
+      deps.log.error('failed to record a container', { container: container.id, error: messageOf(failure) });
+    });
     deps.containers.store.add(container);
     return new BerthError(codeOf(error), `${error.message} (and was ${reason})`, { cause: error });
   }

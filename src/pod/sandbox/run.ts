@@ -16,6 +16,7 @@ import { removeSandbox } from './remove.ts';
 import { Sandbox } from './sandbox.ts';
 import { byTime } from './sysctls.ts';
 import {
+  conclude,
   detachNetwork,
   netnsPath,
   networkTarget,
@@ -146,11 +147,13 @@ async function undo(
   deps.store.keepFailed(sandbox, messageOf(cause));
   const error = wrap(`failed to run sandbox "${sandbox.pod}"`, cause);
   if (failures.length === 0) {
-    await sandbox.forget();
-    return error;
+    // Not before: what is left needs its record.
+    rollback.add('record', () => sandbox.forget());
+    failures.push(...(await rollback.run()));
   }
+  if (failures.length === 0) return error;
   const reason = failures.map((f) => `${f.name}: ${f.message}`).join('; ');
-  await sandbox.update({ phase: 'unknown', reason: `not undone: ${reason}` });
+  await conclude(deps, sandbox, { phase: 'unknown', reason: `not undone: ${reason}` });
   deps.store.add(sandbox);
   return new BerthError(error.code, `${error.message} (and was not undone: ${reason})`, { cause });
 }

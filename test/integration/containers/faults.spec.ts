@@ -140,6 +140,24 @@ describe('faults of containers', () => {
       await rig.daemon.client.remove(pod.id);
     });
 
+    it('loses no container that failed and was undone, and the failure is told', async () => {
+      const pod = await rig.runPod('lost');
+      const [records] = directories;
+      // The pod's pause process has to be started first: meanwhile the intent is there and nothing else.
+      const failed = assert.rejects(rig.create(pod, 'main', FOREVER), ({ details }: ServiceError) => {
+        assert.match(details, /^failed to create container "main_lost_.*\(and was not undone: EROFS/);
+        return true;
+      });
+      await eventually('its intent', () => readdirSync(records!).length > 0 || undefined, 10_000, 1);
+      await execa('mount', ['-o', 'remount,ro', records!]);
+      await failed;
+      const [id = ''] = await rig.list();
+      assert.equal((await rig.status(id)).state, 'CONTAINER_UNKNOWN');
+      await remount('rw');
+      await rig.remove(id);
+      assert.deepEqual(readdirSync(records!), []);
+    });
+
     it('lets no container run that could not be recorded as started', async () => {
       const pod = await rig.runPod('unstarted');
       const id = await rig.create(pod, 'main', ['sleep', '4732'], own);

@@ -360,32 +360,3 @@ describe('bad input over the wire', () => {
     }
   });
 });
-
-describe('a disk that takes no records any more', () => {
-  it('does not keep a pod from being stopped', async () => {
-    await using rig = await Rig.start();
-    const { client, directory } = rig.daemon;
-    const sandboxes = join(directory, 'root', 'sandboxes');
-    const remount = (mode: 'ro' | 'rw'): Promise<unknown> =>
-      execa('mount', ['-o', `remount,${mode}`, sandboxes]);
-    await execa('mount', ['-t', 'tmpfs', 'records', sandboxes]);
-    try {
-      const id = await client.run(podConfig('full'));
-      await remount('ro');
-      await client.stop(id);
-      assert.equal((await client.podStatus(id)).status?.state, 'SANDBOX_NOTREADY');
-      assert.deepEqual(entries(join(directory, 'netns')), []);
-      await rig.daemon.kill();
-      await remount('rw');
-      await rig.daemon.start();
-      assert.equal((await rig.daemon.client.podStatus(id)).status?.state, 'SANDBOX_NOTREADY');
-      await rig.daemon.client.clear();
-      await eventually('no debt is left', () =>
-        entries(join(directory, 'root', 'debts')).length === 0 ? true : undefined,
-      );
-    } finally {
-      await remount('rw');
-      await execa('umount', [sandboxes]);
-    }
-  });
-});
