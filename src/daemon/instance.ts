@@ -37,10 +37,14 @@ function lockDirectory(directory: string): FileLock {
   const lock = FileLock.tryAcquire(path);
   if (lock === undefined) {
     const pid = readFileSync(path, 'utf8').trim();
-    throw new BerthError('ALREADY_EXISTS', `another berth, process ${pid}, uses "${directory}"`);
+    throw new BerthError('ALREADY_EXISTS', `another berth, process ${pid || 'unknown'}, uses "${directory}"`);
   }
-  // In place: the lock is on the inode.
-  writeFileSync(path, `${process.pid}\n`);
+  try {
+    // In place: the lock is on the inode.
+    writeFileSync(path, `${process.pid}\n`);
+  } catch {
+    // For people only. A disk that is full is no reason not to start: to remove pods may be what makes room.
+  }
   return lock;
 }
 

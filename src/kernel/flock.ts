@@ -75,6 +75,8 @@ function openForLock(path: string, mode: number): number {
     if (isErrno(error, 'EISDIR')) {
       return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
     }
+    // Whoever may read a file may lock it, also on a file system that is read-only.
+    if (isErrno(error, 'EROFS')) return openSync(path, constants.O_RDONLY);
     throw error;
   }
 }

@@ -84,10 +84,29 @@ export function writeFileAtomicSync(path: string, data: string, options: WriteOp
   }
 }
 
-/** Removes what writes that a crash ended have left in a directory that is ours alone. To be called before anything is written there. */
+/**
+ * Removes what writes that a crash ended have left in a directory that is ours alone. To be called before anything is written there. On a
+ * disk that takes no writes it stays.
+ */
 export function removeTemporarySync(directory: string): void {
-  for (const name of readdirSync(directory))
-    if (name.endsWith(TEMPORARY)) rmSync(join(directory, name), { force: true });
+  for (const name of readdirSync(directory).filter((each) => each.endsWith(TEMPORARY))) {
+    try {
+      rmSync(join(directory, name), { force: true });
+    } catch {
+      // The next one who calls this tries again.
+    }
+  }
+}
+
+/** Renames a file that cannot be understood, so that a person can look at it. Returns its name: the old one on a disk that takes no writes. */
+export function setAsideSync(path: string): string {
+  const aside = `${path}.unreadable`;
+  try {
+    renameSync(path, aside);
+    return aside;
+  } catch {
+    return path;
+  }
 }
 
 /** As removeTemporarySync, of files in a directory where others write too: what nobody has written to for a minute. */

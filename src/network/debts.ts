@@ -5,11 +5,11 @@
  * A debt holds everything that the DEL needs: the ADD's configuration, arguments and result. Its addresses, and its host ports
  * while a plugin owes that maps them, are handed to no other pod meanwhile (built-in host-local and portmap).
  */
-import { readdirSync, readFileSync, renameSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectorySync } from '../lib/directories.ts';
-import { removeTemporarySync, writeFileAtomic } from '../lib/atomic-file.ts';
+import { removeTemporarySync, setAsideSync, writeFileAtomic } from '../lib/atomic-file.ts';
 import { deadlineSignal, sleep } from '../lib/deadline.ts';
 import { BerthError, messageOf } from '../lib/errors.ts';
 import { resolveId } from '../lib/id.ts';
@@ -79,8 +79,7 @@ export class Debts {
         this.#debts.set(debt.id, debt);
         this.#retryAt.set(debt.id, 0);
       } catch (error) {
-        renameSync(path, `${path}.unreadable`);
-        log.error('set an unreadable debt aside', { path: `${path}.unreadable`, error: messageOf(error) });
+        log.error('set an unreadable debt aside', { path: setAsideSync(path), error: messageOf(error) });
       }
     }
   }

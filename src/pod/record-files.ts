@@ -30,6 +30,8 @@ export const STATES_MOST = 32;
 export class RecordFiles<Record extends { readonly id: string }, State extends object> {
   readonly #root: string;
   readonly #files: Files;
+  /** Where the whole lines end of files whose last one a crash has torn, by id. */
+  readonly #torn = new Map<string, number>();
 
   /** @param kind directory below root. */
   constructor(root: string, kind: string, files: Files = directFiles) {
@@ -63,12 +65,17 @@ export class RecordFiles<Record extends { readonly id: string }, State extends o
   }
 
   async addState(id: string, state: State): Promise<void> {
+    const end = this.#torn.get(id);
+    // It must not continue the torn one.
+    if (end !== undefined) await truncate(this.path(id), end);
+    this.#torn.delete(id);
     await this.#files.append(this.path(id), lineOf(state));
   }
 
   /** Leaves intent and state alone in the file, which states have made long. */
   async rewrite(record: Record, state: State): Promise<void> {
     await this.#files.write(this.path(record.id), `${lineOf(record)}${lineOf(state)}`, { sync: true });
+    this.#torn.delete(record.id);
   }
 
   /** Forgets an object: with its intent, which goes first. */
@@ -76,7 +83,10 @@ export class RecordFiles<Record extends { readonly id: string }, State extends o
     await this.#files.remove([this.path(id), this.specPath(id), this.directory(id)]);
   }
 
-  /** Every object on disk. `unreadable` names files whose intent cannot be read: kept, with all that is theirs, for a person to look at. */
+  /**
+   * Every object on disk. `unreadable` names files whose intent cannot be read: kept, with all that is theirs, for a person to look at.
+   * A disk that takes no writes is no reason to fail: what is tidied here the next start tidies as well.
+   */
   async readAll(): Promise<{ stored: Stored<Record, State>[]; unreadable: string[] }> {
     await makeDirectory(this.#root, 0o700);
     const names = await readdir(this.#root);
@@ -92,7 +102,7 @@ export class RecordFiles<Record extends { readonly id: string }, State extends o
           else stored.push(read);
         } else if (!ids.has(id) || name.endsWith('.tmp')) {
           // Of an object that was being forgotten, or of a write that a crash ended.
-          await rm(join(this.#root, name), { recursive: true, force: true });
+          await rm(join(this.#root, name), { recursive: true, force: true }).catch(() => undefined);
         }
       }),
     );
@@ -101,15 +111,15 @@ export class RecordFiles<Record extends { readonly id: string }, State extends o
 
   async #read(id: string): Promise<Stored<Record, State> | undefined> {
     // Nobody is served yet, and a node has hundreds: through libuv's threads each would take ten times as long.
-    const text = readFileSync(this.path(id));
+    const text = contentOf(this.path(id));
     const end = text.lastIndexOf('\n') + 1;
     const [intent = '', ...states] = text.toString('utf8', 0, end).split('\n').slice(0, -1);
     const record = parse(intent) as Record | undefined;
     if (record?.id !== id) return undefined;
-    // The next state must not continue a torn one.
-    if (end < text.length) await truncate(this.path(id), end);
+    if (end < text.length) this.#torn.set(id, end);
     const state = parse(states.at(-1) ?? '') as State | undefined;
-    if (state !== undefined && states.length > STATES_MOST) await this.rewrite(record, state);
+    if (state !== undefined && states.length > STATES_MOST)
+      await this.rewrite(record, state).catch(() => undefined);
     return { record, state };
   }
 }
@@ -121,6 +131,15 @@ export function lineOf(value: object): string {
 
 function idOf(name: string): string {
   return name.split('.', 1)[0] ?? '';
+}
+
+/** Empty where the disk does not give it. */
+function contentOf(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch {
+    return Buffer.alloc(0);
+  }
 }
 
 function parse(line: string): unknown {

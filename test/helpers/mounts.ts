@@ -22,6 +22,7 @@ export async function refuseWrites(directories: readonly string[]): Promise<() =
     await execa('mount', ['-o', 'remount,bind,ro', directory]);
   }
   return async () => {
-    await execa('umount', directories);
+    // Somebody may have opened a file there.
+    await execa('umount', ['--lazy', ...directories]);
   };
 }

@@ -17,6 +17,7 @@ import type { EngineImage, MadeContainer, MadeRootFs } from '../engine/engine.ts
 import { podPidNamespace } from '../sandbox/pause.ts';
 import { stateDirectory } from '../sandbox/teardown.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
+import { conclude } from './conclude.ts';
 import { Container } from './container.ts';
 import { declaredVolumes, volumeMount } from './declared-volumes.ts';
 import { discard } from './discard.ts';
@@ -87,9 +88,7 @@ async function undo(deps: PodDeps, container: Container, error: BerthError): Pro
     return error;
   } catch (left) {
     const reason = `not undone: ${messageOf(left)}`;
-    await container.conclude({ phase: 'unknown', message: reason }).catch((failure: unknown) => {
-      deps.log.error('failed to record a container', { container: container.id, error: messageOf(failure) });
-    });
+    await conclude(deps, container, { phase: 'unknown', message: reason });
     deps.containers.store.add(container);
     return new BerthError(codeOf(error), `${error.message} (and was ${reason})`, { cause: error });
   }

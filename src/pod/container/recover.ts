@@ -2,6 +2,7 @@ import { messageOf } from '../../lib/errors.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { fifoPaths } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
+import { conclude } from './conclude.ts';
 import { Container } from './container.ts';
 import { releaseOwnerlessVolumes } from './image-volumes.ts';
 import { removeOwnerlessFifos } from './ownerless.ts';
@@ -35,7 +36,13 @@ async function recoverOne(deps: PodDeps, { record, state }: StoredContainer): Pr
   if (container.state.phase !== 'running') return container;
   if (record.bootId !== deps.bootId) {
     const finishedAt = nowNanos().toString();
-    await container.update({ phase: 'exited', pid: 0, exitCode: 255, reason: 'Unknown', finishedAt });
+    await conclude(deps, container, {
+      phase: 'exited',
+      pid: 0,
+      exitCode: 255,
+      reason: 'Unknown',
+      finishedAt,
+    });
     return container;
   }
   await pumpAgain(deps, container);

@@ -49,7 +49,8 @@ export interface PluginProcess {
  *    │                            │                                                ▲
  *    │ failed, undone: record     └── namespaces gone (reboot, killed) ────────────┘
  *    │ removed
- *    └── failed and an undo failed too ──▶ unknown (kept, so that Stop and Remove can finish it)
+ *    └── failed and an undo failed too ──▶ unknown (kept, so that Stop and Remove can finish it);
+ *        so is one that a start of Berth could not deal with
  * ```
  */
 export type Phase = 'creating' | 'ready' | 'stopping' | 'stopped' | 'unknown';

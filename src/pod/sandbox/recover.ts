@@ -1,7 +1,8 @@
 /**
  * What start-up makes of the records: READY sandboxes whose namespaces live are kept as they are; half-made ones are
  * undone; dead ones are NOTREADY and their DELs owed. Only what a record of ours names is touched, and what is of a sandbox
- * in our state directory that has no record any more.
+ * in our state directory that has no record any more. What cannot be done for one sandbox, for want of disk space say, keeps no other
+ * from being recovered: kubelet's Stop does it.
  */
 import { statfsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -13,7 +14,14 @@ import { endPause } from './pause.ts';
 import type { PluginProcess, StoredSandbox } from './record.ts';
 import { Sandbox } from './sandbox.ts';
 import { stopHeld } from './stop.ts';
-import { detachNetwork, netnsPath, networkTarget, releaseNamespaces, stateDirectory } from './teardown.ts';
+import {
+  conclude,
+  detachNetwork,
+  netnsPath,
+  networkTarget,
+  releaseNamespaces,
+  stateDirectory,
+} from './teardown.ts';
 
 /** statfs type of a pinned namespace (NSFS_MAGIC, linux/magic.h). */
 const NSFS_MAGIC = 0x6e736673;
@@ -85,7 +93,7 @@ async function recoverOne(deps: PodDeps, { record, state }: StoredSandbox): Prom
       return { sandbox, finish: () => deps.locks.with(sandbox.id, () => stopHeld(deps, sandbox, Infinity)) };
     case 'ready':
       if (namespacesLive(deps, sandbox)) return { sandbox };
-      await markDead(deps, sandbox);
+      await markDead(deps, sandbox).catch((error: unknown) => giveUp(deps, sandbox, error));
       return { sandbox };
     case 'stopped':
     case 'unknown':
@@ -143,13 +151,14 @@ async function guarded(deps: PodDeps, sandbox: Sandbox, finish: () => Promise<vo
   try {
     await finish();
   } catch (error) {
-    const reason = `recovery: ${messageOf(error)}`;
-    deps.log.error('failed to finish an interrupted sandbox', {
-      sandbox: sandbox.id,
-      pod: sandbox.pod,
-      reason,
-    });
-    await sandbox.update({ phase: 'unknown', reason }).catch(() => undefined);
+    await giveUp(deps, sandbox, error);
     if (deps.store.find(sandbox.id) === undefined) deps.store.add(sandbox);
   }
+}
+
+/** Stop goes over all of an UNKNOWN sandbox again. */
+async function giveUp(deps: PodDeps, sandbox: Sandbox, error: unknown): Promise<void> {
+  const reason = `recovery: ${messageOf(error)}`;
+  deps.log.error('failed to recover a sandbox', { sandbox: sandbox.id, pod: sandbox.pod, reason });
+  await conclude(deps, sandbox, { phase: 'unknown', reason });
 }

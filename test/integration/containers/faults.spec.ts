@@ -140,6 +140,20 @@ describe('faults of containers', () => {
       await rig.daemon.client.remove(pod.id);
     });
 
+    it('does not keep Berth from starting with a container of before a reboot', async () => {
+      const pod = await rig.runPod('old');
+      const id = await rig.run(pod, 'main', FOREVER, own);
+      await rig.daemon.kill();
+      const path = join(rig.directory, 'root', 'containers', `${id}.jsonl`);
+      const record = readFileSync(path, 'utf8');
+      await writeFile(path, record.replace(/"bootId":"[^"]+"/, '"bootId":"of-before"'));
+      await remount('ro');
+      await rig.daemon.start();
+      const { state, exitCode } = await rig.status(id);
+      assert.deepEqual([state, exitCode], ['CONTAINER_EXITED', 255]);
+      assert.match(await rig.daemon.log(), /failed to record a container/);
+    });
+
     it('loses no container that failed and was undone, and the failure is told', async () => {
       const pod = await rig.runPod('lost');
       const [records] = directories;

@@ -9,6 +9,7 @@ import { bridgeNetwork } from '../../helpers/daemon.ts';
 import { podConfig } from '../../helpers/cri-client.ts';
 import { eventually, Rig, Scratch } from '../../helpers/fixture.ts';
 import { runIn } from '../../helpers/node.ts';
+import { pretendReboot } from '../../helpers/reboot.ts';
 import { scriptedPlugin } from '../../helpers/scripted-plugin.ts';
 
 interface Conflist {
@@ -299,21 +300,3 @@ describe('after a power loss that has cut a network configuration off', () => {
     assert.match(pod?.network?.ip ?? '', /^10\.97\./);
   });
 });
-
-/** Another boot id in the records, and nothing of /run: no namespace, no mount, no state directory. */
-async function pretendReboot(directory: string, ids: readonly string[]): Promise<void> {
-  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((line) => line.split(' ')[4] ?? '')
-    .filter((path) => path.startsWith(`${directory}/`));
-  await execa('umount', mounts);
-  await execa('rm', ['-r', join(directory, 'state'), join(directory, 'netns')]);
-  for (const id of ids) {
-    const path = join(directory, `root/sandboxes/${id}.jsonl`);
-    const record = await readFile(path, 'utf8');
-    await writeFile(
-      path,
-      record.replace(/"bootId":"[^"]+"/, '"bootId":"00000000-0000-0000-0000-000000000000"'),
-    );
-  }
-}

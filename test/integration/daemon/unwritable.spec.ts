@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ServiceError } from '@grpc/grpc-js';
 import { bridgeNetwork } from '../../helpers/daemon.ts';
 import { podConfig } from '../../helpers/cri-client.ts';
 import { eventually, Rig, Scratch } from '../../helpers/fixture.ts';
 import { refuseWrites } from '../../helpers/mounts.ts';
+import { pretendReboot } from '../../helpers/reboot.ts';
 import { scriptedPlugin } from '../../helpers/scripted-plugin.ts';
 
 interface Conflist {
@@ -65,6 +66,30 @@ describe('a disk that takes no records any more', () => {
     assert.equal((await daemon.client.podStatus(id)).status?.state, 'SANDBOX_NOTREADY');
     await daemon.client.clear();
     await eventually('nothing is left', () => (Object.keys(left()).length === 0 ? true : undefined));
+  });
+
+  it('does not keep Berth from starting after a reboot: what it could not do, Stop does once it can', async () => {
+    const { daemon } = rig;
+    const ids = [await daemon.client.run(podConfig('a')), await daemon.client.run(podConfig('b'))];
+    await daemon.kill();
+    await pretendReboot(daemon.directory, ids);
+    const records = join(daemon.directory, 'root/sandboxes');
+    await appendFile(join(records, `${ids[0]}.jsonl`), '{"phase":"rea');
+    await writeFile(join(records, 'gone.spec.json'), '{}');
+    await writeFile(join(daemon.directory, 'root/debts/torn.json'), '{"id": "to');
+    const mend = await unwritable('');
+    await daemon.start();
+    for (const id of ids) {
+      const { status, info } = await daemon.client.podStatus(id, true);
+      assert.equal(status?.state, 'SANDBOX_NOTREADY');
+      assert.match((JSON.parse(info['info'] ?? '') as { reason: string }).reason, /^recovery: EROFS/);
+    }
+    await mend();
+    for (const id of ids) {
+      await daemon.client.stop(id);
+      await daemon.client.remove(id);
+    }
+    assert.deepEqual(left(), { 'root/sandboxes': ['gone.spec.json'], 'root/debts': ['torn.json'] });
   });
 
   for (const [what, places, del, reason] of [

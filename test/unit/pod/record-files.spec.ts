@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { directFiles } from '../../../src/lib/atomic-file.ts';
 import { Recorded } from '../../../src/pod/recorded.ts';
-import { RecordFiles } from '../../../src/pod/record-files.ts';
+import { RecordFiles, STATES_MOST } from '../../../src/pod/record-files.ts';
 import { Scratch } from '../../helpers/fixture.ts';
 
 interface Note {
@@ -77,6 +78,21 @@ describe('records', () => {
       assert.deepEqual(stored, [{ record, state: { phase: `${daemon} 19` } }]);
       assert.ok((await readFile(files.path('old'), 'utf8')).split('\n').length < 40);
     }
+  });
+
+  it('are read on a disk that takes no writes, and a torn state is not continued once it does', async () => {
+    const one = await recorded('stuck');
+    await recorded('whole');
+    for (let i = 0; i <= STATES_MOST; i += 1) await files.addState('stuck', { phase: `phase ${i}` });
+    await files.addState('whole', { phase: 'only' });
+    await appendFile(files.path('stuck'), '{"phase":"hal');
+    const full = (): Promise<never> => Promise.reject(new Error('no space left on device'));
+    const next = new RecordFiles<Note, Phase>(scratch.path, 'notes', { ...directFiles, write: full });
+    const { stored } = await next.readAll();
+    assert.deepEqual(stored.map(({ state }) => state?.phase).toSorted(), ['only', `phase ${STATES_MOST}`]);
+    await new Recorded(one.record, next, { phase: 'read' }).update({ phase: 'next' });
+    const after = (await files.readAll()).stored.find(({ record }) => record.id === 'stuck');
+    assert.deepEqual(after?.state, { phase: 'next' });
   });
 
   it('are gone once forgotten, with all that is theirs, whatever is being written', async () => {

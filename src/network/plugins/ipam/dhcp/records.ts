@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, renameSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RouteSpec } from '../../../../kernel/netlink/routes.ts';
 import { makeDirectorySync } from '../../../../lib/directories.ts';
-import { removeTemporarySync, writeFileAtomic } from '../../../../lib/atomic-file.ts';
+import { removeTemporarySync, setAsideSync, writeFileAtomic } from '../../../../lib/atomic-file.ts';
 import { messageOf } from '../../../../lib/errors.ts';
 import { isJsonObject } from '../../../../lib/json.ts';
 import type { Logger } from '../../../../lib/log.ts';
@@ -72,9 +72,8 @@ export class LeaseRecords {
       try {
         return [recordOf(JSON.parse(readFileSync(path, 'utf8')))];
       } catch (error) {
-        renameSync(path, `${path}.unreadable`);
         this.#log.error('set an unreadable lease aside', {
-          path: `${path}.unreadable`,
+          path: setAsideSync(path),
           error: messageOf(error),
         });
         return [];
