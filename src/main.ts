@@ -56,24 +56,41 @@ function signalOfTermination(): AbortSignal {
   return controller.signal;
 }
 
+/** What the process ends with when a reader goes away. */
+let outcome: number = Exit.ok;
+
+/** A daemon goes on without readers, and does not wait for them when it ends. */
+function isDaemon(): boolean {
+  const [first, second, third] = process.argv.slice(2);
+  return OWN_NAME.test(basename(process.argv[1] ?? ''))
+    ? first === 'serve' || (first === 'cni' && second === 'dhcp' && third === 'daemon')
+    : first === 'daemon';
+}
+
+/** Not before the output is out: a pipe takes it when its reader has the time. When it cannot be written the handler below ends us. */
+function leave(code: number): void {
+  outcome = code;
+  process.stdout.write('', (error) => {
+    if (error instanceof Error) return;
+    if (isDaemon()) process.exit(code);
+    process.stderr.write('', () => process.exit(code));
+  });
+}
+
 // A reader that has seen enough, such as head(1), is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(Exit.ok);
+  if (error.code === 'EPIPE') process.exit(outcome);
   process.stderr.write(errorLine(new Error(`failed to write the output: ${error.message}`)));
   process.exit(Exit.failed);
 });
 
-// A log line that nobody can take is lost; the daemon goes on.
-process.stderr.on('error', () => undefined);
+// Nor is it on stderr. A log line that nobody can take is lost; the daemon goes on.
+process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE' && !isDaemon()) process.exit(outcome);
+});
 
-main().then(
-  // Not before the output is out: when it could not be written, the handler above ends us.
-  (code) =>
-    process.stdout.write('', (error) => {
-      if (!(error instanceof Error)) process.exit(code);
-    }),
-  (error: unknown) => {
-    process.stderr.write(errorLine(error));
-    process.exit(exitCodeOf(error));
-  },
-);
+main().then(leave, (error: unknown) => {
+  outcome = exitCodeOf(error);
+  process.stderr.write(errorLine(error));
+  leave(outcome);
+});

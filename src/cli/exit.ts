@@ -1,4 +1,5 @@
 import { codeOf, messageOf } from '../lib/errors.ts';
+import { printable } from './table.ts';
 
 /** What `berth` returns to its caller; `berth help` documents it. */
 export const Exit = { ok: 0, failed: 1, usage: 2, unreachable: 3, notFound: 4 } as const;
@@ -22,5 +23,5 @@ export function exitCodeOf(thrown: unknown): number {
 
 /** The one line for stderr. */
 export function errorLine(thrown: unknown): string {
-  return `berth: ${messageOf(thrown).replaceAll(/\s*\n\s*/g, ' ')}\n`;
+  return `berth: ${printable(messageOf(thrown))}\n`;
 }

@@ -13,13 +13,16 @@ export function table(header: readonly string[], rows: readonly (readonly string
     .join('');
 }
 
-/** `key: value` lines with the values under one another; pairs without a value are left out. */
+/** What is known: pairs without a value are left out. */
 export function facts(pairs: readonly (readonly [string, string | undefined])[]): string {
-  const present = pairs.filter(
-    (pair): pair is readonly [string, string] => pair[1] !== undefined && pair[1] !== '',
-  );
-  const longest = Math.max(0, ...present.map(([key]) => key.length));
-  return present.map(([key, value]) => `${`${key}:`.padEnd(longest + 2)}${printable(value)}\n`).join('');
+  return keyed(pairs.filter((pair): pair is readonly [string, string] => (pair[1] ?? '') !== ''));
+}
+
+/** `key: value` lines with the values under one another. */
+export function keyed(pairs: readonly (readonly [string, string])[]): string {
+  const lines = pairs.map(([key, value]) => [printable(key), printable(value)] as const);
+  const longest = Math.max(0, ...lines.map(([key]) => key.length));
+  return lines.map(([key, value]) => `${`${`${key}:`.padEnd(longest + 2)}${value}`.trimEnd()}\n`).join('');
 }
 
 /**

@@ -47,7 +47,7 @@ export function importContainerdConfig(path: string): ContainerdImport {
   const cni: Record<string, unknown> = {};
   const registry: Record<string, unknown> = {};
   const containerd: Record<string, unknown> = {};
-  const runtimes: Record<string, Record<string, unknown>> = {};
+  const runtimes: Record<string, TomlTree> = {};
   for (const { file, version } of withImports(path)) {
     const paths = SECTION_PATHS[version];
     if (paths === undefined) continue;
@@ -55,7 +55,7 @@ export function importContainerdConfig(path: string): ContainerdImport {
     Object.assign(registry, section(file, paths.registry));
     Object.assign(containerd, section(file, paths.containerd));
     for (const [name, keys] of Object.entries(section(file, [...paths.containerd, 'runtimes'])))
-      if (isTable(keys)) runtimes[name] = { ...runtimes[name], ...keys };
+      if (isTable(keys)) runtimes[name] = merged(runtimes[name], keys);
   }
   const warnings: string[] = [];
   return {
@@ -143,6 +143,15 @@ function importsOf(file: TomlTree, path: string): string[] {
   return imports
     .map((item) => normalize(isAbsolute(item) ? item : join(dirname(path), item)))
     .flatMap((item) => (item.includes('*') ? glob(item) : [item]));
+}
+
+/** As containerd merges what it imports: tables by their keys; anything else is replaced. */
+function merged(base: TomlTree = {}, over: TomlTree): TomlTree {
+  const changes = Object.entries(over).map(([key, value]) => {
+    const before = base[key];
+    return [key, isTable(before) && isTable(value) ? merged(before, value) : value] as const;
+  });
+  return { ...base, ...Object.fromEntries(changes) };
 }
 
 function section(file: TomlTree, path: readonly string[]): TomlTree {

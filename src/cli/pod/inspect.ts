@@ -4,7 +4,7 @@ import { defineCommand } from '../command.ts';
 import { clientOptions, connect } from '../connect.ts';
 import { Exit } from '../exit.ts';
 import { parsedInfo } from '../info.ts';
-import { dateOfNanoseconds, facts, indent, json } from '../table.ts';
+import { dateOfNanoseconds, facts, indent, json, keyed } from '../table.ts';
 import { findPod, stateOf } from './find.ts';
 
 export const command = defineCommand({
@@ -53,5 +53,5 @@ function describe({ status }: PodSandboxStatusResponse__Output): string {
 
 function group(title: string, map: Readonly<Record<string, string>>): string {
   const entries = Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
-  return entries.length === 0 ? '' : `${title}:\n${indent(facts(entries))}`;
+  return entries.length === 0 ? '' : `${title}:\n${indent(keyed(entries))}`;
 }

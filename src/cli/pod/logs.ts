@@ -5,6 +5,7 @@ import type { Client } from '../client.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
 import { connect, connectionOptions } from '../connect.ts';
 import { errorLine, Exit, UsageError } from '../exit.ts';
+import { room } from '../room.ts';
 import { containerOption, findContainer } from './container.ts';
 import { LogReader } from './log-reader.ts';
 
@@ -32,11 +33,11 @@ stderr is written to stderr.`,
     const print = printer(context, values.timestamps);
     const notice = (text: string): void => context.stderr(errorLine(new Error(text)));
     await using log = await LogReader.open(path, notice);
-    for await (const line of tail === undefined ? log.rest() : lastOf(log.rest(), tail)) print(line);
+    for await (const line of tail === undefined ? log.rest() : lastOf(log.rest(), tail)) await print(line);
     while (values.follow && !context.signal.aborted) {
       // What was written before it ended is read after that is known.
       const over = await hasEnded(client, id);
-      for await (const line of log.rest()) print(line);
+      for await (const line of log.rest()) await print(line);
       if (over) break;
       await sleep(POLL_MS, undefined, { signal: context.signal }).catch(() => undefined);
     }
@@ -77,20 +78,26 @@ async function hasEnded(client: Client, containerId: string): Promise<boolean> {
   }
 }
 
-/** Writes one line of the CRI's format (`<time> <stdout|stderr> <P|F> <content>`) where its stream goes; a piece without its end. */
+/**
+ * Writes one line of the CRI's format (`<time> <stdout|stderr> <P|F> <content>`) where its stream goes; a piece without its end. Resolves
+ * when there is room for the next.
+ */
 export function printer(
-  { streams }: Pick<CommandContext, 'streams'>,
+  { streams, signal }: Pick<CommandContext, 'streams' | 'signal'>,
   timestamps: boolean,
-): (line: Buffer) => void {
+): (line: Buffer) => Promise<void> {
   let atStart = true;
-  return (line) => {
+  return async (line) => {
     const [, time = '', stream, tag] = /^(\S+) (stdout|stderr) (\S+) /.exec(line.toString('latin1')) ?? [];
     if (stream === undefined || tag === undefined) return;
     const content = line.subarray(time.length + stream.length + tag.length + 3);
     const isPart = tag.split(':')[0] === 'P';
     const head = timestamps && atStart ? `${time} ` : '';
     const output = stream === 'stderr' ? streams.stderr : streams.stdout;
-    output.write(Buffer.concat([Buffer.from(head), content, Buffer.from(isPart ? '' : '\n')]));
     atStart = !isPart;
+    const hasRoom = output.write(
+      Buffer.concat([Buffer.from(head), content, Buffer.from(isPart ? '' : '\n')]),
+    );
+    if (!hasRoom) await room(output, signal);
   };
 }

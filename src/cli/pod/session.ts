@@ -9,6 +9,7 @@ import { openWebSocket } from '../../streaming/websocket/client.ts';
 import type { CommandContext, OptionSpecs, ProcessStreams } from '../command.ts';
 import { connectionOptions } from '../connect.ts';
 import { Exit, UsageError } from '../exit.ts';
+import { room } from '../room.ts';
 
 /** The flags of both: -t is a terminal, as with kubectl and crictl, and leaves the timeout its long name. */
 export const sessionOptions = {
@@ -58,7 +59,7 @@ export async function runSession(
     if (output === undefined || output.write(bytes)) return;
     // Our reader is slow: so is the command then.
     connection.socket?.pause();
-    output.once('drain', () => connection.socket?.resume());
+    void room(output, signal).then(() => connection.socket?.resume());
   };
   const socket = await openWebSocket(url, PROTOCOLS, take, { signal });
   connection.socket = socket;

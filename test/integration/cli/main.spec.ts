@@ -1,13 +1,23 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import { CriPeer } from '../../fakes/cri-peer.ts';
+import { CriPeer, Refusal } from '../../fakes/cri-peer.ts';
+import { eventually } from '../../helpers/fixture.ts';
 import { berth, main } from './run-main.ts';
 
 describe('the berth program', () => {
@@ -114,6 +124,79 @@ describe('the berth program', () => {
     const [stderr] = await Promise.all([text(child.stderr), once(child, 'exit')]);
     assert.equal(child.exitCode, 1);
     assert.match(stderr, /^berth: failed to write the output: ENOSPC.*\n$/);
+  });
+
+  describe('berth pod logs', () => {
+    const LINES = 5_000;
+    const id = 'a'.repeat(64);
+    let isRunning = true;
+    let peer: CriPeer;
+    let path = '';
+
+    beforeEach(async () => {
+      isRunning = true;
+      path = join(dir, '0.log');
+      const status = (): unknown => {
+        if (isRunning) return { status: { id, logPath: path, state: 'CONTAINER_RUNNING' } };
+        throw new Refusal('UNAVAILABLE', 'restarting');
+      };
+      peer = await CriPeer.start({
+        ListPodSandbox: () => ({ items: [{ id, metadata: { name: 'web', namespace: 'default' } }] }),
+        ListContainers: () => ({ containers: [{ id, podSandboxId: id, metadata: { name: 'main' } }] }),
+        ContainerStatus: status,
+      });
+    });
+
+    afterEach(() => peer[Symbol.asyncDispose]());
+
+    function logs(...args: string[]): ChildProcessByStdio<null, Readable, Readable> {
+      const argv = [main, 'pod', 'logs', '-a', peer.address, ...args, id];
+      return spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+    }
+
+    function write(stream: string): void {
+      writeFileSync(
+        path,
+        `2026-01-01T00:00:00.000000000Z ${stream} F a line of the container\n`.repeat(LINES),
+      );
+    }
+
+    for (const stream of ['stdout', 'stderr'] as const) {
+      it(`loses nothing of ${stream} for a reader that takes its time`, async () => {
+        write(stream);
+        const child = logs();
+        await sleep(1_000);
+        const [read] = await Promise.all([text(child[stream]), once(child, 'exit')]);
+        assert.equal(read.split('\n').length - 1, LINES);
+        assert.equal(child.exitCode, 0);
+      });
+    }
+
+    it('loses nothing either when it fails in the end', async () => {
+      write('stdout');
+      const child = logs('-f');
+      await eventually('it asks', () =>
+        peer.requests.some(({ method }) => method === 'ContainerStatus') ? true : undefined,
+      );
+      isRunning = false;
+      await sleep(1_000);
+      const [read] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+      assert.equal(read.split('\n').length - 1, LINES);
+      assert.equal(child.exitCode, 1);
+    });
+
+    it('ends when the reader of stderr has seen enough', async () => {
+      write('stderr');
+      const child = logs('-f');
+      await once(child.stderr, 'data');
+      child.stderr.destroy();
+      const growing = setInterval(() => {
+        appendFileSync(path, '2026-01-01T00:00:00.000000000Z stderr F one more\n');
+      }, 50);
+      const [code] = (await once(child, 'exit')) as [number | null];
+      clearInterval(growing);
+      assert.equal(code, 0);
+    });
   });
 
   it('ends a call on the first SIGINT', async () => {

@@ -17,7 +17,7 @@ function pod(id: string, name: string, state: string, ageSeconds: number, attemp
     metadata: { name, namespace: 'shop', uid: `uid-${name}`, attempt },
     state,
     createdAt: String(NOW - BigInt(ageSeconds) * 1_000_000_000n),
-    labels: { app: name },
+    labels: { app: name, marker: '' },
     annotations: {},
     runtimeHandler: '',
   };
@@ -113,7 +113,7 @@ describe('berth pod', () => {
     assert.equal(code, 0);
     assert.match(stdout, new RegExp(`^ID: +${WEB}\n`));
     assert.match(stdout, /\nIP: +10\.88\.0\.5\nMore IPs: +fd00::5\n/);
-    assert.match(stdout, /\nLabels:\n {2}app: web\n$/);
+    assert.match(stdout, /\nLabels:\n {2}app: {4}web\n {2}marker:\n$/);
   });
 
   it('inspect --json has the status and the parsed info, as crictl inspectp', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { errorLine } from '../../../src/cli/exit.ts';
 import { age, dateOfNanoseconds, facts, indent, printable, table } from '../../../src/cli/table.ts';
 
 describe('text for people', () => {
@@ -35,6 +36,8 @@ describe('text for people', () => {
     assert.equal(printable('a\u001b[31mb\u0007\u009bc'), 'a\u{FFFD}[31mb\u{FFFD}\u{FFFD}c');
     assert.equal(printable('one\n  two\r\nthree'), 'one two three');
     assert.doesNotMatch(table(['A'], [['\u001b]0;x']]), /\u001b/);
+    assert.doesNotMatch(facts([['\u001b]0;x', 'y']]), /\u001b/);
+    assert.equal(errorLine(new Error('a\u001b[2Jb\rc\nd')), 'berth: a\u{FFFD}[2Jb\u{FFFD}c d\n');
   });
 
   it('ages are in the largest whole unit, and never negative', () => {

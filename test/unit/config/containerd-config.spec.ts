@@ -148,6 +148,15 @@ describe("containerd's configuration", () => {
     assert.deepEqual([binary, cniMaxConfNum, podAnnotations], ['x', 3, ['a']]);
   });
 
+  it("merges a runtime's options over its imports key by key, too", () => {
+    const runc = `${V2}.containerd.runtimes.runc`;
+    write('cgroups.toml', `version = 2\n[${runc}.options]\nSystemdCgroup = true\n`);
+    const { runtimes } = load(
+      `version = 2\nimports = ["cgroups.toml"]\n[${runc}]\nruntime_type = "io.containerd.runc.v2"\n[${runc}.options]\nBinaryName = "x"\n`,
+    ).config.containerd;
+    assert.equal(runtimes.get('runc')?.binary, 'x');
+  });
+
   it('fills in only where our own file is silent', () => {
     const { config } = load(
       `version = 2\n[${V2}.cni]\nconf_dir = "/c/net.d"\nmax_conf_num = 5\n`,
