@@ -86,9 +86,14 @@ function startDaemon() {
 async function untilServing(daemon) {
   const deadline = Date.now() + START_MS;
   while (!existsSync(socket)) {
-    if (daemon.exitCode !== null || Date.now() > deadline) throw new Error('the daemon did not start');
+    if (hasEnded(daemon) || Date.now() > deadline) throw new Error('the daemon did not start');
     await sleep(20);
   }
+}
+
+/** By itself or by a signal. */
+function hasEnded({ exitCode, signalCode }) {
+  return exitCode !== null || signalCode !== null;
 }
 
 /** What pods change on the machine beside their own files: to be put back as it was. */
@@ -123,7 +128,7 @@ function removeCgroups() {
 }
 
 async function end(daemon) {
-  if (daemon === undefined || daemon.exitCode !== null) return;
+  if (daemon === undefined || hasEnded(daemon)) return;
   spawnSync(process.execPath, [berth, 'pod', 'rm', '--force', '--all'], { stdio: 'ignore' });
   daemon.kill('SIGTERM');
   await once(daemon, 'exit');
