@@ -4,10 +4,14 @@ import { gzipSync } from 'node:zlib';
 import { hostPlatform } from '../../../src/containerd/platform.ts';
 import type { Served } from './registry.ts';
 
-/** A file with its content, a link with its target, or a directory; 0755 and root's unless it says otherwise. */
+/**
+ * A file with its content, a link with its target, another name of a file that comes before it, or a directory; 0755 and root's unless
+ * it says otherwise.
+ */
 export type Entry = (
   | { readonly content: Buffer | string }
   | { readonly link: string }
+  | { readonly hardLink: string }
   | { readonly directory: true }
 ) & { readonly mode?: number; readonly uid?: number; readonly gid?: number };
 
@@ -114,11 +118,17 @@ function tar(files: ReadonlyMap<string, Entry>): Buffer {
   return Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
 }
 
+function kindOf(entry: Entry): { type: string; link: string } {
+  if ('content' in entry) return { type: '0', link: '' };
+  if ('hardLink' in entry) return { type: '1', link: entry.hardLink };
+  if ('link' in entry) return { type: '2', link: entry.link };
+  return { type: '5', link: '' };
+}
+
 /** A ustar header: octal numbers, checksum over the header with the checksum field as blanks. */
 function header(name: string, size: number, entry: Entry): Buffer {
   const { mode = 0o755, uid = 0, gid = 0 } = entry;
-  const link = 'link' in entry ? entry.link : '';
-  const type = 'directory' in entry ? '5' : link === '' ? '0' : '2';
+  const { type, link } = kindOf(entry);
   const block = Buffer.alloc(BLOCK);
   const octal = (value: number, width: number): string => `${value.toString(8).padStart(width - 1, '0')}\0`;
   block.write(name, 0);

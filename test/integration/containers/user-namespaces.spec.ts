@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { chmod, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { detectRuntimeFeatures } from '../../../src/oci/runtime-features.ts';
 import { eventually } from '../../helpers/fixture.ts';
@@ -34,16 +34,22 @@ describe('containers in a user namespace', () => {
     await rig.clear();
   });
 
+  /** The root file system of a container, as its first process sees it. */
+  const rootOf = async (id: string): Promise<string> => {
+    const { info } = await rig.statusResponse(id, true);
+    const { pid } = JSON.parse(info['info'] ?? '{}') as { pid: number };
+    return `/proc/${pid}/root`;
+  };
+
   it('are root inside and nobody special outside, as are their files', async () => {
     const options = mapped(200_000, { pid: 'CONTAINER' });
     const pod = await rig.runPod('userns', options);
     const id = await rig.run(pod, 'main', FOREVER, options);
     assert.match((await rig.exec(id, ['cat', '/proc/self/uid_map'])).stdout, /^\s+0\s+200000\s+65536\n$/);
     assert.match((await rig.exec(id, ['id'])).stdout, /^uid=0/);
-    const { info } = await rig.statusResponse(id, true);
-    const { pid } = JSON.parse(info['info'] ?? '{}') as { pid: number };
-    assert.equal(statSync(`/proc/${pid}`).uid, 200_000);
-    assert.equal(statSync(`/proc/${pid}/root/etc/greeting`).uid, 200_000);
+    const root = await rootOf(id);
+    assert.equal(statSync(dirname(root)).uid, 200_000);
+    assert.equal(statSync(join(root, 'etc/greeting')).uid, 200_000);
     const write = await rig.exec(id, [
       'sh',
       '-c',
@@ -51,6 +57,48 @@ describe('containers in a user namespace', () => {
     ]);
     assert.match(write.stdout, /^hello\nmore\n/);
     assert.equal(write.exitCode, 0, write.stderr);
+  });
+
+  it('have files of several names once, with the owners, modes and times of the image', async () => {
+    const image = 'berth.local/test/linked:1';
+    const privates = { mode: 0o640, gid: 7 };
+    const setuid = { mode: 0o4755 };
+    const layer = {
+      data: { directory: true },
+      'data/first': { content: 'shared\n', ...privates },
+      'data/second': { hardLink: 'data/first', ...privates },
+      tools: { directory: true },
+      'tools/as-root': { content: '', ...setuid },
+      'tools/sudo': { hardLink: 'tools/as-root', ...setuid },
+      'tools/third': { hardLink: 'data/first', ...privates },
+    } as const;
+    await rig.importImage(image, { layers: [layer] });
+    const options = mapped(200_000, { pid: 'CONTAINER' });
+    const pod = await rig.runPod('linked', options);
+    const id = await rig.run(pod, 'main', FOREVER, { ...options, image: { image } });
+    const root = await rootOf(id);
+    const look = (path: string): unknown => {
+      const { ino, uid, gid, mode, nlink, mtimeMs } = statSync(join(root, path));
+      return { ino, uid, gid, mode: mode & 0o7777, nlink, mtimeMs };
+    };
+    const { ino } = statSync(join(root, 'data/first'));
+    for (const path of ['data/first', 'data/second', 'tools/third']) {
+      assert.deepEqual(
+        look(path),
+        { ino, uid: 200_000, gid: 200_007, mode: 0o640, nlink: 3, mtimeMs: 0 },
+        path,
+      );
+      assert.equal((await rig.exec(id, ['cat', `/${path}`])).stdout, 'shared\n', path);
+    }
+    const program = statSync(join(root, 'tools/as-root')).ino;
+    for (const path of ['tools/as-root', 'tools/sudo'])
+      assert.deepEqual(
+        look(path),
+        { ino: program, uid: 200_000, gid: 200_000, mode: 0o4755, nlink: 2, mtimeMs: 0 },
+        path,
+      );
+    for (const path of ['data', 'tools']) assert.equal(statSync(join(root, path)).mtimeMs, 0, path);
+    await rig.removeImage(image);
   });
 
   it('can open their outputs by name, as many servers do for their logs', async () => {
@@ -98,9 +146,7 @@ describe('containers in a user namespace', () => {
       const options = mapped(hostId, { pid: 'CONTAINER' });
       const pod = await rig.runPod(`pod-${hostId}`, options);
       const id = await rig.run(pod, 'main', FOREVER, options);
-      const { info } = await rig.statusResponse(id, true);
-      const { pid } = JSON.parse(info['info'] ?? '{}') as { pid: number };
-      outside.push(statSync(`/proc/${pid}/root/bin/busybox`).uid);
+      outside.push(statSync(join(await rootOf(id), 'bin/busybox')).uid);
     }
     assert.deepEqual(outside, [400_000, 500_000]);
   });
