@@ -3,6 +3,7 @@
  * throws a SyscallError with the errno of that very call, and is repeated when a signal interrupted it.
  */
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import type koffi from 'koffi';
 import { errnoName, SyscallError } from './errno.ts';
 
@@ -64,6 +65,7 @@ const FSCONFIG_CMD_CREATE = 6;
 const AT_FDCWD = -100;
 const O_CLOEXEC = 0x8_0000;
 const WNOHANG = 1;
+const NO_ATTRIBUTE: readonly number[] = [constants.errno.ENODATA, constants.errno.EOPNOTSUPP];
 const SIGPIPE = 13;
 /** spawn.h and signal.h: flags, and sizes that are not less than those of glibc and musl on any architecture. */
 const POSIX_SPAWN_SETPGROUP = 0x02;
@@ -362,10 +364,16 @@ export function openDescriptor(path: string): number {
   return openat2(AT_FDCWD, path, { flags: O_CLOEXEC, resolve: 0 });
 }
 
-/** Reads an extended attribute of a file, of a symlink itself, into the buffer; its length. */
+/**
+ * Reads an extended attribute of a file, of a symlink itself, into the buffer; its length. 0 when the file has none, or its file system
+ * keeps none: most have none, and an exception for each costs several times as much as the call.
+ */
 export function lgetxattr(path: string, name: string, value: Uint8Array): number {
   const subject = `${name} ${JSON.stringify(path)}`;
-  return check('lgetxattr', subject, (c) => c.lgetxattr(path, name, value, value.length));
+  return check('lgetxattr', subject, (c) => {
+    const length = c.lgetxattr(path, name, value, value.length);
+    return length < 0 && NO_ATTRIBUTE.includes(c.errno()) ? 0 : length;
+  });
 }
 
 /** Sets an extended attribute of a file, of a symlink itself. */

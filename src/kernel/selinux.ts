@@ -22,13 +22,9 @@ export function isSelinuxOn({ selinuxfs = '/sys/fs/selinux', proc = '/proc' } = 
 /** The SELinux label of a file, of a symlink itself; undefined when it has none. Blocks. */
 export function selinuxLabel(path: string): string | undefined {
   const buffer = new Uint8Array(LABEL_MAX);
-  try {
-    const length = lgetxattr(path, ATTRIBUTE, buffer);
-    return Buffer.from(buffer.subarray(0, length)).toString('utf8').replace(/\0$/, '');
-  } catch (error) {
-    if (isErrno(error, 'ENODATA', 'EOPNOTSUPP')) return undefined;
-    throw error;
-  }
+  const length = lgetxattr(path, ATTRIBUTE, buffer);
+  if (length === 0) return undefined;
+  return Buffer.from(buffer.subarray(0, length)).toString('utf8').replace(/\0$/, '');
 }
 
 /**

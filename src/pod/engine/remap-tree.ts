@@ -9,6 +9,11 @@ import {
   utimesSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import {
+  capabilitiesInNamespace,
+  fileCapabilities,
+  setFileCapabilities,
+} from '../../kernel/file-capabilities.ts';
 import type { LinuxIdMapping } from '../../oci/types.ts';
 import type { IdMappings } from '../../oci/user-namespace.ts';
 
@@ -44,10 +49,16 @@ function fileOf({ dev, ino }: BigIntStats): string {
   return `${dev}:${ino}`;
 }
 
-/** chown(2) takes setuid and setgid bits away: they are set again. */
+/** chown(2) takes setuid and setgid bits and file capabilities away: they are given back. */
 function remapFile(path: string, stat: BigIntStats, { uids: [uids], gids: [gids] }: IdMappings): void {
+  const capabilities = stat.isFile() ? fileCapabilities(path) : undefined;
   lchownSync(path, outside(Number(stat.uid), uids), outside(Number(stat.gid), gids));
   if (!stat.isSymbolicLink() && (stat.mode & 0o6000n) !== 0n) chmodSync(path, Number(stat.mode & 0o7777n));
+  if (capabilities !== undefined)
+    setFileCapabilities(
+      path,
+      capabilitiesInNamespace(capabilities, (uid) => outside(uid, uids)),
+    );
 }
 
 /** Makes a path another name of a file, symlinks themselves included; its directory keeps its times. */

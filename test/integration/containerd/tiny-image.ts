@@ -13,7 +13,13 @@ export type Entry = (
   | { readonly link: string }
   | { readonly hardLink: string }
   | { readonly directory: true }
-) & { readonly mode?: number; readonly uid?: number; readonly gid?: number };
+) & {
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Its extended attribute `security.capability`. */
+  readonly capabilities?: Buffer;
+};
 
 /** What an image has beside the busybox. */
 export interface ImageOptions {
@@ -112,10 +118,24 @@ function tar(files: ReadonlyMap<string, Entry>): Buffer {
   const parts: Buffer[] = [];
   for (const [name, entry] of files) {
     const content = Buffer.from('content' in entry ? entry.content : '');
-    const padding = Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK);
-    parts.push(header(name, content.length, entry), content, padding);
+    if (entry.capabilities !== undefined) {
+      const attributes = extendedRecord('SCHILY.xattr.security.capability', entry.capabilities);
+      parts.push(header(name, attributes.length, entry, { type: 'x', link: '' }), padded(attributes));
+    }
+    parts.push(header(name, content.length, entry), padded(content));
   }
   return Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
+}
+
+function padded(content: Buffer): Buffer {
+  return Buffer.concat([content, Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK)]);
+}
+
+/** A record of a pax header, `LENGTH KEY=VALUE\n`; the length counts its own digits. */
+function extendedRecord(key: string, value: Buffer): Buffer {
+  const rest = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from('\n')]);
+  const digits = String(rest.length + String(rest.length).length).length;
+  return Buffer.concat([Buffer.from(String(rest.length + digits)), rest]);
 }
 
 function kindOf(entry: Entry): { type: string; link: string } {
@@ -126,9 +146,8 @@ function kindOf(entry: Entry): { type: string; link: string } {
 }
 
 /** A ustar header: octal numbers, checksum over the header with the checksum field as blanks. */
-function header(name: string, size: number, entry: Entry): Buffer {
+function header(name: string, size: number, entry: Entry, { type, link } = kindOf(entry)): Buffer {
   const { mode = 0o755, uid = 0, gid = 0 } = entry;
-  const { type, link } = kindOf(entry);
   const block = Buffer.alloc(BLOCK);
   const octal = (value: number, width: number): string => `${value.toString(8).padStart(width - 1, '0')}\0`;
   block.write(name, 0);

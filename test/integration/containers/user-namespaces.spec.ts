@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { chmod, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -98,6 +98,30 @@ describe('containers in a user namespace', () => {
         path,
       );
     for (const path of ['data', 'tools']) assert.equal(statSync(join(root, path)).mtimeMs, 0, path);
+    await rig.removeImage(image);
+  });
+
+  it('get the capabilities of the programs of their image', async () => {
+    const image = 'berth.local/test/capable:1';
+    // Revision 2, effective: CAP_NET_BIND_SERVICE.
+    const capabilities = Buffer.from('0100000200040000000000000000000000000000', 'hex');
+    // The busybox runs its applets under any name that begins with its own. (containerd gives each name an owner, and so takes the
+    // capabilities of the first away: the tar files of images have them at each.)
+    const layer = {
+      'bin/busybox-server': { content: readFileSync('/bin/busybox'), capabilities },
+      'bin/busybox-too': { hardLink: 'bin/busybox-server', capabilities },
+    };
+    await rig.importImage(image, { config: { User: '1000:1000' }, layers: [layer] });
+    const options = mapped(200_000, { pid: 'CONTAINER' });
+    const pod = await rig.runPod('capable', options);
+    const id = await rig.run(pod, 'main', FOREVER, { ...options, image: { image } });
+    const effective = async (program: string): Promise<string | undefined> => {
+      const { stdout } = await rig.exec(id, [program, 'cat', '/proc/self/status']);
+      return /^CapEff:\s*(\w+)$/m.exec(stdout)?.[1];
+    };
+    assert.equal(await effective('busybox'), '0000000000000000');
+    for (const name of ['busybox-server', 'busybox-too'])
+      assert.equal(await effective(name), '0000000000000400', name);
     await rig.removeImage(image);
   });
 

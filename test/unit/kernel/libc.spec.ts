@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { close, openat2, RESOLVE_IN_ROOT } from '../../../src/kernel/libc.ts';
+import { close, lgetxattr, openat2, RESOLVE_IN_ROOT } from '../../../src/kernel/libc.ts';
 
 describe('openat2', () => {
   let directory: string;
@@ -50,5 +50,17 @@ describe('openat2', () => {
       code: 'ENOENT',
       message: 'openat2 "etc/absent": no such file or directory',
     });
+  });
+});
+
+describe('lgetxattr', () => {
+  const read = (path: string): number => lgetxattr(path, 'user.berth.absent', new Uint8Array(8));
+
+  it('finds nothing where there is no such attribute, or can be none', () => {
+    for (const path of [process.execPath, '/proc/self/stat']) assert.equal(read(path), 0, path);
+  });
+
+  it('throws when there is no such file', () => {
+    assert.throws(() => read('/absent'), { code: 'ENOENT', syscall: 'lgetxattr' });
   });
 });
