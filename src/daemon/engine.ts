@@ -16,7 +16,7 @@ import { BASE_SPEC } from '../oci/base.ts';
 import { loadBaseSpec } from '../oci/base-file.ts';
 import { loadDefaultApparmor } from '../oci/apparmor-profile.ts';
 import { detectHostFacts, type HostFacts } from '../oci/host-facts.ts';
-import { detectRuntimeFeatures, type RuntimeFeatures } from '../oci/runtime-features.ts';
+import { KnownFeatures } from '../oci/known-features.ts';
 import { loadSeccompTemplate } from '../oci/seccomp-template.ts';
 import type { RuntimeSpec } from '../oci/types.ts';
 import { containerFiles } from '../pod/container/record.ts';
@@ -39,7 +39,7 @@ const EMBEDDED_READY_MS = 10_000;
 export interface EngineParts {
   readonly containers: ContainerDeps;
   readonly images: ImageService;
-  /** Resolves when the OCI runtimes have told their features, which no call may be answered without. */
+  /** Resolves when the OCI runtimes have told their features, which no call shall be answered without, or have had their time. */
   readonly asked: Promise<void>;
 }
 
@@ -63,7 +63,9 @@ export async function startEngine({
 }: EngineStart): Promise<EngineParts> {
   const baseSpec = await baseSpecs(config);
   // Programs answer while the engine is looked for, and what runs is recovered.
-  const { features, asked } = runtimeFeatures(config, log);
+  const features = new KnownFeatures(log);
+  stops.push(() => features.stop());
+  const asked = features.ask(runcBinaries(config));
   const { address, wait, runcRoot, shimWatch } = await engineAddress(config, log, stops);
   const containerd = new Containerd({ address, log });
   containerd.connection.start();
@@ -102,7 +104,7 @@ export async function startEngine({
     pumps,
     executions: new Executions({ engine, directory: ioDirectory({ settings: config }), log }),
     host,
-    features,
+    features: (handler) => features.of(handlerNameOf(config.containerd, handler)),
     baseSpec,
     seccomp: await loadSeccompTemplate(),
     relabel: host.selinux === undefined ? undefined : relabel(stops),
@@ -171,25 +173,8 @@ async function baseSpecs({ containerd }: Config): Promise<ContainerDeps['baseSpe
   return (handler) => byName.get(handlerNameOf(containerd, handler)) ?? BASE_SPEC;
 }
 
-/** Asked once at start, of each handler's OCI runtime. */
-function runtimeFeatures(
-  config: Config,
-  log: Logger,
-): Pick<ContainerDeps, 'features'> & Pick<EngineParts, 'asked'> {
-  const known = new Map<string, RuntimeFeatures>();
-  const ask = async (name: string, binary: string): Promise<void> => {
-    try {
-      known.set(name, await detectRuntimeFeatures(binary === '' ? 'runc' : binary));
-    } catch (error) {
-      log.warn('failed to ask the OCI runtime for its features', { handler: name, error: messageOf(error) });
-    }
-  };
-  const runc = [...config.containerd.runtimes].filter(([, { type }]) => isRunc(type));
-  return {
-    asked: Promise.all(runc.map(([name, { binary }]) => ask(name, binary))).then(() => undefined),
-    features: (handler) => {
-      const name = handlerNameOf(config.containerd, handler);
-      return known.get(name) ?? { name, recursiveReadOnly: false, idmap: false, userNamespaces: false };
-    },
-  };
+/** The OCI runtimes that runc's shim runs, by their handlers. */
+function runcBinaries({ containerd }: Config): Map<string, string> {
+  const runc = [...containerd.runtimes].filter(([, { type }]) => isRunc(type));
+  return new Map(runc.map(([name, { binary }]) => [name, binary === '' ? 'runc' : binary]));
 }

@@ -13,7 +13,15 @@ export interface RuntimeFeatures {
   readonly userNamespaces: boolean;
 }
 
-const TIMEOUT_MS = 5_000;
+/** One that has not answered by then does not end. */
+export const ANSWER_MS = 30_000;
+
+/** What an OCI runtime says, or is taken to have as long as it says nothing. */
+interface Answer {
+  readonly features: RuntimeFeatures;
+  /** It exited with an error: it does not know the command, or something else was wrong. */
+  readonly isRefusal: boolean;
+}
 
 /**
  * Asks an OCI runtime with its `features` command (runc 1.1, crun 1.8.6 and later); one that does not know the command is
@@ -21,13 +29,17 @@ const TIMEOUT_MS = 5_000;
  */
 export async function detectRuntimeFeatures(
   binary: string,
-  options: { readonly signal?: AbortSignal } = {},
-): Promise<RuntimeFeatures> {
+  { timeoutMs = ANSWER_MS, signal }: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
+): Promise<Answer> {
   try {
-    const { stdout } = await promisify(execFile)(binary, ['features'], { timeout: TIMEOUT_MS, ...options });
-    return parseFeatures(binary, stdout);
+    const { stdout } = await promisify(execFile)(binary, ['features'], {
+      timeout: timeoutMs,
+      killSignal: 'SIGKILL',
+      signal,
+    });
+    return { features: parseFeatures(binary, stdout), isRefusal: false };
   } catch (error) {
-    if (isExitCode(error)) return BASICS(binary);
+    if (isExitCode(error)) return { features: BASICS(binary), isRefusal: true };
     throw error;
   }
 }

@@ -226,7 +226,7 @@ describe('containers in a user namespace', () => {
     };
     const command = ['sh', '-c', 'echo mine > /data/file; sleep 3600'];
     const create = rig.create(pod, 'main', command, { ...options, mounts: [volume] });
-    if (!(await detectRuntimeFeatures('runc')).idmap) {
+    if (!(await detectRuntimeFeatures('runc')).features.idmap) {
       await assert.rejects(create, { code: status.FAILED_PRECONDITION, details: /idmapped mount/ });
       return;
     }

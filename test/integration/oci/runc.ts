@@ -91,7 +91,7 @@ export class Runc implements AsyncDisposable {
         sandbox: this.sandbox(),
         accounts: readAccounts(this.rootfs),
         host: detectHostFacts(),
-        runtime: await detectRuntimeFeatures('runc'),
+        runtime: (await detectRuntimeFeatures('runc')).features,
         pidNamespace: '/proc/self/ns/pid',
         ...part,
       }),

@@ -131,7 +131,9 @@ describe('what the node can do', () => {
   });
 
   it('is the least for a runtime that does not know the question', async () => {
-    assert.equal((await detectRuntimeFeatures('false')).recursiveReadOnly, false);
+    const { features, isRefusal } = await detectRuntimeFeatures('false');
+    assert.equal(isRefusal, true);
+    assert.equal(features.recursiveReadOnly, false);
     await assert.rejects(detectRuntimeFeatures('/absent/runc'), { code: 'ENOENT' });
   });
 });
