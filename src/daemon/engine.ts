@@ -8,7 +8,6 @@ import { Shims } from '../containerd/shims.ts';
 import { withPinnedImage } from '../containerd/pinned-image.ts';
 import { ContainerdImageService, type ImageService } from '../containerd/image-service.ts';
 import { Relabeller } from '../kernel/relabeller.ts';
-import { ThreadPool } from '../kernel/threads/pool.ts';
 import { invalid, messageOf } from '../lib/errors.ts';
 import type { Files } from '../lib/atomic-file.ts';
 import type { Logger } from '../lib/log.ts';
@@ -29,7 +28,7 @@ import { ContainerStore } from '../pod/container/store.ts';
 import { Creations } from '../pod/creations.ts';
 import { ContainerdEngine } from '../pod/engine/containerd-engine.ts';
 import { EngineImages } from '../pod/engine/images.ts';
-import { RootFs, rootfsJobsModule } from '../pod/engine/rootfs.ts';
+import { RootFs } from '../pod/engine/rootfs.ts';
 import { Pumps } from '../stdio/pumps.ts';
 
 /** How long an embedded containerd may take until the socket appears without it. */
@@ -77,8 +76,8 @@ export async function startEngine({
     await containerd.connection
       .ready({ signal: AbortSignal.timeout(EMBEDDED_READY_MS) })
       .catch(() => undefined);
-  const rootfsPool = new ThreadPool({ name: 'rootfs', size: 1, modules: [rootfsJobsModule] });
-  stops.push(() => rootfsPool.stop());
+  const rootfs = new RootFs();
+  stops.push(() => rootfs.stop());
   const pumps = new Pumps({
     onReport: (report) => log.warn('container log', { ...report }),
     onThreadDied: (error) => log.error('the log thread died and is started again', { error: error.message }),
@@ -90,7 +89,7 @@ export async function startEngine({
     shims,
     shimWatch,
     images: new EngineImages(new ContainerdImageService(connection), connection),
-    rootfs: new RootFs(rootfsPool),
+    rootfs,
     settings: config.containerd,
     runcRoot,
     instance,
