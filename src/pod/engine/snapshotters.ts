@@ -24,16 +24,20 @@ export class Snapshotters {
     this.#containerd = containerd;
     this.#images = images;
     this.#settings = settings;
+    containerd.connection.onChange(({ connected }) => {
+      if (connected) this.#common = undefined;
+    });
   }
 
-  /** The common one. Asked once: containerd does not change it while it runs. Throws UNAVAILABLE while the engine is away. */
+  /** The common one. Asked once for each connection: containerd changes it only with a restart. Throws UNAVAILABLE while the engine is away. */
   async common(): Promise<string> {
     const { snapshotter } = this.#settings;
     this.#common ??= snapshotter === '' ? this.#images.snapshotter() : Promise.resolve(snapshotter);
+    const common = this.#common;
     try {
-      return await this.#common;
+      return await common;
     } catch (error) {
-      this.#common = undefined;
+      if (this.#common === common) this.#common = undefined;
       throw error;
     }
   }
