@@ -49,6 +49,7 @@ export async function runSession(
   { streams, signal }: CommandContext,
 ): Promise<number> {
   const status: Buffer[] = [];
+  let isWaiting = false;
   const connection: { socket?: WebSocket } = {};
   const outputs: Readonly<Record<number, Writable>> = { [STDOUT]: streams.stdout, [STDERR]: streams.stderr };
   const take = (message: Buffer): void => {
@@ -56,10 +57,14 @@ export async function runSession(
     const bytes = message.subarray(1);
     if (channel === ERROR) status.push(bytes);
     const output = outputs[channel];
-    if (output === undefined || output.write(bytes)) return;
-    // Our reader is slow: so is the command then.
+    if (output === undefined || output.write(bytes) || isWaiting) return;
+    // Our reader is slow: so is the command then. What has come already is still told.
+    isWaiting = true;
     connection.socket?.pause();
-    void room(output, signal).then(() => connection.socket?.resume());
+    void room(output, signal).then(() => {
+      isWaiting = false;
+      connection.socket?.resume();
+    });
   };
   const socket = await openWebSocket(url, PROTOCOLS, take, { signal });
   connection.socket = socket;

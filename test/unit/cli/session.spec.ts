@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
-import { PassThrough, Readable } from 'node:stream';
+import { PassThrough, Readable, Writable } from 'node:stream';
 import { codeOfStatus, runSession } from '../../../src/cli/pod/session.ts';
 import { createLogger } from '../../../src/lib/log.ts';
+import type { StreamingRuntime } from '../../../src/streaming/runtime.ts';
 import { StreamingServer } from '../../../src/streaming/server.ts';
 import { openTunnel } from '../../../src/streaming/websocket/client.ts';
 
@@ -31,6 +32,43 @@ describe('the session of berth pod exec', () => {
       await assert.rejects(runSession(url, streams, contextOf(stdin)), {
         message: 'failed to read stdin: EISDIR: illegal operation on a directory, read',
       });
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it('waits once for a reader that takes its time, however many pieces have come by then', async () => {
+    const PIECES = 2_000;
+    const runtime: StreamingRuntime = {
+      exec: async (_request, { stdout }) => {
+        for (let i = 0; i < PIECES; i += 1) await stdout?.(Buffer.alloc(20));
+        return 0;
+      },
+      attach: () => Promise.reject(new Error('no attach')),
+      connect: () => Promise.reject(new Error('nobody listens')),
+    };
+    const log = createLogger({ level: 'fatal', format: 'text' });
+    const server = new StreamingServer({ address: '127.0.0.1', port: 0, log, runtime });
+    await server.start();
+    try {
+      const streams = { stdin: false, stdout: true, stderr: true, tty: false };
+      const url = server.urlFor({ kind: 'exec', containerId: 'c', cmd: ['cmd'], ...streams });
+      let bytes = 0;
+      let most = 0;
+      const stdout = new Writable({
+        highWaterMark: 100,
+        write(chunk: Buffer, _encoding, done) {
+          bytes += chunk.length;
+          most = Math.max(most, stdout.listenerCount('drain'));
+          setImmediate(done);
+        },
+      });
+      const context = contextOf(new PassThrough());
+      const code = await runSession(url, streams, { ...context, streams: { ...context.streams, stdout } });
+      stdout.end();
+      await once(stdout, 'finish');
+      assert.deepEqual([code, bytes], [0, PIECES * 20]);
+      assert.ok(most <= 1, `${most} listeners`);
     } finally {
       await server.stop();
     }
