@@ -22,12 +22,19 @@ export interface Stored<Record, State> {
   readonly state: State | undefined;
 }
 
+/** What every record has. */
+export interface Identity {
+  readonly id: string;
+  /** Nanoseconds since the epoch, in decimal. */
+  readonly createdAt: string;
+}
+
 const RECORD = '.jsonl';
 /** A file that has more of them is written anew. */
 export const STATES_MOST = 32;
 
 /** The records of one kind of object. */
-export class RecordFiles<Record extends { readonly id: string }, State extends object> {
+export class RecordFiles<Record extends Identity, State extends object> {
   readonly #root: string;
   readonly #files: Files;
   /** Where the whole lines end of files whose last one a crash has torn, by id. */
@@ -84,7 +91,7 @@ export class RecordFiles<Record extends { readonly id: string }, State extends o
   }
 
   /**
-   * Every object on disk. `unreadable` names files whose intent cannot be read: kept, with all that is theirs, for a person to look at.
+   * Every object on disk, the oldest first. `unreadable` names files whose intent cannot be read: kept, with all that is theirs, for a person to look at.
    * A disk that takes no writes is no reason to fail: what is tidied here the next start tidies as well.
    */
   async readAll(): Promise<{ stored: Stored<Record, State>[]; unreadable: string[] }> {
@@ -106,6 +113,7 @@ export class RecordFiles<Record extends { readonly id: string }, State extends o
         }
       }),
     );
+    stored.sort((a, b) => (BigInt(a.record.createdAt) < BigInt(b.record.createdAt) ? -1 : 1));
     return { stored, unreadable };
   }
 
@@ -115,7 +123,7 @@ export class RecordFiles<Record extends { readonly id: string }, State extends o
     const end = text.lastIndexOf('\n') + 1;
     const [intent = '', ...states] = text.toString('utf8', 0, end).split('\n').slice(0, -1);
     const record = parse(intent) as Record | undefined;
-    if (record?.id !== id) return undefined;
+    if (record?.id !== id || !/^\d+$/.test(record.createdAt)) return undefined;
     if (end < text.length) this.#torn.set(id, end);
     const state = parse(states.at(-1) ?? '') as State | undefined;
     if (state !== undefined && states.length > STATES_MOST)

@@ -1,7 +1,7 @@
-import { type RecordFiles, STATES_MOST } from './record-files.ts';
+import { type Identity, type RecordFiles, STATES_MOST } from './record-files.ts';
 
 /** An object in memory: its immutable record, and its state, changed only through update(). */
-export class Recorded<Record extends { readonly id: string }, State extends object> {
+export class Recorded<Record extends Identity, State extends object> {
   readonly record: Record;
   readonly #files: RecordFiles<Record, State>;
   #state: State;

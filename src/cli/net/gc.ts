@@ -1,8 +1,8 @@
 import { isJsonObject, type JsonObject } from '../../lib/json.ts';
 import { defineCommand } from '../command.ts';
 import { clientOptions, connect } from '../connect.ts';
-import { Exit } from '../exit.ts';
 import { json, table } from '../table.ts';
+import { reportFailures } from './failures.ts';
 import { objectsOf, stringOf, stringsOf } from './fields.ts';
 
 export const command = defineCommand({
@@ -21,7 +21,7 @@ same is done once an hour, and when a range of addresses is exhausted.`,
     const answer = await client.collectGarbage(values['dry-run']);
     const networks = Array.isArray(answer) ? answer.filter(isJsonObject) : [];
     context.stdout(values.json ? json(answer) : garbageTable(networks, values['dry-run']));
-    return networks.some((network) => network['error'] !== undefined) ? Exit.failed : Exit.ok;
+    return reportFailures(networks, context);
   },
 });
 

@@ -1,8 +1,8 @@
 import { isJsonObject, type JsonObject } from '../../lib/json.ts';
 import { defineCommand } from '../command.ts';
 import { clientOptions, connect } from '../connect.ts';
-import { Exit } from '../exit.ts';
 import { indent, json, printable, table } from '../table.ts';
+import { reportFailures } from './failures.ts';
 import { numberOf, objectsOf, stringOf, stringsOf } from './fields.ts';
 
 export const command = defineCommand({
@@ -16,7 +16,7 @@ export const command = defineCommand({
     const answer = await client.testNetworks();
     const trials = Array.isArray(answer) ? answer.filter(isJsonObject) : [];
     context.stdout(values.json ? json(answer) : trials.map(trialText).join('\n'));
-    return trials.some((trial) => trial['error'] !== undefined) ? Exit.failed : Exit.ok;
+    return reportFailures(trials, context);
   },
 });
 

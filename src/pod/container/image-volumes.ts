@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.ts';
 import type { Mount__Output } from '../../gen/runtime/v1/Mount.ts';
 import type { FilesystemMount } from '../../kernel/mount-filesystem.ts';
-import { invalid, wrap } from '../../lib/errors.ts';
+import { invalid, messageOf, wrap } from '../../lib/errors.ts';
 import type { PodDeps } from '../deps.ts';
 import { checkImageName } from '../name.ts';
 import type { EngineImage, ImageOptions } from '../engine/engine.ts';
@@ -92,7 +92,7 @@ export async function releaseImageVolumes(deps: PodDeps, { id, config }: Identif
   if (directories.length > 0) await deps.threads.call('image-volumes.release', directories);
 }
 
-/** Unmounts the image volumes of containers that no record names. */
+/** Unmounts the image volumes of containers that no record names. One that stays is no reason for Berth not to start. */
 export async function releaseOwnerlessVolumes(
   deps: PodDeps,
   isOwned: (id: string) => boolean,
@@ -102,8 +102,13 @@ export async function releaseOwnerlessVolumes(
   for (const id of ids.filter((one) => !isOwned(one))) {
     const directory = join(parent, id);
     const mounts = (await readdir(directory).catch(() => [])).map((name) => join(directory, name));
-    await deps.threads.call('image-volumes.release', mounts);
-    await rm(directory, { recursive: true, force: true });
+    try {
+      await deps.threads.call('image-volumes.release', mounts);
+      await rm(directory, { recursive: true, force: true });
+    } catch (error) {
+      const facts = { container: id, error: messageOf(error) };
+      deps.log.error('failed to remove the image volumes of a container without a record', facts);
+    }
   }
 }
 

@@ -17,7 +17,6 @@ export async function recoverContainers(deps: PodDeps): Promise<Container[]> {
   const { files, store } = deps.containers;
   const { stored, unreadable } = await files.readAll();
   for (const path of unreadable) deps.log.error('left an unreadable container record alone', { path });
-  stored.sort((a, b) => (BigInt(a.record.createdAt) < BigInt(b.record.createdAt) ? -1 : 1));
   const ids = new Set(stored.map(({ record }) => record.id));
   await releaseOwnerlessVolumes(deps, (id) => ids.has(id) || unreadable.includes(files.path(id)));
   const halfMade: Container[] = [];

@@ -47,7 +47,6 @@ export async function recoverSandboxes(deps: PodDeps): Promise<Recovery> {
   ]);
   const orphans = (await readdir(states)).filter((id) => !recorded.has(id));
   for (const id of orphans) await removeOrphan(deps, id);
-  stored.sort((a, b) => (BigInt(a.record.createdAt) < BigInt(b.record.createdAt) ? -1 : 1));
   const recovered = await Promise.all(stored.map((one) => recoverOne(deps, one)));
   for (const { sandbox } of recovered) if (sandbox.state.phase !== 'creating') deps.store.add(sandbox);
   const interrupted = recovered.flatMap(({ sandbox, finish }) =>

@@ -52,6 +52,16 @@ describe('berth net gc and berth net test with a real daemon', () => {
     const tried = await run('net', 'test');
     assert.equal(tried.code, 1);
     assert.match(tried.stdout, /^trialnet: failed\n[^]*bridge[^]*too small to allocate from/);
+    assert.match(tried.stderr, /^berth: network "trialnet": [^\n]*too small to allocate from[^\n]*\n$/);
+  });
+
+  it('tell which network cannot be cleaned, with exit code 1', async () => {
+    const ipam = { type: 'host-local', ranges: [[{ subnet: '10.90.0.0/24' }]], dataDir: scratch };
+    const { run } = await setUp(ipam, { type: 'no-such-plugin' });
+    const cleaned = await run('net', 'gc');
+    assert.equal(cleaned.code, 1);
+    assert.match(cleaned.stdout, /\ntrialnet +failed: [^\n]*no-such-plugin/);
+    assert.match(cleaned.stderr, /^berth: network "trialnet": [^\n]*no-such-plugin[^\n]*\n$/);
   });
 
   it('collect what a pod of ours left, list what others left, and leave the living alone', async () => {

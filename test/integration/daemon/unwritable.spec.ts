@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
-import { appendFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ServiceError } from '@grpc/grpc-js';
 import { bridgeNetwork } from '../../helpers/daemon.ts';
@@ -66,6 +66,20 @@ describe('a disk that takes no records any more', () => {
     assert.equal((await daemon.client.podStatus(id)).status?.state, 'SANDBOX_NOTREADY');
     await daemon.client.clear();
     await eventually('nothing is left', () => (Object.keys(left()).length === 0 ? true : undefined));
+  });
+
+  it('does not keep Berth from starting when image volumes of a container without a record cannot be removed', async () => {
+    const { daemon } = rig;
+    const containers = join(daemon.directory, 'state/containers');
+    await daemon.kill();
+    await mkdir(join(containers, 'lost/0'), { recursive: true });
+    const mend = await refuseWrites([containers]);
+    await daemon.start();
+    assert.match(await daemon.log(), /EROFS[^\n]*failed to remove the image volumes/);
+    await daemon.kill();
+    await mend();
+    await daemon.start();
+    assert.deepEqual(entries(containers), []);
   });
 
   it('does not keep Berth from starting after a reboot: what it could not do, Stop does once it can', async () => {

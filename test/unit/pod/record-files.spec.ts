@@ -8,6 +8,7 @@ import { Scratch } from '../../helpers/fixture.ts';
 
 interface Note {
   readonly id: string;
+  readonly createdAt: string;
   readonly text: string;
 }
 
@@ -16,6 +17,7 @@ interface Phase {
 }
 
 describe('records', () => {
+  let clock = 9n;
   let scratch: Scratch;
   let root: string;
   let files: RecordFiles<Note, Phase>;
@@ -32,22 +34,34 @@ describe('records', () => {
   });
 
   async function recorded(id: string): Promise<Recorded<Note, Phase>> {
-    const record = { id, text: 'of\nmany\nlines' };
+    clock += 1n;
+    const record = { id, createdAt: `${clock}`, text: 'of\nmany\nlines' };
     await files.writeIntent(record);
     return new Recorded(record, files, { phase: 'new' });
   }
 
   it('are read back with the last state, or none', async () => {
-    await recorded('half');
+    const half = await recorded('half');
     const whole = await recorded('whole');
     for (const phase of ['one', 'two', 'three']) await whole.update({ phase });
     const { stored, unreadable } = await files.readAll();
     assert.deepEqual(unreadable, []);
+    assert.deepEqual(stored, [
+      { record: half.record, state: undefined },
+      { record: whole.record, state: { phase: 'three' } },
+    ]);
+  });
+
+  it('are read back in the order of their times, whatever they are called', async () => {
+    clock = 8n;
+    for (const id of ['c', 'a', 'b']) await recorded(id);
+    const { stored } = await files.readAll();
     assert.deepEqual(
-      stored.toSorted((a, b) => a.record.id.localeCompare(b.record.id)),
+      stored.map(({ record }) => [record.id, record.createdAt]),
       [
-        { record: { id: 'half', text: 'of\nmany\nlines' }, state: undefined },
-        { record: { id: 'whole', text: 'of\nmany\nlines' }, state: { phase: 'three' } },
+        ['c', '9'],
+        ['a', '10'],
+        ['b', '11'],
       ],
     );
   });
@@ -108,7 +122,8 @@ describe('records', () => {
   it('whose intent cannot be read stay for a person to see; what has no intent goes', async () => {
     await recorded('good');
     await writeFile(files.path('empty'), '');
-    await writeFile(files.path('other'), '{"id":"another"}\n');
+    await writeFile(files.path('other'), '{"id":"another","createdAt":"1"}\n');
+    await writeFile(files.path('timeless'), '{"id":"timeless"}\n');
     await writeFile(files.specPath('empty'), '{}');
     await writeFile(files.specPath('forgotten'), '{}');
     await writeFile(`${files.path('good')}.1-0-1.tmp`, '{');
@@ -118,12 +133,16 @@ describe('records', () => {
       stored.map(({ record }) => record.id),
       ['good'],
     );
-    assert.deepEqual(unreadable.toSorted(), [files.path('empty'), files.path('other')]);
+    assert.deepEqual(
+      unreadable.toSorted(),
+      ['empty', 'other', 'timeless'].map((id) => files.path(id)),
+    );
     assert.deepEqual((await readdir(root)).toSorted(), [
       'empty.jsonl',
       'empty.spec.json',
       'good.jsonl',
       'other.jsonl',
+      'timeless.jsonl',
     ]);
   });
 });
