@@ -4,6 +4,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -45,14 +46,28 @@ function json(command, ...args) {
   return status === 0 && stdout.trim() !== '' ? JSON.parse(stdout) : undefined;
 }
 
-/** The first 10.x.0.0/16 from the default network's on that no route of this machine touches. */
+/** The first private /16, from the default network's on, that no route of this machine touches. */
 function freeSubnet() {
   const taken = (json('ip', '-json', '-4', 'route', 'show', 'table', 'all') ?? []).map(({ dst }) => dst);
-  for (let second = 88; second < 256; second += 1) {
-    if (!taken.some((dst) => dst === '10.0.0.0/8' || dst.startsWith(`10.${second}.`)))
-      return `10.${second}.0.0/16`;
-  }
-  throw new Error('every 10.x.0.0/16 is in use on this machine');
+  const all = [...numbers(88, 255).map((n) => `10.${n}.0.0`), ...numbers(16, 31).map((n) => `172.${n}.0.0`)];
+  const free = all.find((network) => !taken.some((dst) => overlaps(network, dst)));
+  if (free === undefined) throw new Error('every 10.x.0.0/16 and 172.x.0.0/16 is in use on this machine');
+  return `${free}/16`;
+}
+
+function numbers(first, last) {
+  return Array.from({ length: last - first + 1 }, (_, n) => first + n);
+}
+
+/** Whether a /16 and what a route leads to have addresses in common. A default route, also one in halves, leads nowhere of its own. */
+function overlaps(network, destination) {
+  const [address, length = '32'] = destination.split('/');
+  const shorter = Math.min(16, Number(length));
+  return isIP(address) === 4 && shorter > 1 && bits(network) >>> (32 - shorter) === bits(address) >>> (32 - shorter);
+}
+
+function bits(address) {
+  return address.split('.').reduce((number, part) => ((number << 8) | Number(part)) >>> 0, 0);
 }
 
 /** The default network of config/, with a bridge and reservations of its own. */

@@ -49,7 +49,7 @@ function signalOfTermination(): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(Exit.failed);
+      if (controller.signal.aborted) void end(Exit.failed);
       controller.abort(new Error(`interrupted by ${name}`));
     });
   }
@@ -67,13 +67,22 @@ function isDaemon(): boolean {
     : first === 'daemon';
 }
 
+/** Node waits for its threads, and a daemon's may be waiting for a tool or inside the kernel: it ends without them. */
+async function end(code: number): Promise<void> {
+  if (isDaemon()) {
+    const { exitProcess } = await import('./kernel/libc.ts');
+    exitProcess(code);
+  }
+  process.exit(code);
+}
+
 /** Not before the output is out: a pipe takes it when its reader has the time. When it cannot be written the handler below ends us. */
 function leave(code: number): void {
   outcome = code;
   process.stdout.write('', (error) => {
     if (error instanceof Error) return;
-    if (isDaemon()) process.exit(code);
-    process.stderr.write('', () => process.exit(code));
+    if (isDaemon()) void end(code);
+    else process.stderr.write('', () => void end(code));
   });
 }
 

@@ -16,8 +16,11 @@ import { sandboxJobsModule } from '../pod/sandbox/prepare.ts';
 
 /** Workers for namespaces and plugins: rtnl is one lock for the whole host, so more would only wait for each other. */
 const NETWORK_THREADS = 2;
-/** Workers for calls that wait for somebody else, a DHCP server or an executable behind a built-in: so many wait at a time. Each takes 16 MB. */
-const WAITING_THREADS = 4;
+/**
+ * Workers for calls that wait for somebody else, a DHCP server, an executable behind a built-in, or neighbours who may have an IPv6 address:
+ * so many wait at a time. Each takes 16 MB once it is needed.
+ */
+const WAITING_THREADS = 8;
 
 /** The worker threads, and what runs on them. */
 export interface Plugins {

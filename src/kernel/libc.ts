@@ -119,6 +119,7 @@ interface Libc {
   readonly cfmakeraw: (settings: Uint8Array) => void;
   readonly mkfifo: Int;
   readonly pipe2: Int;
+  readonly exit: (status: number) => void;
   readonly waitpid: Int;
   readonly posixSpawn: Int;
   readonly spawnActionsInit: Int;
@@ -179,6 +180,7 @@ function load(): Libc {
     cfmakeraw: library.func('void cfmakeraw(uint8_t *settings)') as (settings: Uint8Array) => void,
     mkfifo: bind('int mkfifo(const char *path, uint32_t mode)'),
     pipe2: bind('int pipe2(_Out_ int *fds, int flags)'),
+    exit: library.func('void _exit(int status)') as (status: number) => void,
     waitpid: bind('int waitpid(int pid, _Out_ int *status, int options)'),
     posixSpawn: bind(
       'int posix_spawn(_Out_ int *pid, const char *path, const uint8_t *actions, const uint8_t *attributes, const char **argv, const char **envp)',
@@ -412,6 +414,11 @@ export function pipe(): readonly [number, number] {
   const ends = [0, 0];
   check('pipe2', '', (c) => c.pipe2(ends, O_CLOEXEC));
   return [ends[0] ?? 0, ends[1] ?? 0];
+}
+
+/** Ends the process at once: nothing is waited for, not even threads that wait for a tool or inside the kernel. */
+export function exitProcess(status: number): void {
+  libc().exit(status);
 }
 
 /** The wait status of a child that has ended, which is then forgotten; undefined while it runs. See waitpid(2). */

@@ -1,7 +1,7 @@
-import { BerthError } from '../../lib/errors.ts';
+import { BerthError, wrap } from '../../lib/errors.ts';
 import { factsToError } from './errors.ts';
 import { HANDED_OVER_MOST, type Outcome } from './protocol.ts';
-import { Thread } from './thread.ts';
+import { Thread, type ThreadEvents } from './thread.ts';
 
 /** Serves the calls that jobs make to the main thread. The signal is the one of the job's caller. */
 export type Serve = (arg: unknown, signal: AbortSignal) => Promise<unknown>;
@@ -31,7 +31,12 @@ export interface CallOptions {
   readonly onSettled?: () => void;
 }
 
+/** How long threads may take to end, in milliseconds. */
+const END_MS = 500;
+
 interface Task {
+  /** Counts up from call to call. */
+  readonly number: number;
   readonly job: string;
   readonly arg: unknown;
   readonly signal: AbortSignal;
@@ -39,12 +44,14 @@ interface Task {
   readonly reject: (error: unknown) => void;
   /** The job has ended or will not begin; told once, a dropped job's thread answers for it a second time. */
   readonly settled: () => void;
+  readonly isSettled: () => boolean;
   /** Once it is handed over: see Thread.run. */
   drop?: () => boolean;
 }
 
 interface Slot {
   readonly index: number;
+  /** Jobs whose affinity is this thread's. */
   readonly queue: Task[];
   thread: Thread | undefined;
   /** What the thread has: the first one runs, or was dropped. */
@@ -60,6 +67,9 @@ function never(): AbortSignal {
 export class ThreadPool {
   private readonly options: ThreadPoolOptions;
   private readonly slots: readonly Slot[];
+  /** Jobs without affinity, in the order of their calls: the next thread that is free takes one. */
+  private readonly queue: Task[] = [];
+  private calls = 0;
   private stopped = false;
   /** Told when no job runs any more. */
   private readonly idle: (() => void)[] = [];
@@ -74,16 +84,21 @@ export class ThreadPool {
     }));
   }
 
-  /** Starts the threads now rather than with their first jobs. */
+  /** Starts the threads now rather than with their first jobs, which also tell when that is not possible. */
   start(): void {
     for (const slot of this.slots) {
-      slot.thread ??= this.startThread(slot);
+      try {
+        slot.thread ??= this.startThread(slot);
+      } catch {
+        return;
+      }
     }
   }
 
   /**
    * Runs a job and brings what it returned, or throws what it threw: a BerthError or SyscallError as
-   * itself, others as an Error with the same name, message and plain properties. UNAVAILABLE after stop().
+   * itself, others as an Error with the same name, message and plain properties. UNAVAILABLE after stop(), RESOURCE_EXHAUSTED when
+   * the thread that it needs cannot be started.
    */
   call(job: string, arg: unknown, options: CallOptions = {}): Promise<unknown> {
     const { signal = never(), onSettled = () => undefined } = options;
@@ -93,11 +108,13 @@ export class ThreadPool {
         reject(this.stopped ? stoppedError(this.options.name, job) : asError(signal.reason));
         return;
       }
-      const slot = this.choose(options.affinity);
+      const { affinity } = options;
+      const slot = affinity === undefined ? this.free() : this.slotOf(affinity);
+      const queue = affinity === undefined ? this.queue : slot.queue;
       const aborted = () => {
-        const at = slot.queue.indexOf(task);
+        const at = queue.indexOf(task);
         if (at >= 0) {
-          slot.queue.splice(at, 1);
+          queue.splice(at, 1);
         }
         if (at >= 0 || task.drop?.() === true) {
           task.settled();
@@ -111,31 +128,41 @@ export class ThreadPool {
         signal.removeEventListener('abort', aborted);
         onSettled();
       };
-      const task: Task = { job, arg, signal, resolve, reject, settled };
+      this.calls += 1;
+      const number = this.calls;
+      const task: Task = {
+        ...{ number, job, arg, signal, resolve, reject, settled },
+        isSettled: () => isSettled,
+      };
       signal.addEventListener('abort', aborted, { once: true });
-      slot.queue.push(task);
+      queue.push(task);
       this.next(slot);
     });
   }
 
   /**
    * Refuses new jobs and drops queued ones, waits up to graceMs for the running ones, then ends the threads. A job that is
-   * still at work then is ended with its thread, and fails as UNAVAILABLE; one inside a system call ends after that call.
+   * still at work then is ended with its thread, and fails as UNAVAILABLE. One that waits for a tool or inside a system call cannot be
+   * ended and is not waited for: the process has to end without its threads.
    */
   async stop(graceMs = 3000): Promise<void> {
     this.stopped = true;
-    for (const slot of this.slots) {
-      const behind = slot.handed.slice(1).filter(({ drop }) => drop?.() === true);
-      for (const task of [...behind, ...slot.queue.splice(0)]) {
-        task.settled();
-        task.reject(stoppedError(this.options.name, task.job));
-      }
+    const refuse = (task: Task): void => task.reject(stoppedError(this.options.name, task.job));
+    const behind = this.slots.flatMap(({ handed }) =>
+      handed.slice(1).filter(({ drop }) => drop?.() === true),
+    );
+    for (const task of [
+      ...behind,
+      ...this.slots.flatMap(({ queue }) => queue.splice(0)),
+      ...this.queue.splice(0),
+    ]) {
+      task.settled();
+      refuse(task);
     }
     await this.runningJobs(graceMs);
-    await Promise.all(this.slots.map((slot) => this.endThread(slot)));
-    for (const slot of this.slots) {
-      this.finishAll(slot, (task) => task.reject(stoppedError(this.options.name, task.job)));
-    }
+    const ended = Promise.all(this.slots.map((slot) => this.endThread(slot)));
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, END_MS).unref())]);
+    for (const slot of this.slots) this.finishAll(slot, refuse);
   }
 
   /** Waits until no job runs, or the time is over. */
@@ -154,41 +181,29 @@ export class ThreadPool {
 
   /** How many jobs wait or run: what a metric shows. */
   get pending(): number {
-    return this.slots.reduce((sum, slot) => sum + load(slot), 0);
+    return this.slots.reduce((sum, slot) => sum + load(slot), this.queue.length);
   }
 
-  private choose(affinity: string | undefined): Slot {
-    const index = affinity === undefined ? -1 : hash(affinity) % this.slots.length;
-    const fixed = this.slots[index];
-    if (fixed !== undefined) {
-      return fixed;
-    }
-    // Least busy first; among those a thread that already runs, as a new one takes its time to start.
+  private slotOf(affinity: string): Slot {
+    return this.slots[hash(affinity) % this.slots.length] ?? this.none();
+  }
+
+  /** Least busy first; among those a thread that already runs, as a new one takes its time to start. */
+  private free(): Slot {
     const [best] = this.slots.toSorted(
       (a, b) => load(a) - load(b) || Number(a.thread === undefined) - Number(b.thread === undefined),
     );
-    if (best === undefined) {
-      throw new RangeError(`thread pool "${this.options.name}" has size 0`);
-    }
-    return best;
+    return best ?? this.none();
+  }
+
+  private none(): never {
+    throw new RangeError(`thread pool "${this.options.name}" has size 0`);
   }
 
   /** Hands over what the thread may have. */
   private next(slot: Slot): void {
-    while (slot.handed.length < HANDED_OVER_MOST) {
-      const task = slot.queue.shift();
-      if (task === undefined) {
-        break;
-      }
-      slot.thread ??= this.startThread(slot);
-      try {
-        task.drop = slot.thread.run(task.job, task.arg);
-        slot.handed.push(task);
-      } catch (error) {
-        // The argument cannot be copied: the job never began.
-        task.settled();
-        task.reject(error);
-      }
+    for (let task = this.take(slot); task !== undefined; task = this.take(slot)) {
+      this.handOver(slot, task);
     }
     if (slot.handed.length > 0) {
       return;
@@ -198,6 +213,27 @@ export class ThreadPool {
       for (const tell of this.idle.splice(0)) {
         tell();
       }
+    }
+  }
+
+  /** The oldest that may run here. A busy thread takes none that another may be free for sooner. */
+  private take(slot: Slot): Task | undefined {
+    if (slot.handed.length >= HANDED_OVER_MOST) return undefined;
+    const [own] = slot.queue;
+    const [anyones] = slot.handed.length === 0 ? this.queue : [];
+    const isOlder = anyones !== undefined && (own === undefined || anyones.number < own.number);
+    return (isOlder ? this.queue : slot.queue).shift();
+  }
+
+  private handOver(slot: Slot, task: Task): void {
+    try {
+      slot.thread ??= this.startThread(slot);
+      task.drop = slot.thread.run(task.job, task.arg);
+      slot.handed.push(task);
+    } catch (error) {
+      // There is no thread, or the argument cannot be copied: the job never began.
+      task.settled();
+      task.reject(error);
     }
   }
 
@@ -219,16 +255,16 @@ export class ThreadPool {
     this.next(slot);
   }
 
-  /** Gives back to the queue what a thread had besides its first job and cannot have begun. */
+  /** Gives back to the queue what a thread had besides its first job and cannot have begun; what was dropped is over. */
   private takeBack(slot: Slot): void {
     for (const task of slot.handed.splice(1)) {
       delete task.drop;
-      slot.queue.unshift(task);
+      if (!task.isSettled()) slot.queue.unshift(task);
     }
   }
 
   private startThread(slot: Slot): Thread {
-    const thread = new Thread(`${this.options.name}-${slot.index}`, this.options.modules, {
+    const thread: Thread = this.newThread(`${this.options.name}-${slot.index}`, {
       serve: (name, arg) => this.serve(slot, name, arg),
       done: (outcome, poisoned) => {
         if (poisoned) {
@@ -246,6 +282,15 @@ export class ThreadPool {
       },
     });
     return thread;
+  }
+
+  /** Throws RESOURCE_EXHAUSTED when the node has no room for another: no memory, or no pid. */
+  private newThread(name: string, events: ThreadEvents): Thread {
+    try {
+      return new Thread(name, this.options.modules, events);
+    } catch (error) {
+      throw wrap(`failed to start thread "${name}"`, error, 'RESOURCE_EXHAUSTED');
+    }
   }
 
   private async endThread(slot: Slot): Promise<void> {

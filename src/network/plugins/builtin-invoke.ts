@@ -83,7 +83,7 @@ function failureOf(error: unknown): Failure {
 }
 
 export interface BuiltinInvokeOptions {
-  /** All calls of one network go to one thread, in order; else each call to a thread that is free. */
+  /** All calls of one network that change something go to one thread, in order; else each call to a thread that is free. */
   readonly byNetwork: boolean;
 }
 
@@ -121,7 +121,9 @@ export class BuiltinInvoke implements Invoke {
       this.delegated.close(operation);
       ended();
     };
-    const affinity = this.byNetwork ? { affinity: stringAt(request.config, 'name') ?? '' } : {};
+    // A STATUS that waits behind a burst of pods would call the network not ready.
+    const inOrder = this.byNetwork && request.verb !== 'STATUS';
+    const affinity = inOrder ? { affinity: stringAt(request.config, 'name') ?? '' } : {};
     try {
       const reply = (await this.pool.call('plugin', job, {
         ...affinity,

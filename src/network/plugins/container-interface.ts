@@ -14,7 +14,8 @@ import { doing, kernelFailure } from './netns.ts';
 
 /** How long IPv6 addresses may take to be known as unique, in milliseconds. */
 const SETTLE_TIMEOUT_MS = 5000;
-const SETTLE_POLL_MS = 50;
+/** Pauses between looks, in milliseconds; the last one is repeated. Addresses that are not looked into are there after the first. */
+const SETTLE_PAUSES = [1, 1, 2, 5, 10, 20, 50];
 
 /** An interface in a container, by a socket in its namespace. */
 export interface ContainerInterface {
@@ -49,6 +50,18 @@ export function enableIpv6(name: string, log: (line: string) => void): void {
   doing(`failed to enable keep_addr_on_down for interface "${name}"`, () =>
     writeSysctl(`net/ipv6/conf/${name}/keep_addr_on_down`, '1'),
   );
+}
+
+/**
+ * Takes IPv6 addresses of an interface for unique from now on: duplicate address detection, which takes some 2 s, is left out. Call it in
+ * the interface's namespace, for one that nobody but us gives addresses in.
+ */
+export function trustAddresses(name: string): void {
+  try {
+    writeSysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
+  } catch {
+    // A kernel without IPv6 has no such setting, and needs none.
+  }
 }
 
 /**
@@ -120,7 +133,7 @@ function routeStep(
 /** Waits until no IPv6 address of the interface is tentative. An interface that is not up cannot settle: that is no error. */
 function settle({ socket, index, name }: ContainerInterface): void {
   const deadline = performance.now() + SETTLE_TIMEOUT_MS;
-  for (;;) {
+  for (let look = 0; ; look += 1) {
     const addresses = listAddresses(socket, { index, family: AF_INET6 });
     const failed = addresses.find(({ flags }) => (flags & Ifa.DADFAILED) !== 0);
     if (failed !== undefined) {
@@ -140,7 +153,7 @@ function settle({ socket, index, name }: ContainerInterface): void {
       }
       return;
     }
-    sleepSync(SETTLE_POLL_MS);
+    sleepSync(SETTLE_PAUSES[look] ?? 50);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Keys that plugins which make interfaces have in common. */
-import { isJsonObject, type JsonObject } from '../../lib/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../lib/json.ts';
 import type { ResultDns } from '../cni/types.ts';
+import { parseAddress } from './address.ts';
 import { cniArgs } from './cni-args.ts';
 import { booleanAt, failure, key, objectAt, stringAt, stringsAt } from './config.ts';
 
@@ -19,6 +20,12 @@ export function ipamTypeIfAny(config: JsonObject): string {
   const ipam = key(config, 'ipam');
   const type = isJsonObject(ipam) ? key(ipam, 'type') : '';
   return typeof type === 'string' ? type : '';
+}
+
+/** Whether the container may be given an IPv6 address, as far as one can be seen in the configuration: in a range, a request, a result. */
+export function mayHaveIpv6(value: Json): boolean {
+  if (typeof value === 'string') return parseAddress(value.split('/', 1)[0] ?? '')?.family === 6;
+  return typeof value === 'object' && value !== null && Object.values(value).some(mayHaveIpv6);
 }
 
 /** Whether and how ipMasq asks for masquerading. */

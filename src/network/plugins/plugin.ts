@@ -59,10 +59,10 @@ export interface Plugin {
    */
   passesOn?(config: JsonObject): boolean;
   /**
-   * Its ADD, and that of whatever delegates to it, may wait for seconds for somebody else: it runs on a thread of its own,
-   * beside those of networks.
+   * True when the ADD of this configuration, and that of whatever delegates to it, may wait for seconds for somebody else: it runs on a
+   * thread of its own, beside those of networks. Absent means never.
    */
-  readonly waits?: true;
+  waits?(config: JsonObject): boolean;
   /** Each throws CniError. add returns the result to pass on. */
   add(args: PluginArgs, context: PluginContext): Result;
   del(args: PluginArgs, context: PluginContext): void;

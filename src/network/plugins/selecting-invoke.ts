@@ -64,8 +64,8 @@ export class SelectingInvoke implements Invoke {
     const isExecutable = (delegate: Delegate): boolean =>
       registry.get(delegate.type)?.unknownKey(delegate.config) !== undefined || !registry.has(delegate.type);
     if (delegates.some(isExecutable)) return true;
-    const types = [type, ...delegates.map((delegate) => delegate.type)];
-    return verb === 'ADD' && types.some((each) => registry.get(each)?.waits === true);
+    const all = [{ type, config }, ...delegates];
+    return verb === 'ADD' && all.some((each) => registry.get(each.type)?.waits?.(each.config) === true);
   }
 }
 

@@ -10,7 +10,7 @@ import { failure, firstUnknownKey, type KnownKeys, protocolKeys } from './config
 import { checkContainerLink, deleteContainerLink, requirePrevious } from './container-link.ts';
 import { configure, enableIpv6 } from './container-interface.ts';
 import { addAddresses, askIpam, inOrder } from './ipam.ts';
-import { ipamType, ownDns } from './main-conf.ts';
+import { ipamType, mayHaveIpv6, ownDns } from './main-conf.ts';
 import { doing, openIn, requireNetns } from './netns.ts';
 import type { Plugin, PluginArgs, PluginContext } from './plugin.ts';
 import { tryAll, type UndoList, withUndo } from './undo.ts';
@@ -48,6 +48,8 @@ export function singleLinkPlugin<Conf>(kind: SingleLink<Conf>): Plugin {
     type: kind.type,
     keys,
     unknownKey: (config) => firstUnknownKey(config, keys),
+    // Its neighbours may have the address: the kernel takes its time to ask them.
+    waits: mayHaveIpv6,
     add: (args, context) => add(kind, args, context),
     del: (args, context) =>
       tryAll(

@@ -88,6 +88,21 @@ describe('built-in plugins on worker threads', () => {
     assert.deepEqual(readdirSync(directory), []);
   });
 
+  it('answer a STATUS while an ADD of the same network takes its time', async () => {
+    script('while [ ! -e "$CNI_PATH/go" ]; do sleep 0.05; done; echo \'{"cniVersion":"1.1.0","ips":[]}\'');
+    const { signal } = new AbortController();
+    const add = invoke.invoke(request('flannel', flannel()), { signal });
+    const status = request('host-local', hostLocal(), {
+      verb: 'STATUS',
+      containerId: '',
+      netns: '',
+      ifName: '',
+    });
+    assert.equal((await invoke.invoke(status, { signal })).provider, 'built-in');
+    writeFileSync(join(directory, 'go'), '');
+    await add;
+  });
+
   it('answer what the plugin would print', async () => {
     const { signal } = new AbortController();
     const { output, provider } = await invoke.invoke(request('host-local', hostLocal()), { signal });

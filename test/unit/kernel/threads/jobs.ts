@@ -2,8 +2,11 @@
 import { threadId } from 'node:worker_threads';
 import { sleepSync } from '../../../../src/kernel/sleep.ts';
 import { SyscallError } from '../../../../src/kernel/errno.ts';
+import { runTool } from '../../../../src/kernel/tool.ts';
 import { type Job, poisonThread } from '../../../../src/kernel/threads/job.ts';
 import { BerthError } from '../../../../src/lib/errors.ts';
+
+const UNTIL_PARENT_ENDS = 'while kill -0 $PPID 2>/dev/null; do sleep 0.1; done';
 
 const failures: Readonly<Record<string, () => never>> = {
   berth: () => {
@@ -48,6 +51,10 @@ export const jobs: Readonly<Record<string, Job>> = {
     return threadId;
   },
   exit: () => process.exit(3),
+  tool: (ms, main) => {
+    main.call('answer', null);
+    return runTool('sh', ['-c', UNTIL_PARENT_ENDS], '', ms as number);
+  },
   promise: () => Promise.resolve(1),
   uncloneable: () => () => 1,
 };

@@ -45,6 +45,19 @@ describe('ThreadPool', () => {
     assert.equal(new Set(threads).size, 2);
   });
 
+  it('gives a job without affinity to the first thread that is free, whatever the other is at', async () => {
+    make(2);
+    await Promise.all([1, 2].map(() => pool.call('sleep', 1)));
+    const order: string[] = [];
+    const run = async (name: string, ms: number, affinity?: string): Promise<void> => {
+      await pool.call('sleep', ms, affinity === undefined ? {} : { affinity });
+      order.push(name);
+    };
+    const long = run('long', 500, 'net-a');
+    await Promise.all([run('first', 20), ...['a', 'b', 'c', 'd'].map((name) => run(name, 1)), long]);
+    assert.deepEqual(order, ['first', 'a', 'b', 'c', 'd', 'long']);
+  });
+
   it('uses a running idle thread before it starts another', async () => {
     make(4);
     const first = await pool.call('thread', null);
@@ -185,6 +198,23 @@ describe('ThreadPool', () => {
     assert.notEqual(others[0], poisoned);
   });
 
+  it('does not run a dropped job on the thread that takes the place of the one that had it', async () => {
+    const asked: unknown[] = [];
+    make(1, { answer: async (arg) => void asked.push(arg) });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const poisoned = pool.call('poison', null, { affinity: 'a' });
+    let settled = 0;
+    const dropped = failureOf(
+      pool.call('ask', 'dropped', { affinity: 'a', signal, onSettled: () => (settled += 1) }),
+    );
+    const behind = pool.call('thread', null, { affinity: 'a' });
+    controller.abort(new Error('changed my mind'));
+    assert.equal((await dropped).message, 'changed my mind');
+    assert.notEqual(await behind, await poisoned);
+    assert.deepEqual([asked, settled], [[], 1]);
+  });
+
   it('rejects a running job at once, and tells when it has really ended', async () => {
     let letGo = (): void => undefined;
     const held = new Promise<void>((resolve) => (letGo = resolve));
@@ -263,6 +293,12 @@ describe('ThreadPool', () => {
     await pool.stop(20);
     assert.equal((await hanging)['code'], 'UNAVAILABLE');
     assert.equal(settled, 1);
+  });
+
+  it('on stop does not wait for a job that waits for a tool; nor does the process', async () => {
+    const program = fileURLToPath(new URL('./stuck.js', import.meta.url));
+    const { stdout } = await execa(process.execPath, [program], { timeout: 60_000, killSignal: 'SIGKILL' });
+    assert.equal(stdout, 'UNAVAILABLE: failed to run job "tool": threads of "stuck" are stopped');
   });
 
   it('does not keep the process alive when idle, and does when busy', async () => {

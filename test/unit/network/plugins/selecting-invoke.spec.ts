@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { JsonObject } from '../../../../src/lib/json.ts';
 import { type Invoke, PluginError, type PluginRequest } from '../../../../src/network/cni/invoke/invoke.ts';
 import { createRegistry } from '../../../../src/network/plugins/registry.ts';
 import { SelectingInvoke } from '../../../../src/network/plugins/selecting-invoke.ts';
@@ -24,7 +25,7 @@ function request(
 function selecting(builtin: 'auto' | 'never', executables = serving('/opt/fake')): SelectingInvoke {
   const registry = new Map([
     ['fake', fakePlugin('fake', [])],
-    ['slow', { ...fakePlugin('slow', []), waits: true as const }],
+    ['slow', { ...fakePlugin('slow', []), waits: () => true }],
     ['idle', { ...fakePlugin('idle', []), since: '0.3.0', passesOn: () => true }],
   ]);
   const builtins = serving('built-in');
@@ -52,6 +53,41 @@ describe('choice between built-in and executable', () => {
     assert.equal(await choose('auto')(request({ ipam: { type: 'slow' } }, 'DEL')), 'built-in');
     assert.equal(await choose('auto')(request({ ipam: { type: 'fake' } })), 'built-in');
     assert.equal(await choose('auto')(request({ ipam: 'slow' })), 'built-in');
+  });
+
+  it('takes other threads where neighbours may have the IPv6 address that the container gets', async () => {
+    const invoke = new SelectingInvoke({
+      builtin: 'auto',
+      registry: createRegistry(),
+      builtins: serving('built-in'),
+      waiting: serving('waiting'),
+      executables: serving('/opt/fake'),
+    });
+    const options = { signal: new AbortController().signal };
+    const provider = async (type: string, more: JsonObject): Promise<string> =>
+      (await invoke.invoke(request({ cniVersion: '1.0.0', name: 'n', type, ...more }, 'ADD', type), options))
+        .provider;
+    const ranges = (...subnets: string[]) => ({
+      ipam: { type: 'host-local', ranges: subnets.map((subnet) => [{ subnet }]) },
+    });
+    const both = ranges('10.1.0.0/16', 'fd00:1::/64');
+    assert.equal(await provider('macvlan', both), 'waiting');
+    assert.equal(await provider('macvlan', ranges('10.1.0.0/16')), 'built-in');
+    assert.equal(
+      await provider('vlan', { ipam: { type: 'static' }, runtimeConfig: { ips: ['fd00::2/64'] } }),
+      'waiting',
+    );
+    assert.equal(await provider('bridge', both), 'built-in');
+    assert.equal(await provider('bridge', { ...both, enabledad: true }), 'waiting');
+    assert.equal(
+      await provider('bridge', {
+        ...ranges('10.1.0.0/16'),
+        enabledad: true,
+        runtimeConfig: { mac: 'aa:bb:cc:dd:ee:ff' },
+      }),
+      'built-in',
+    );
+    assert.equal(await provider('ptp', both), 'built-in');
   });
 
   it('starts nothing for a plugin with nothing to do, save to be told that it does not speak the version', async () => {

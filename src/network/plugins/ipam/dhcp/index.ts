@@ -12,7 +12,7 @@ const ask =
 export const dhcp: Plugin = {
   type: 'dhcp',
   keys: { ipam: ipamKeys },
-  waits: true,
+  waits: () => true,
   unknownKey,
   add: (args, context) => {
     const { result } = context.askLeaseKeeper('ADD', args);

@@ -40,7 +40,7 @@ function livingOf({ living }: Hints): Set<string> | undefined {
 function add(directories: Directories, args: PluginArgs, context: PluginContext): Result {
   const conf = parseConf(args);
   const dns = readResolvConf(conf.resolvConf);
-  using reservations = directories.open(networkDirectory(args.config), true);
+  using reservations = directories.open(networkDirectory(args.config), true, context.hints.deadline);
   if (reservations === undefined) throw failure('failed to create the directory of reservations');
   const claim = {
     containerId: args.containerId,

@@ -21,8 +21,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { makeDirectorySync } from '../../../../lib/directories.ts';
-import { isErrno } from '../../../../lib/errors.ts';
+import { codeOf, isErrno, messageOf } from '../../../../lib/errors.ts';
 import { FileLock } from '../../../../kernel/flock.ts';
+import { CniCode, CniError } from '../../../cni/types.ts';
 import { type Address, formatAddress, parseAddress } from '../../address.ts';
 import { FileIndex, LAST_RESERVED, type Reservation, UNNAMED } from './file-index.ts';
 
@@ -34,6 +35,9 @@ const BEHIND_MS = 20;
 
 const OWNERLESS_AFTER_MS = 60_000;
 
+/** How long a lock is waited for at most, in milliseconds: whoever holds it longer hangs, and all pods of this thread with him. */
+const LOCK_MS = 30_000;
+
 interface Known {
   readonly index: FileIndex;
   /** Identity and modification time of the directory for which the index holds. */
@@ -44,9 +48,12 @@ interface Known {
 export class Directories {
   private readonly known = new Map<string, Known>();
 
-  /** Locks a directory; dispose of what is returned. With `create` it is made when absent, else undefined is returned. */
-  open(path: string, create: boolean): Reservations | undefined {
-    const lock = lockIn(path, create);
+  /**
+   * Locks a directory; dispose of what is returned. With `create` it is made when absent, else undefined is returned. Throws a CniError
+   * of code TryAgainLater (11), which names the holder, when the lock is not free by `deadline`, in milliseconds since the epoch.
+   */
+  open(path: string, create: boolean, deadline = Number.POSITIVE_INFINITY): Reservations | undefined {
+    const lock = lockIn(path, create, Math.max(0, Math.min(LOCK_MS, deadline - Date.now())));
     if (lock === undefined) return undefined;
     try {
       const known = this.known.get(path) ?? { index: new FileIndex(), stamp: '' };
@@ -64,8 +71,8 @@ export class Directories {
 }
 
 /** The directory is there but for the first time; undefined when it is not and is not to be made. */
-function lockIn(path: string, create: boolean): FileLock | undefined {
-  const acquire = (): FileLock => FileLock.acquire(`${path}/lock`, { mode: LOCK_MODE });
+function lockIn(path: string, create: boolean, timeoutMs: number): FileLock | undefined {
+  const acquire = (): FileLock => lock(`${path}/lock`, timeoutMs);
   try {
     return acquire();
   } catch (error) {
@@ -74,6 +81,15 @@ function lockIn(path: string, create: boolean): FileLock | undefined {
     if (!create) throw error;
     makeDirectorySync(path, 0o755);
     return acquire();
+  }
+}
+
+function lock(path: string, timeoutMs: number): FileLock {
+  try {
+    return FileLock.acquire(path, { mode: LOCK_MODE, timeoutMs: Math.round(timeoutMs) });
+  } catch (error) {
+    if (codeOf(error) !== 'DEADLINE_EXCEEDED') throw error;
+    throw new CniError(CniCode.TryAgainLater, messageOf(error));
   }
 }
 

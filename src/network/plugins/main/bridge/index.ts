@@ -1,5 +1,7 @@
 import { collectUnmasqueraded } from '../../ip-masq.ts';
 import { askIpam } from '../../ipam.ts';
+import { key } from '../../config.ts';
+import { mayHaveIpv6 } from '../../main-conf.ts';
 import { tryAll } from '../../undo.ts';
 import type { Plugin } from '../../plugin.ts';
 import { add } from './add.ts';
@@ -13,6 +15,7 @@ export const bridge: Plugin = {
   type: 'bridge',
   keys,
   unknownKey,
+  waits: (config) => key(config, 'enabledad') === true && mayHaveIpv6(config),
   add,
   del,
   check,

@@ -12,7 +12,7 @@ import { SyscallError } from '../../../../kernel/errno.ts';
 import type { Result, ResultIp, ResultRoute } from '../../../cni/types.ts';
 import { bits, formatAddress, formatCidr, networkOf, parseCidr } from '../../address.ts';
 import { badValue, failure, integerAt } from '../../config.ts';
-import { configure, enableIpv6 } from '../../container-interface.ts';
+import { configure, enableIpv6, trustAddresses } from '../../container-interface.ts';
 import { enableForwarding } from '../../forwarding.ts';
 import { masquerade, unmasquerade } from '../../ip-masq.ts';
 import { addAddresses } from '../../ipam.ts';
@@ -67,6 +67,10 @@ export function add(args: PluginArgs, context: PluginContext): Result {
   });
 }
 
+function isIpv6({ ip }: PtpAddress): boolean {
+  return ip.includes(':');
+}
+
 function takeApart({ address, gateway }: ResultIp): PtpAddress {
   const cidr = parseCidr(address);
   if (cidr === undefined) {
@@ -95,7 +99,9 @@ function configureContainer(
   },
 ): void {
   using socket = openIn(args.netns, () => {
-    if (what.addresses.some(({ ip }) => ip.includes(':'))) {
+    if (what.addresses.some(isIpv6)) {
+      // The only neighbour is our own end.
+      trustAddresses(args.ifName);
       enableIpv6(args.ifName, (line) => context.log(line));
     }
   });
@@ -121,6 +127,8 @@ function routeThroughGateway(socket: NetlinkSocket, index: number, address: PtpA
 
 function configureHost(host: NetlinkSocket, veth: VethPair, addresses: readonly PtpAddress[]): void {
   const { index, name } = veth.host;
+  // Or else it would not answer the container's first packets.
+  if (addresses.some(isIpv6)) trustAddresses(name);
   for (const { host: destination, gatewayHost } of addresses) {
     doing(`failed to add IP addr ${gatewayHost} to "${name}"`, () =>
       unlessPresent(host, newAddress({ index, address: gatewayHost })),

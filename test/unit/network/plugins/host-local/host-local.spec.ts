@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { FileLock } from '../../../../../src/kernel/flock.ts';
 import type { JsonObject } from '../../../../../src/lib/json.ts';
 import type { Result } from '../../../../../src/network/cni/types.ts';
 import { createHostLocal } from '../../../../../src/network/plugins/ipam/host-local/index.ts';
@@ -55,6 +56,22 @@ describe('host-local', () => {
     assert.equal(readFileSync(file('last_reserved_ip.0'), 'latin1'), '10.0.0.2');
     assert.equal(statSync(file('10.0.0.2')).mode & 0o777, 0o600);
     assert.equal(statSync(join(dataDir, 'net')).mode & 0o777, 0o755);
+  });
+
+  it('tells who holds the lock when it is not free by the deadline of the call', () => {
+    add('c1');
+    using lock = FileLock.acquire(file('lock'));
+    assert.ok(lock);
+    const hints = { deadline: Date.now() + 30 };
+    assert.throws(() => plugin.add(args('c2'), { ...context, hints }), {
+      name: 'CniError',
+      code: 11,
+      message: new RegExp(
+        `^failed to lock "${file('lock')}": held by process ${process.pid} for longer than \\d+ ms$`,
+      ),
+    });
+    lock.release();
+    assert.deepEqual(add('c2'), ['10.0.0.3/29']);
   });
 
   it('gives one address of each set, with gateway, routes and dns', () => {
