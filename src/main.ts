@@ -27,6 +27,7 @@ function commandContext(): CommandContext {
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     signal: signalOfTermination(),
+    onInquiry: (tell) => void process.on('SIGUSR1', tell),
     streams: process,
   };
 }
@@ -55,6 +56,9 @@ function signalOfTermination(): AbortSignal {
   }
   return controller.signal;
 }
+
+// Without a listener Node would open its debugger, through which whoever is on the machine would be root.
+process.on('SIGUSR1', () => undefined);
 
 /** What the process ends with when a reader goes away. */
 let outcome: number = Exit.ok;

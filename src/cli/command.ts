@@ -14,6 +14,8 @@ export interface CommandContext {
   stderr(text: string): void;
   /** Aborts on the first SIGTERM or SIGINT. */
   readonly signal: AbortSignal;
+  /** Calls back at each SIGUSR1: what runs for long tells how it is. */
+  onInquiry(tell: () => void): void;
   /** For commands that carry bytes rather than text. */
   readonly streams: ProcessStreams;
 }

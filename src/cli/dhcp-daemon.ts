@@ -41,6 +41,7 @@ started again.`,
     const leases = new Leases({ directory, links, log });
     const server = new LeaseServer(socketpath, leases, log);
     leases.load();
+    context.onInquiry(() => log.info('report', { leases: leases.list().length }));
     try {
       await server.start();
       log.info('keeping DHCP leases', { socket: socketpath, leases: leases.list().length });

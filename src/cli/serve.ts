@@ -35,6 +35,7 @@ export const command = defineCommand({
     // A mistake in the configuration is told before the whole daemon is loaded.
     const { Daemon } = await import('../daemon/daemon.ts');
     const daemon = new Daemon(config, { log });
+    context.onInquiry(() => daemon.report());
     try {
       await daemon.start();
       await aborted(context.signal);

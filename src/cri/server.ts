@@ -36,6 +36,7 @@ export class CriServer {
   readonly #deps: CriDeps;
   readonly #interceptors: readonly Interceptor[];
   readonly #server: Server;
+  readonly #underWay = new Set<Call>();
 
   constructor(deps: CriDeps, metrics: Metrics, { idleMs = IDLE_MS }: { readonly idleMs?: number } = {}) {
     this.#deps = deps;
@@ -74,6 +75,13 @@ export class CriServer {
     } finally {
       process.umask(umask);
     }
+  }
+
+  /** How many calls of each method are under way. */
+  get underWay(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const { method } of this.#underWay) counts[method] = (counts[method] ?? 0) + 1;
+    return counts;
   }
 
   /** Refuses new calls, lets those under way end, and cuts what is left after a few seconds. */
@@ -145,9 +153,12 @@ export class CriServer {
     if (this.#deps.stopping.aborted) abort();
     const deadline = call.getDeadline();
     const remainingMs = Math.max(0, (deadline instanceof Date ? deadline.getTime() : deadline) - Date.now());
+    const context = { method, signal: controller.signal, remainingMs };
+    this.#underWay.add(context);
     return {
-      context: { method, signal: controller.signal, remainingMs },
+      context,
       done: () => {
+        this.#underWay.delete(context);
         // gRPC calls an answered call cancelled, too, once it is closed.
         call.off('cancelled', abort);
         this.#deps.stopping.removeEventListener('abort', abort);

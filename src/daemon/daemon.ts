@@ -12,7 +12,7 @@ import { SpareStock } from '../kernel/namespaces.ts';
 import { deadlineSignal, raceSignal } from '../lib/deadline.ts';
 import { BerthError, messageOf } from '../lib/errors.ts';
 import { KeyedLock } from '../lib/keyed-lock.ts';
-import type { Logger } from '../lib/log.ts';
+import type { Fields, Logger } from '../lib/log.ts';
 import { createMetrics } from '../lib/metrics.ts';
 import { packageVersion } from '../lib/package-root.ts';
 import { LeaseServer } from '../network/plugins/ipam/dhcp/server.ts';
@@ -45,6 +45,10 @@ export class Daemon {
   readonly #stopping = new AbortController();
   /** What to do to stop, in the order of starting. */
   readonly #stops: (() => Promise<void> | void)[] = [];
+  /** What report() tells; nothing until calls are answered. */
+  #facts: () => Fields = () => ({ starting: true });
+  /** Of the event loop since the last report. */
+  #utilization = performance.eventLoopUtilization();
 
   constructor(config: Config, deps: { log: Logger }) {
     this.#config = config;
@@ -78,7 +82,7 @@ export class Daemon {
     const { networks, debts, leases, maintenance } = networking;
     const { pool, files } = networking.plugins;
     const engine = { config, instance: instance.uuid, files, stops: this.#stops, log: this.#log };
-    const { containers, images, asked } = await startEngine(engine);
+    const { containers, images, asked, pending } = await startEngine(engine);
     const metrics = createMetrics(scraped(store, debts, leases), {
       served: config.metrics.address !== '',
     });
@@ -134,7 +138,7 @@ export class Daemon {
     const metricsServer = new MetricsServer(config.metrics.address, metrics.registry);
     await metricsServer.start();
     this.#stops.push(() => metricsServer.stop());
-    const { stats, stop: stopStats } = createStats(pods);
+    const { stats, pending: pendingStats, stop: stopStats } = createStats(pods);
     this.#stops.push(stopStats);
     const { streaming, stop: stopStreaming } = await startStreaming(
       config.streaming,
@@ -161,10 +165,22 @@ export class Daemon {
     await server.start();
     this.#stops.push(() => this.#settle(pods, undone));
     this.#stops.push(() => server.stop());
+    this.#facts = () => ({
+      jobs: { ...networking.plugins.pending(), ...pending(), stats: pendingStats() },
+      calls: server.underWay,
+    });
     // Not before: a thread takes 50 ms to start, which the first pod shall not wait for, nor the socket.
     pool.start();
     void spares.refill();
     this.#announce(instance, kept, performance.now() - started);
+  }
+
+  /** Logs what whoever finds Berth slow wants to know: jobs of the threads, calls under way, and how busy the event loop was. */
+  report(): void {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, this.#utilization);
+    this.#utilization = now;
+    this.#log.info('report', { ...this.#facts(), loopBusy: Math.round(utilization * 1_000) / 1_000 });
   }
 
   /** Stops everything; pods go on running. Idempotent. */

@@ -40,6 +40,8 @@ export interface EngineParts {
   readonly images: ImageService;
   /** Resolves when the OCI runtimes have told their features, which no call shall be answered without, or have had their time. */
   readonly asked: Promise<void>;
+  /** Jobs on root file systems that wait or run. */
+  readonly pending: () => Record<string, number>;
 }
 
 export interface EngineStart {
@@ -108,7 +110,8 @@ export async function startEngine({
     seccomp: await loadSeccompTemplate(),
     relabel: host.selinux === undefined ? undefined : relabel(stops),
   };
-  return { containers, images: withPinnedImage(engine.images, config.sandbox.image), asked };
+  const images = withPinnedImage(engine.images, config.sandbox.image);
+  return { containers, images, asked, pending: () => rootfs.pending() };
 }
 
 function relabel(stops: EngineStart['stops']): ContainerDeps['relabel'] {

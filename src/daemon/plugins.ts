@@ -28,6 +28,8 @@ export interface Plugins {
   readonly chain: Chain;
   readonly cache: ResultCache;
   readonly files: Files;
+  /** Jobs that wait or run, by their pool. */
+  readonly pending: () => Record<string, number>;
   readonly stop: () => Promise<void>;
 }
 
@@ -70,5 +72,6 @@ export function createPlugins(cni: CniConfig, leases: Leases): Plugins {
   const stop = async (): Promise<void> => {
     await Promise.all([pool.stop(), waitingPool.stop()]);
   };
-  return { pool, chain, cache, files, stop };
+  const pending = (): Record<string, number> => ({ network: pool.pending, waiting: waitingPool.pending });
+  return { pool, chain, cache, files, pending, stop };
 }

@@ -8,7 +8,11 @@ import type { MeasuredContainer, MeasuredSandbox, StatsSource } from '../pod/sta
 import { Stats } from '../pod/stats/stats.ts';
 
 /** The statistics of these pods, on a thread of their own that starts with the first question. */
-export function createStats(pods: PodDeps): { stats: Stats; stop: () => Promise<void> } {
+export function createStats(pods: PodDeps): {
+  stats: Stats;
+  pending: () => number;
+  stop: () => Promise<void>;
+} {
   const pool = new ThreadPool({ name: 'stats', size: 1, modules: [statsJobsModule] });
   const stats = new Stats({
     source: new PodSource(pods),
@@ -17,6 +21,7 @@ export function createStats(pods: PodDeps): { stats: Stats; stop: () => Promise<
   });
   return {
     stats,
+    pending: () => pool.pending,
     stop: async () => {
       stats.stop();
       await pool.stop();

@@ -9,7 +9,7 @@ const KNOWN_IMAGES_MOST = 500;
 /** An image with more accounts than that is looked into each time: it is not kept in memory. */
 const KEPT_ACCOUNTS_MOST = 1_000;
 
-type Pool = Pick<ThreadPool, 'call' | 'stop'>;
+type Pool = Pick<ThreadPool, 'call' | 'pending' | 'stop'>;
 
 /** Looking takes milliseconds and copying up to minutes, for which nobody who only looks shall wait. */
 export interface RootFsPools {
@@ -51,6 +51,12 @@ export class RootFs {
   /** Gives every file of a root file system to the ids that its own are mapped to. */
   async remap(mounts: readonly Mount[], mappings: IdMappings): Promise<void> {
     await this.#pools.copying.call('rootfs.remap', { mounts, mappings });
+  }
+
+  /** Jobs that wait or run, by their pool. */
+  pending(): Record<string, number> {
+    const { looking, copying } = this.#pools;
+    return { rootfs: looking.pending, rootfsCopy: copying.pending };
   }
 
   /** Ends the threads, which takes a few seconds when one is at work. */

@@ -199,6 +199,20 @@ describe('the berth program', () => {
     });
   });
 
+  it('tells on SIGUSR1 how a daemon is, and opens no debugger', async () => {
+    const socket = join(dir, 'dhcp.sock');
+    const argv = ['cni', 'dhcp', 'daemon', '--socketpath', socket, '--directory', join(dir, 'leases')];
+    const child = spawn(process.execPath, [main, ...argv], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    await eventually('it serves', () => (stderr.includes('keeping DHCP leases') ? true : undefined));
+    child.kill('SIGUSR1');
+    await eventually('a report', () => (/ INFO report leases=0\n/.test(stderr) ? true : undefined));
+    child.kill('SIGTERM');
+    await once(child, 'close');
+    assert.doesNotMatch(stderr, /Debugger/);
+  });
+
   it('ends a call on the first SIGINT', async () => {
     await using peer = await CriPeer.start({ ListPodSandbox: () => undefined });
     const child = spawn(process.execPath, [main, 'pod', 'ps', '-a', peer.address], {

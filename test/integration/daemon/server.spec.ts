@@ -87,6 +87,24 @@ describe('the daemon', () => {
     assert.doesNotMatch(await rig.daemon.log(), /Warning/);
   });
 
+  it('tells on SIGUSR1 what it does, and opens no debugger', async () => {
+    await using rig = await Rig.start();
+    const { daemon } = rig;
+    const events = daemon.client.runtime.getContainerEvents({}).on('error', () => undefined);
+    await daemon.client.version();
+    process.kill(daemon.pid, 'SIGUSR1');
+    const line = await eventually(
+      'a report',
+      async () => /^.*"msg":"report".*$/m.exec(await daemon.log())?.[0],
+    );
+    events.cancel();
+    const { jobs, calls, loopBusy } = JSON.parse(line) as Record<string, unknown>;
+    assert.deepEqual(Object.keys(jobs as object), ['network', 'waiting', 'rootfs', 'rootfsCopy', 'stats']);
+    assert.deepEqual(calls, { GetContainerEvents: 1 });
+    assert.equal(typeof loopBusy, 'number');
+    assert.doesNotMatch(await daemon.log(), /Debugger/);
+  });
+
   it('refuses a request over 16 MiB and lives on', async () => {
     await using rig = await Rig.start();
     const { client } = rig.daemon;

@@ -23,6 +23,7 @@ export async function berth(args: readonly string[], around: Surroundings = {}):
     stdout: (text: string) => void (stdout += text),
     stderr: (text: string) => void (stderr += text),
     signal: around.signal ?? new AbortController().signal,
+    onInquiry: () => undefined,
     streams: {
       stdin: Readable.from(around.stdin === undefined ? [] : [Buffer.from(around.stdin)]),
       stdout: sink((text) => void (stdout += text)),

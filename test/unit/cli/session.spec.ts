@@ -11,7 +11,7 @@ import { openTunnel } from '../../../src/streaming/websocket/client.ts';
 function contextOf(stdin: Readable, signal = new AbortController().signal): Parameters<typeof runSession>[2] {
   const ignored = (): void => undefined;
   const streams = { stdin, stdout: new PassThrough(), stderr: new PassThrough() };
-  return { env: {}, stdout: ignored, stderr: ignored, streams, signal };
+  return { env: {}, stdout: ignored, stderr: ignored, onInquiry: ignored, streams, signal };
 }
 
 describe('the session of berth pod exec', () => {

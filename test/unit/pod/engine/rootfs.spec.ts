@@ -9,8 +9,12 @@ const MAPPINGS = {
 /** A pool with one thread: a job begins when the one before has ended. */
 class FakePool {
   readonly begun: string[] = [];
-  readonly #ends: (() => void)[] = [];
   stopped = false;
+  readonly #ends: (() => void)[] = [];
+
+  get pending(): number {
+    return this.#ends.length;
+  }
 
   call(job: string): Promise<unknown> {
     return new Promise((resolve) => {
