@@ -1,6 +1,6 @@
 /**
  * What Berth takes over from containerd's own configuration: the cni and registry sections of its CRI plugin, and its runtimes.
- * Versions 2 and 3 of the file; its `imports` are followed, and each adds to or replaces single keys, as
+ * Versions 2 to 4 of the file; its `imports` are followed, and each adds to or replaces single keys, as
  * containerd 2.1 and later merge them.
  */
 import { dirname, isAbsolute, join, normalize } from 'node:path';
@@ -16,6 +16,13 @@ interface SectionPaths {
   readonly containerd: readonly string[];
 }
 
+/** Version 4 has moved nothing but containerd's own server. */
+const SPLIT: SectionPaths = {
+  cni: ['plugins', 'io.containerd.cri.v1.runtime', 'cni'],
+  registry: ['plugins', 'io.containerd.cri.v1.images', 'registry'],
+  containerd: ['plugins', 'io.containerd.cri.v1.runtime', 'containerd'],
+};
+
 /** Where the sections are, by the file's version. */
 const SECTION_PATHS: Readonly<Record<number, SectionPaths>> = {
   2: {
@@ -23,12 +30,10 @@ const SECTION_PATHS: Readonly<Record<number, SectionPaths>> = {
     registry: ['plugins', 'io.containerd.grpc.v1.cri', 'registry'],
     containerd: ['plugins', 'io.containerd.grpc.v1.cri', 'containerd'],
   },
-  3: {
-    cni: ['plugins', 'io.containerd.cri.v1.runtime', 'cni'],
-    registry: ['plugins', 'io.containerd.cri.v1.images', 'registry'],
-    containerd: ['plugins', 'io.containerd.cri.v1.runtime', 'containerd'],
-  },
+  3: SPLIT,
+  4: SPLIT,
 };
+const NEWEST = 4;
 
 /** containerd treats any other ip_pref as ipv4. */
 const IP_PREFERENCES = ['ipv4', 'ipv6', 'cni'];
@@ -41,14 +46,15 @@ export interface ContainerdImport {
 
 /**
  * Reads containerd's configuration and what it imports. Throws NOT_FOUND for a missing file, INVALID_ARGUMENT
- * for a syntax error or another version.
+ * for a syntax error or an older version; one that is newer than we know is read as the newest.
  */
 export function importContainerdConfig(path: string): ContainerdImport {
   const cni: Record<string, unknown> = {};
   const registry: Record<string, unknown> = {};
   const containerd: Record<string, unknown> = {};
   const runtimes: Record<string, TomlTree> = {};
-  for (const { file, version } of withImports(path)) {
+  const warnings: string[] = [];
+  for (const { file, version } of withImports(path, warnings)) {
     const paths = SECTION_PATHS[version];
     if (paths === undefined) continue;
     Object.assign(cni, section(file, paths.cni));
@@ -57,7 +63,6 @@ export function importContainerdConfig(path: string): ContainerdImport {
     for (const [name, keys] of Object.entries(section(file, [...paths.containerd, 'runtimes'])))
       if (isTable(keys)) runtimes[name] = merged(runtimes[name], keys);
   }
-  const warnings: string[] = [];
   return {
     tree: {
       cni: said({
@@ -108,7 +113,7 @@ function runtimesOf(
 }
 
 /** The file and those that it imports, in containerd's order: breadth first, each once. */
-function withImports(path: string): { file: TomlTree; version: number }[] {
+function withImports(path: string, warnings: string[]): { file: TomlTree; version: number }[] {
   const loaded: { file: TomlTree; version: number }[] = [];
   const seen = new Set<string>();
   const pending = [path];
@@ -116,19 +121,25 @@ function withImports(path: string): { file: TomlTree; version: number }[] {
     if (seen.has(next)) continue;
     seen.add(next);
     const file = readToml(next);
-    loaded.push({ file, version: versionOf(file, next, loaded[0]?.version) });
+    loaded.push({ file, version: versionOf(file, next, loaded[0]?.version, warnings) });
     pending.push(...importsOf(file, next));
   }
   return loaded;
 }
 
 /** A drop-in that names no version has that of the main file. */
-function versionOf(file: TomlTree, path: string, inherited: number | undefined): number {
+function versionOf(file: TomlTree, path: string, inherited: number | undefined, warnings: string[]): number {
   const version = file['version'] ?? inherited ?? 1;
   if (typeof version === 'number' && version in SECTION_PATHS) return version;
+  if (Number.isInteger(version) && (version as number) > NEWEST) {
+    warnings.push(
+      `${path}: version ${String(version)} of containerd's configuration is not known; it is read as version ${NEWEST}`,
+    );
+    return NEWEST;
+  }
   throw new BerthError(
     'INVALID_ARGUMENT',
-    `failed to read configuration "${path}": it has version ${JSON.stringify(version)}, versions 2 and 3 of containerd's configuration are understood`,
+    `failed to read configuration "${path}": it has version ${JSON.stringify(version)}, versions 2 to ${NEWEST} of containerd's configuration are understood`,
   );
 }
 

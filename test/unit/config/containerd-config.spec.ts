@@ -217,10 +217,24 @@ describe("containerd's configuration", () => {
     assert.throws(() => load('version = 2\nimports = ["gone.toml"]\n'), /gone\.toml": ENOENT/);
   });
 
-  it('is refused in a version that we do not know', () => {
-    assert.throws(() => load('version = 4\n'), /has version 4, versions 2 and 3/);
-    assert.throws(() => load('[plugins.cri.cni]\n'), /has version 1, versions 2 and 3/);
-    assert.throws(() => load('version = "2"\n'), /has version "2"/);
+  it('of version 4 has them where version 3 has them', () => {
+    const { config, warnings } = load(
+      `version = 4\n[${V3_RUNTIME}.cni]\nconf_dir = "/c/net.d"\n[${V3_IMAGES}.registry]\nconfig_path = "/c/certs.d"\n`,
+    );
+    assert.deepEqual([config.cni.confDir, config.containerd.registryConfigPath], ['/c/net.d', '/c/certs.d']);
+    assert.deepEqual(warnings, []);
+  });
+
+  it('of a later version is read as the newest that we know, with a warning', () => {
+    const { config, warnings } = load(`version = 5\n[${V3_RUNTIME}.cni]\nconf_dir = "/c/net.d"\n`);
+    assert.equal(config.cni.confDir, '/c/net.d');
+    assert.match(warnings.join(), /^.*containerd\.toml: version 5 of containerd's .* read as version 4$/);
+  });
+
+  it('is refused in the first version, and in what is none', () => {
+    assert.throws(() => load('[plugins.cri.cni]\n'), /has version 1, versions 2 to 4/);
+    for (const version of ['"2"', '"5"', '4.5', '0', '-1'])
+      assert.throws(() => load(`version = ${version}\n`), /it has version .*, versions 2 to 4/);
   });
 
   it('is refused with imports that are no list of paths', () => {
