@@ -5,9 +5,9 @@
  */
 import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { BerthError } from '../lib/errors.ts';
+import { importRuntimes, said } from './containerd-runtimes.ts';
 import { glob } from './glob.ts';
 import type { ConfigTree } from './keys.ts';
-import { isRunc } from './runtime-handlers.ts';
 import { isTable, readToml, type TomlTree } from './toml-file.ts';
 
 interface SectionPaths {
@@ -42,6 +42,8 @@ export interface ContainerdImport {
   /** The sections `cni` and `containerd` of our own tree, with the keys that containerd's configuration sets. */
   readonly tree: { readonly cni: ConfigTree; readonly containerd: ConfigTree };
   readonly warnings: readonly string[];
+  /** What concerns only those who use the runtime handler, by its name. */
+  readonly handlerWarnings: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
@@ -63,6 +65,7 @@ export function importContainerdConfig(path: string): ContainerdImport {
     for (const [name, keys] of Object.entries(section(file, [...paths.containerd, 'runtimes'])))
       if (isTable(keys)) runtimes[name] = merged(runtimes[name], keys);
   }
+  const handlers = importRuntimes(runtimes);
   return {
     tree: {
       cni: said({
@@ -75,41 +78,12 @@ export function importContainerdConfig(path: string): ContainerdImport {
       containerd: said({
         registryConfigPath: registry['config_path'],
         defaultRuntime: containerd['default_runtime_name'],
-        runtimes: runtimesOf(runtimes),
+        runtimes: handlers.tree,
       }),
     },
     warnings,
+    handlerWarnings: handlers.warnings,
   };
-}
-
-/** Handlers under our names of their keys; undefined when there are none. */
-function runtimesOf(
-  runtimes: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
-): ConfigTree | undefined {
-  const entries = Object.entries(runtimes).map(([name, keys]): [string, ConfigTree] => {
-    const options = isTable(keys['options']) ? keys['options'] : {};
-    const type = keys['runtime_type'];
-    return [
-      name,
-      said({
-        type,
-        binary: options['BinaryName'],
-        // containerd starts a sandbox container for each; runc and its like need none.
-        sandbox: typeof type === 'string' && type !== '' && !isRunc(type) ? 'pause' : undefined,
-        cniConfDir: keys['cni_conf_dir'],
-        cniMaxConfNum: keys['cni_max_conf_num'],
-        snapshotter: keys['snapshotter'],
-        configPath: options['ConfigPath'],
-        podAnnotations: keys['pod_annotations'],
-        containerAnnotations: keys['container_annotations'],
-        privilegedWithoutHostDevices: keys['privileged_without_host_devices'],
-        privilegedWithoutHostDevicesAllDevicesAllowed:
-          keys['privileged_without_host_devices_all_devices_allowed'],
-        baseRuntimeSpec: keys['base_runtime_spec'],
-      }),
-    ];
-  });
-  return entries.length === 0 ? undefined : Object.fromEntries([['runc', {}], ...entries]);
 }
 
 /** The file and those that it imports, in containerd's order: breadth first, each once. */
@@ -131,9 +105,9 @@ function withImports(path: string, warnings: string[]): { file: TomlTree; versio
 function versionOf(file: TomlTree, path: string, inherited: number | undefined, warnings: string[]): number {
   const version = file['version'] ?? inherited ?? 1;
   if (typeof version === 'number' && version in SECTION_PATHS) return version;
-  if (Number.isInteger(version) && (version as number) > NEWEST) {
+  if (typeof version === 'number' && Number.isInteger(version) && version > NEWEST) {
     warnings.push(
-      `${path}: version ${String(version)} of containerd's configuration is not known; it is read as version ${NEWEST}`,
+      `${path}: version ${version} of containerd's configuration is not known; it is read as version ${NEWEST}`,
     );
     return NEWEST;
   }
@@ -182,9 +156,4 @@ function ipPreference(value: unknown, path: string, warnings: string[]): unknown
   if (typeof value !== 'string' || value === '' || IP_PREFERENCES.includes(value)) return value;
   warnings.push(`${path}: ip_pref "${value}" is not one that containerd knows; it means "ipv4"`);
   return 'ipv4';
-}
-
-/** Without the keys that say nothing: absent, or the empty string. */
-function said(keys: ConfigTree): ConfigTree {
-  return Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== undefined && value !== ''));
 }

@@ -37,11 +37,13 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
     return { config, warnings: warningsFor(config, own) };
   }
   const imported = importContainerdConfig(containerdConfigPath);
-  const source = `taken from ${containerdConfigPath}`;
   const config = check(underlay(own, imported.tree), problems, path, (at) =>
-    has(own, at) ? undefined : source,
+    !has(own, at) && has(imported.tree, at) ? `taken from ${containerdConfigPath}` : undefined,
   );
-  return { config, warnings: [...imported.warnings, ...warningsFor(config, own)] };
+  const ofHandlers = [...imported.handlerWarnings]
+    .filter(([name]) => !has(own, ['containerd', 'runtimes', name]))
+    .flatMap(([, texts]) => texts.map((text) => `${containerdConfigPath}: ${text}`));
+  return { config, warnings: [...imported.warnings, ...ofHandlers, ...warningsFor(config, own)] };
 }
 
 /** The built-in defaults: the configuration of an empty file. */
@@ -65,12 +67,13 @@ function check(
   sourceOf: (path: readonly string[]) => string | undefined = () => undefined,
 ): Config {
   const parsed = configSchema.safeParse(tree);
-  for (const issue of parsed.error?.issues ?? []) {
-    const at = issue.path.map(String);
+  const issues = parsed.success
+    ? contradictions(parsed.data)
+    : parsed.error.issues.map(({ path: at, message }) => ({ path: at.map(String), message }));
+  for (const { path: at, message } of issues) {
     const source = sourceOf(at);
-    problems.push(`invalid ${dottedPath(at)}: ${issue.message}${source === undefined ? '' : ` (${source})`}`);
+    problems.push(`invalid ${dottedPath(at)}: ${message}${source === undefined ? '' : ` (${source})`}`);
   }
-  if (parsed.success) problems.push(...contradictions(parsed.data));
   if (!parsed.success || problems.length > 0) {
     throw new BerthError(
       'INVALID_ARGUMENT',
@@ -80,27 +83,36 @@ function check(
   return freeze(parsed.data);
 }
 
+interface Issue {
+  readonly path: readonly string[];
+  readonly message: string;
+}
+
 /** What is wrong with keys that are right one by one. */
-function contradictions({ containerd, storage }: Config): string[] {
-  const found: string[] = [];
+function contradictions({ containerd, storage }: Config): Issue[] {
+  const found: Issue[] = [];
   if (!containerd.runtimes.has(containerd.defaultRuntime)) {
-    found.push(
-      `invalid containerd.default_runtime: there is no [containerd.runtimes.${containerd.defaultRuntime}], only ${[...containerd.runtimes.keys()].join(', ')}`,
-    );
+    found.push({
+      path: ['containerd', 'defaultRuntime'],
+      message: `there is no [containerd.runtimes.${containerd.defaultRuntime}], only ${[...containerd.runtimes.keys()].join(', ')}`,
+    });
   }
   for (const [name, handler] of containerd.runtimes) {
-    const key = `containerd.runtimes.${name}`;
+    const path = ['containerd', 'runtimes', name];
     const { configPath, type } = handler;
     if (configPath !== '' && isRunc(type))
-      found.push(`invalid ${key}.config_path: the shim of runc has no configuration file`);
+      found.push({
+        path: [...path, 'configPath'],
+        message: 'the shim of runc has no configuration file',
+      });
     if (handler.privilegedWithoutHostDevicesAllDevicesAllowed && !handler.privilegedWithoutHostDevices)
-      found.push(
-        `invalid ${key}.privileged_without_host_devices_all_devices_allowed: needs privileged_without_host_devices`,
-      );
+      found.push({
+        path: [...path, 'privilegedWithoutHostDevicesAllDevicesAllowed'],
+        message: 'needs privileged_without_host_devices',
+      });
   }
-  if (storage.root === storage.state) {
-    found.push('invalid storage.state: must be another directory than storage.root');
-  }
+  if (storage.root === storage.state)
+    found.push({ path: ['storage', 'state'], message: 'must be another directory than storage.root' });
   return found;
 }
 
@@ -133,10 +145,12 @@ function runtimesOfBoth(own: ConfigTree, below: ConfigTree): ConfigTree {
   return { runtimes: { ...theirs, ...Object.fromEntries(said) } };
 }
 
+/** Whether a tree says a key. A runtime handler is said as a whole; an empty one says nothing. */
 function has(tree: ConfigTree, path: readonly string[]): boolean {
+  const isOfHandler = path[1] === 'runtimes' && path.length > 2;
   let value: unknown = tree;
-  for (const key of path.slice(0, 2)) value = isTable(value) ? value[key] : undefined;
-  return value !== undefined;
+  for (const key of path.slice(0, isOfHandler ? 3 : 2)) value = isTable(value) ? value[key] : undefined;
+  return isOfHandler && isTable(value) ? Object.keys(value).length > 0 : value !== undefined;
 }
 
 function freeze<T>(value: T): T {

@@ -54,6 +54,8 @@ const runtimeHandler = z.object({
   type: rule.text
     .regex(/^[a-z0-9]+(\.[a-z0-9-]+)+$/i, 'must be a runtime type such as "io.containerd.runc.v2"')
     .default('io.containerd.runc.v2'),
+  /** The shim's executable, instead of the one that the type names; '' for that one. */
+  path: rule.optionalPath.default(''),
   /** The OCI runtime's executable, by path or by name; '' for the shim's own choice. */
   binary: rule.executable.default(''),
   /** `namespaces`: a sandbox is its namespaces; `pause`: the runtime needs a sandbox container (Kata, gVisor). */

@@ -52,6 +52,8 @@ export interface NewTask {
   readonly io: ProcessIo;
   /** For the shim, instead of the container's own runtime options. */
   readonly options?: Any;
+  /** The shim's executable, instead of the one that the container's runtime type names. */
+  readonly runtimePath?: string;
   /** A checkpoint to restore. */
   readonly checkpoint?: Descriptor;
 }
@@ -92,6 +94,7 @@ export class Tasks {
       rootfs: fromMounts(task.rootfs),
       ...task.io,
       options: task.options ?? null,
+      runtimePath: task.runtimePath ?? '',
       checkpoint: task.checkpoint === undefined ? null : fromDescriptor(task.checkpoint),
     };
     const { pid } = await this.#connection.unary(this.#rpc.Create, request, options);

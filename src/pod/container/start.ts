@@ -40,7 +40,7 @@ async function startHeld(deps: PodDeps, container: Container, signal: AbortSigna
     // Another process may have the pid of one that has ended meanwhile.
     if (pidMode(container.record.config) === 'TARGET')
       targetContainer(deps, container.record.config, sandbox.id);
-    const { pid, at } = await run(deps, container, signal);
+    const { pid, at } = await run(deps, container, sandbox.record.runtimeHandler, signal);
     await container.update({ phase: 'running', pid, startedAt: at.toString() });
   } catch (error) {
     await giveUp(deps, container, error);
@@ -49,15 +49,20 @@ async function startHeld(deps: PodDeps, container: Container, signal: AbortSigna
   deps.events.publish('CONTAINER_STARTED_EVENT', sandbox, container.id);
 }
 
-async function run(deps: PodDeps, container: Container, signal: AbortSignal): Promise<EngineStart> {
+async function run(
+  deps: PodDeps,
+  container: Container,
+  runtimeHandler: string,
+  signal: AbortSignal,
+): Promise<EngineStart> {
   const { config, sandboxId } = container.record;
   const { engine, pumps } = deps.containers;
   const fifos = createFifos(ioDirectory(deps), container.id, { stdin: config.stdin, terminal: config.tty });
   const ready = pumps.start(pumpSpec(deps, container, fifos));
   const settled = ready.catch(() => undefined);
-  const io = engineIo(fifos, config.tty);
+  const process = { io: engineIo(fifos, config.tty), ready, runtimeHandler };
   try {
-    return await withShim(deps, sandboxId, () => engine.start(container.id, { io, ready }, { signal }));
+    return await withShim(deps, sandboxId, () => engine.start(container.id, process, { signal }));
   } finally {
     // What gives up has to find the pump, to end it.
     await settled;

@@ -1,3 +1,4 @@
+import { runtimeHandlerOf } from '../../config/runtime-handlers.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
 import { hasLabel } from '../../containerd/filters.ts';
 import type { ImageService } from '../../containerd/image-service.ts';
@@ -18,11 +19,11 @@ import type {
   Engine,
   EngineEvent,
   EngineExec,
+  EngineFirstProcess,
   EngineImage,
   EngineOptions,
   EngineProcess,
   EngineStart,
-  EngineStreams,
   EngineTask,
   EngineTerminalSize,
   ImageOptions,
@@ -134,10 +135,15 @@ export class ContainerdEngine implements Engine {
     return made;
   }
 
-  async start(id: string, { io, ready }: EngineStreams, options: EngineOptions = {}): Promise<EngineStart> {
+  async start(
+    id: string,
+    { io, ready, runtimeHandler }: EngineFirstProcess,
+    options: EngineOptions = {},
+  ): Promise<EngineStart> {
     const { tasks } = this.#containerd;
     const [rootfs] = await Promise.all([this.#rootMounts(id, options), ready]);
-    const create = (): Promise<number> => tasks.create({ containerId: id, rootfs, io }, options);
+    const runtimePath = runtimeHandlerOf(this.#creation.settings, runtimeHandler)?.path ?? '';
+    const create = (): Promise<number> => tasks.create({ containerId: id, rootfs, io, runtimePath }, options);
     const again = (error: unknown): Promise<number> => {
       if (!isShimLeaving(error)) throw error;
       return create();

@@ -66,6 +66,12 @@ export interface EngineStreams {
   readonly ready?: Promise<unknown>;
 }
 
+/** A container's own process. */
+export interface EngineFirstProcess extends EngineStreams {
+  /** Of the pod, '' for the default one. */
+  readonly runtimeHandler: string;
+}
+
 /** A process to be executed in a container. */
 export interface EngineProcess extends EngineStreams {
   readonly spec: RuntimeSpec['process'];
@@ -156,7 +162,7 @@ export interface Engine {
   /** Makes root file system and container; nothing runs yet. */
   create(container: NewEngineContainer, options?: EngineOptions): Promise<MadeContainer>;
   /** Runs its first process. On failure no task is left. */
-  start(id: string, streams: EngineStreams, options?: EngineOptions): Promise<EngineStart>;
+  start(id: string, process: EngineFirstProcess, options?: EngineOptions): Promise<EngineStart>;
   kill(id: string, signal: number, options?: EngineOptions & { readonly all?: boolean }): Promise<void>;
   /** Starts another process in a running container. Also when this fails it may run, and endExec() has to be called. */
   exec(id: string, execId: string, process: EngineProcess): Promise<EngineExec>;

@@ -93,7 +93,8 @@ export async function startPause(deps: PodDeps, sandbox: Sandbox, signal: AbortS
       },
       { signal },
     );
-    const { pid } = await withShim(deps, sandbox.id, () => engine.start(sandbox.id, NO_STREAMS, { signal }));
+    const process = { ...NO_STREAMS, runtimeHandler };
+    const { pid } = await withShim(deps, sandbox.id, () => engine.start(sandbox.id, process, { signal }));
     await sandbox.update({ pausePid: pid });
   } catch (error) {
     await endPause(deps, sandbox).catch(() => undefined);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,7 +44,11 @@ describe('a runtime handler', () => {
     const modest = { type, privileged_without_host_devices: true };
     const liberal = { ...modest, privileged_without_host_devices_all_devices_allowed: true };
     const other = { type: 'io.containerd.berthtest.v1', config_path: '/etc/other.toml' };
-    const runtimes = { runc: { type }, based, annotated, modest, liberal, other };
+    const shim = join(directory, 'shim');
+    const wrapper = `#!/bin/sh\necho "$@" >> ${directory}/calls\nexec containerd-shim-runc-v2 "$@"\n`;
+    writeFileSync(shim, wrapper, { mode: 0o755 });
+    const pathed = { type, path: shim, sandbox: 'pause' };
+    const runtimes = { runc: { type }, based, annotated, modest, liberal, other, pathed };
     rig = await ContainerRig.start({
       config: { containerd: { runtimes }, runtime: { device_ownership_from_security_context: true } },
     });
@@ -116,6 +120,17 @@ describe('a runtime handler', () => {
     );
     const value = Buffer.from(Runtime.Options?.value ?? '', 'base64').toString('latin1');
     assert.equal(value, '\n\u0022io.containerd.berthtest.v1.options\u0012\u000f/etc/other.toml');
+  });
+
+  it('may name the executable of its shim', async () => {
+    const pod = await rig.runPod('pathed', {}, 'pathed');
+    const id = await rig.run(pod, 'main', FOREVER, own);
+    assert.equal(await output(id, 'echo runs'), 'runs\n');
+    const starts = readFileSync(join(directory, 'calls'), 'utf8').match(/-id \w+ .*start$/gm) ?? [];
+    assert.deepEqual(
+      starts.map((line) => line.split(' ')[1]),
+      [pod.id, id],
+    );
   });
 
   it('or any other gives devices to whom the container runs as, when the node says so', async () => {

@@ -126,6 +126,64 @@ describe("containerd's configuration", () => {
     assert.deepEqual(load(third).config.containerd.runtimes, runtimes);
   });
 
+  const KATA = `
+    version = 3
+    [${V3_RUNTIME}.containerd.runtimes.kata-qemu]
+    runtime_type = "io.containerd.kata-qemu.v2"
+    runtime_path = "/opt/kata/bin/containerd-shim-kata-v2"
+    privileged_without_host_devices = true
+    snapshotter = ""
+    sandboxer = "podsandbox"
+    io_type = ""
+    cgroup_writable = false
+    container_annotations = []
+    [${V3_RUNTIME}.containerd.runtimes.kata-qemu.options]
+    ConfigPath = "/opt/kata/qemu.toml"
+  `;
+
+  it('gives the executable of a shim, as kata-deploy configures it', () => {
+    const { config, warnings } = load(KATA);
+    const { path, configPath, sandbox } = config.containerd.runtimes.get('kata-qemu') ?? {};
+    assert.deepEqual(
+      [path, configPath, sandbox],
+      ['/opt/kata/bin/containerd-shim-kata-v2', '/opt/kata/qemu.toml', 'pause'],
+    );
+    assert.deepEqual(warnings, []);
+  });
+
+  it('warns of what is not taken over of a runtime, unless our own file has the handler', () => {
+    const other = `
+      version = 3
+      [${V3_RUNTIME}.containerd.runtimes.vm]
+      runtime_type = "io.containerd.vm.v2"
+      sandboxer = "shim"
+      io_type = "streaming"
+      [${V3_RUNTIME}.containerd.runtimes.vm.options]
+      NoNewKeyring = true
+    `;
+    const { warnings } = load(other);
+    assert.deepEqual(
+      warnings.map(
+        (warning) => /containerd\.toml: (.*) of the runtime vm is not taken over$/.exec(warning)?.[1],
+      ),
+      ['sandboxer = "shim"', 'io_type = "streaming"', 'NoNewKeyring = true'],
+    );
+    const own = '[containerd.runtimes.vm]\ntype = "io.containerd.vm.v2"\n';
+    assert.deepEqual(load(other, own).warnings, []);
+  });
+
+  it('may have a configuration file left for the shim of runc, which has none', () => {
+    const runc = `${V2}.containerd.runtimes.runc`;
+    const { config, warnings } = load(
+      `version = 2\n[${runc}]\nruntime_type = "io.containerd.runc.v2"\n[${runc}.options]\nConfigPath = "/c/x.toml"\n`,
+    );
+    assert.equal(config.containerd.runtimes.get('runc')?.configPath, '');
+    assert.match(
+      warnings.join(),
+      /^.*containerd\.toml: ConfigPath = "\/c\/x\.toml" of the runtime runc is not taken over$/,
+    );
+  });
+
   it('leaves the runtimes that our own file names to it, each as a whole', () => {
     const own = '[containerd]\ndefault_runtime = "runc"\n[containerd.runtimes.nvidia]\nbinary = "ours"\n';
     const { defaultRuntime, runtimes } = load(RUNTIMES, own).config.containerd;
@@ -250,6 +308,17 @@ describe("containerd's configuration", () => {
     assert.throws(
       () => load(`version = 2\n[${V2}.cni]\nconf_dir = "/c"\n`, '[cni]\nconf_dir = "net.d"\n'),
       /invalid cni\.conf_dir: must be an absolute path$/,
+    );
+    const half = 'privileged_without_host_devices_all_devices_allowed = true\n';
+    const theirs = `version = 2\n[${V2}.containerd.runtimes.k]\n${half}`;
+    assert.throws(() => load(theirs), /devices_allowed: needs .* \(taken from .*containerd\.toml\)/);
+    assert.throws(
+      () => load(theirs, '[containerd.runtimes.other]\nbinary = "x"\n'),
+      /k\.privileged_without_host_devices_all_devices_allowed: needs .* \(taken from .*containerd\.toml\)/,
+    );
+    assert.throws(
+      () => load(theirs, `[containerd.runtimes.k]\n${half}`),
+      /devices_allowed: needs privileged_without_host_devices$/,
     );
   });
 });

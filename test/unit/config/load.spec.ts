@@ -98,6 +98,7 @@ describe('the configuration', () => {
     assert.deepEqual([...runtimes.keys()], ['runc', 'kataFC']);
     assert.deepEqual(runtimes.get('kataFC'), {
       type: 'io.containerd.kata.v2',
+      path: '',
       binary: '',
       sandbox: 'pause',
       cniConfDir: '',
@@ -219,6 +220,7 @@ describe('the configuration', () => {
       '[containerd.runtimes.k]\nbinary = "./runc"',
       /invalid containerd\.runtimes\.k\.binary: /,
     ],
+    ['a shim by name', '[containerd.runtimes.k]\npath = "shim"', /invalid containerd\.runtimes\.k\.path: /],
     ['a relative directory', '[cni]\nconf_dir = "net.d"', /invalid cni\.conf_dir: must be an absolute path/],
     ['an empty directory', '[storage]\nroot = ""', /invalid storage\.root: must be an absolute path/],
     ['a NUL in a path', '[storage]\nroot = "/a\\u0000b"', /invalid storage\.root: must not contain a NUL/],
