@@ -37,8 +37,11 @@ export const command = defineCommand({
     const daemon = new Daemon(config, { log });
     context.onInquiry(() => daemon.report());
     try {
-      await daemon.start();
+      await daemon.start({ signal: context.signal });
       await aborted(context.signal);
+    } catch (error) {
+      // Who is told to end before it serves has not failed.
+      if (error !== context.signal.reason) throw error;
     } finally {
       await daemon.stop();
     }

@@ -57,8 +57,8 @@ export class Daemon {
     setMaxListeners(0, this.#stopping.signal);
   }
 
-  /** Returns once calls are answered. Throws when it cannot start; stop() takes down what had started. */
-  async start(): Promise<void> {
+  /** Returns once calls are answered. Throws when it cannot start, and the signal's reason; stop() takes down what had started. */
+  async start({ signal }: { signal: AbortSignal }): Promise<void> {
     const started = performance.now();
     const config = this.#config;
     // While it starts it may wait for nothing but timers that would let the process end.
@@ -81,7 +81,7 @@ export class Daemon {
     this.#stops.push(networking.stop);
     const { networks, debts, leases, maintenance } = networking;
     const { pool, files } = networking.plugins;
-    const engine = { config, instance: instance.uuid, files, stops: this.#stops, log: this.#log };
+    const engine = { config, instance: instance.uuid, files, stops: this.#stops, signal, log: this.#log };
     const { containers, images, asked, pending } = await startEngine(engine);
     const metrics = createMetrics(scraped(store, debts, leases), {
       served: config.metrics.address !== '',
@@ -161,7 +161,7 @@ export class Daemon {
       log: this.#log,
     };
     const server = new CriServer(deps, metrics);
-    await asked;
+    await raceSignal(asked, signal);
     await server.start();
     this.#stops.push(() => this.#settle(pods, undone));
     this.#stops.push(() => server.stop());

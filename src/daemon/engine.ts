@@ -10,6 +10,7 @@ import { ContainerdImageService, type ImageService } from '../containerd/image-s
 import { Relabeller } from '../kernel/relabeller.ts';
 import { invalid, messageOf } from '../lib/errors.ts';
 import type { Files } from '../lib/atomic-file.ts';
+import { deadlineSignal } from '../lib/deadline.ts';
 import type { Logger } from '../lib/log.ts';
 import { BASE_SPEC } from '../oci/base.ts';
 import { loadBaseSpec } from '../oci/base-file.ts';
@@ -51,33 +52,30 @@ export interface EngineStart {
   readonly files: Files;
   /** Is given what to do to stop, in the order of starting, also when the start fails. */
   readonly stops: (() => Promise<void> | void)[];
+  /** Ends what waits for the engine. */
+  readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
-/** Chooses the engine, starts an embedded one, connects, and builds what works with it. */
-export async function startEngine({
-  config,
-  instance,
-  files,
-  stops,
-  log,
-}: EngineStart): Promise<EngineParts> {
+/** Chooses the engine, starts an embedded one, connects, and builds what works with it. Throws the signal's reason. */
+export async function startEngine(start: EngineStart): Promise<EngineParts> {
+  const { config, instance, files, stops, signal, log } = start;
   const baseSpec = await baseSpecs(config);
   // Programs answer while the engine is looked for, and what runs is recovered.
   const features = new KnownFeatures(log);
   stops.push(() => features.stop());
   const asked = features.ask(runcBinaries(config));
-  const { address, wait, runcRoot, shimWatch } = await engineAddress(config, log, stops);
+  const { address, wait, runcRoot, shimWatch } = await engineAddress(start);
   const containerd = new Containerd({ address, log });
   containerd.connection.start();
   stops.push(() => containerd.connection.close());
   const shims = new Shims();
   stops.push(() => shims.close());
   stops.push(() => shimWatch.end());
-  if (wait)
-    await containerd.connection
-      .ready({ signal: AbortSignal.timeout(EMBEDDED_READY_MS) })
-      .catch(() => undefined);
+  if (wait) {
+    using deadline = deadlineSignal('starting containerd', EMBEDDED_READY_MS, signal);
+    await containerd.connection.ready(deadline).catch(() => signal.throwIfAborted());
+  }
   const rootfs = new RootFs();
   stops.push(() => rootfs.stop());
   const pumps = new Pumps({
@@ -121,13 +119,15 @@ function relabel(stops: EngineStart['stops']): ContainerDeps['relabel'] {
 }
 
 /** Where the engine listens, and whether to wait for it: an external one that is away is a state, not something to wait for. */
-async function engineAddress(
-  config: Config,
-  log: Logger,
-  stops: EngineStart['stops'],
-): Promise<{ address: string; wait: boolean; runcRoot: string; shimWatch: ShimWatch }> {
+async function engineAddress({ config, log, stops, signal }: EngineStart): Promise<{
+  address: string;
+  wait: boolean;
+  runcRoot: string;
+  shimWatch: ShimWatch;
+}> {
   const { storage, containerd } = config;
-  const choice = await chooseEngine({ address: containerd.address, root: storage.root, log });
+  const settings = { address: containerd.address, root: storage.root, log };
+  const choice = await chooseEngine(settings, { signal });
   if (choice.kind === 'external') {
     const { address } = choice;
     return { address, wait: false, runcRoot: '', shimWatch: new ShimWatch({ address, log }) };
@@ -138,10 +138,11 @@ async function engineAddress(
   const beforeStart = (): Promise<void> => shimWatch.begin();
   const embedded = new EmbeddedContainerd({ ...storage, registryConfigPath, snapshotter, beforeStart, log });
   try {
-    await embedded.start();
+    await embedded.start({ signal });
     stops.push(() => embedded.stop({ ifIdle: true }).then(() => undefined));
     return { address: socket, wait: true, runcRoot, shimWatch };
   } catch (error) {
+    signal.throwIfAborted();
     log.error('there is no embedded containerd: sandboxes are served, containers are not', {
       error: messageOf(error),
     });

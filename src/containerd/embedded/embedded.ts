@@ -96,9 +96,9 @@ export class EmbeddedContainerd {
 
   /**
    * Adopts the one that a former Berth left running, or starts one, and keeps one running from now on. Throws
-   * FAILED_PRECONDITION when there is no containerd that could be run.
+   * FAILED_PRECONDITION when there is no containerd that could be run, and the signal's reason.
    */
-  async start(): Promise<void> {
+  async start({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
     const paths = this.#paths;
     if (paths.socket.length + '.ttrpc'.length > SOCKET_PATH_MAX) {
       const problem = `the socket's path "${paths.socket}" is longer than the kernel allows`;
@@ -109,7 +109,7 @@ export class EmbeddedContainerd {
     }
     // Root file systems are below: root of a user namespace has to get there, not to look around.
     await chmod(dirname(paths.socket), 0o711);
-    this.#version = await this.#askVersion();
+    this.#version = await this.#askVersion(signal);
     this.#tail = await LogTail.follow(paths.log, this.#log);
     this.#running = (await this.#adopt()) ?? (await this.#spawn());
     this.#supervision = this.#supervise(this.#running);
@@ -133,13 +133,15 @@ export class EmbeddedContainerd {
     return idle;
   }
 
-  async #askVersion(): Promise<Version> {
+  async #askVersion(signal?: AbortSignal): Promise<Version> {
     try {
       const { stdout } = await promisify(execFile)(this.#executable, ['--version'], {
         timeout: VERSION_MS,
+        ...(signal === undefined ? {} : { signal }),
       });
       return parseVersion(stdout);
     } catch (error) {
+      signal?.throwIfAborted();
       const cause = isErrno(error, 'ENOENT')
         ? `there is no executable "${this.#executable}"`
         : messageOf(error);

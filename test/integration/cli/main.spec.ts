@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import {
   appendFileSync,
   closeSync,
+  existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   rmSync,
@@ -16,6 +18,7 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import { stringify } from 'smol-toml';
 import { CriPeer, Refusal } from '../../fakes/cri-peer.ts';
 import { eventually } from '../../helpers/fixture.ts';
 import { berth, main } from './run-main.ts';
@@ -92,6 +95,40 @@ describe('the berth program', () => {
     assert.equal(exitCode, 1);
     assert.match(stderr, /^berth: berth serve .* must be run by root: this is uid 65534$/);
   });
+
+  for (const [when, script] of [
+    ['does not tell its version', 'exec sleep 3600'],
+    ['does not answer', '[ "$1" = --version ] && exec CONTAINERD --version; exec sleep 3600'],
+  ] as const) {
+    it(`serve ends on SIGTERM while it starts with a containerd that ${when}`, async () => {
+      const bin = join(dir, 'bin');
+      mkdirSync(bin);
+      const { stdout: containerd } = await execa('which', ['containerd']);
+      const program = `#!/bin/sh\ntouch ${dir}/asked\n${script.replace('CONTAINERD', containerd)}\n`;
+      writeFileSync(join(bin, 'containerd'), program, { mode: 0o755 });
+      const config = join(dir, 'config.toml');
+      const sections = {
+        grpc: { address: join(dir, 'sock') },
+        storage: { root: join(dir, 'root'), state: join(dir, 'state') },
+        cni: { conf_dir: join(dir, 'net.d'), cache_dir: join(dir, 'cni'), netns_dir: join(dir, 'netns') },
+        containerd: { address: 'embedded' },
+      };
+      writeFileSync(config, stringify(sections));
+      const child = spawn(process.execPath, [main, 'serve', '--config', config], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: { ...process.env, PATH: `${bin}:${process.env['PATH'] ?? ''}` },
+      });
+      const ended = Promise.all([text(child.stderr), once(child, 'exit')]);
+      await eventually('containerd is asked', () => existsSync(join(dir, 'asked')) || undefined);
+      await sleep(500);
+      child.kill('SIGTERM');
+      const at = performance.now();
+      const [stderr] = await ended;
+      assert.ok(performance.now() - at < 8_000, stderr);
+      assert.equal(child.exitCode, 0, stderr);
+      assert.doesNotMatch(stderr, /serves the CRI|"level":"error"/);
+    });
+  }
 
   it('is the CNI plugin that a link to it is named after, and so is berth cni TYPE', async () => {
     const link = join(dir, 'host-local');
