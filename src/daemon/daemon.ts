@@ -186,7 +186,14 @@ export class Daemon {
   /** Stops everything; pods go on running. Idempotent. */
   async stop(): Promise<void> {
     this.#stopping.abort(new BerthError('UNAVAILABLE', 'Berth is stopping'));
-    for (let stop = this.#stops.pop(); stop !== undefined; stop = this.#stops.pop()) await stop();
+    for (let stop = this.#stops.pop(); stop !== undefined; stop = this.#stops.pop()) {
+      try {
+        await stop();
+      } catch (error) {
+        // What is left has its own to end: an engine, locks.
+        this.#log.error('failed to stop a part', { error: messageOf(error) });
+      }
+    }
   }
 
   /** Lets creations undo themselves, recovery undo what was half-made, and commands end; what does not end in time the next start ends, from its record. */

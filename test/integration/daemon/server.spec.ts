@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { credentials, status } from '@grpc/grpc-js';
 import { loadCri } from '../../../src/lib/proto.ts';
@@ -133,6 +133,23 @@ describe('the daemon', () => {
     const { status: after } = await daemon.client.podStatus(id);
     assert.equal(after?.state, 'SANDBOX_READY');
     assert.equal(after.network?.ip, ip);
+  });
+
+  it('stops what is left when a part cannot be stopped, and tells which', async () => {
+    await using rig = await Rig.start();
+    const { daemon } = rig;
+    rmSync(daemon.socket);
+    mkdirSync(daemon.socket);
+    try {
+      assert.equal(await daemon.stop(), 0);
+      const failures = (await daemon.log()).match(/^.*"msg":"failed to stop a part".*$/gm) ?? [];
+      assert.equal(failures.length, 1);
+      assert.match(failures.join(), /berth\.sock/);
+      const dhcp = join(daemon.directory, 'state', 'dhcp.sock');
+      assert.equal(existsSync(dhcp), false, 'the server of leases has stopped');
+    } finally {
+      rmdirSync(daemon.socket);
+    }
   });
 
   it('says which files are wrong when no network is ready, and takes pods as soon as one is', async () => {
