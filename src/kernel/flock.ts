@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 import { BerthError, isErrno } from '../lib/errors.ts';
 import { flock, LOCK_EX, LOCK_NB } from './libc.ts';
 import { sleepSync } from './sleep.ts';
@@ -100,13 +100,20 @@ function timedOut(path: string, fd: number, timeoutMs: number): BerthError {
   return new BerthError('DEADLINE_EXCEEDED', message, { meta: pid === undefined ? { path } : { path, pid } });
 }
 
-/** The pid that /proc/locks names for the lock on this file. */
 function holderOf(fd: number): number | undefined {
-  const inode = String(fstatSync(fd).ino);
-  for (const line of readFileSync('/proc/locks', 'utf8').split('\n')) {
+  return holderAmong(readFileSync('/proc/locks', 'utf8'), fstatSync(fd));
+}
+
+/** The pid that a text as that of /proc/locks names for the lock on a file. Other devices have the same inodes. */
+export function holderAmong(locks: string, { dev, ino }: Pick<Stats, 'dev' | 'ino'>): number | undefined {
+  // As makedev(3) packs them, of which 32 bits are in use.
+  const major = (dev >>> 8) & 0xfff;
+  const minor = (dev & 0xff) | ((dev >>> 12) & 0xfff00);
+  const file = [...[major, minor].map((number) => number.toString(16).padStart(2, '0')), ino].join(':');
+  for (const line of locks.split('\n')) {
     // "1: FLOCK  ADVISORY  WRITE 712 00:19:12345 0 EOF"; a waiter's line has "->" after the number.
     const fields = line.trim().split(/\s+/);
-    if (fields[1] === 'FLOCK' && fields[5]?.split(':').at(2) === inode) {
+    if (fields[1] === 'FLOCK' && fields[5] === file) {
       return Number(fields[4]);
     }
   }
