@@ -135,7 +135,7 @@ export class Daemon {
       );
     this.#stops.push(() => leaseServer.stop());
 
-    const metricsServer = new MetricsServer(config.metrics.address, metrics.registry);
+    const metricsServer = new MetricsServer(config.metrics.address, metrics.registry, this.#log);
     await metricsServer.start();
     this.#stops.push(() => metricsServer.stop());
     const { stats, pending: pendingStats, stop: stopStats } = createStats(pods);

@@ -1,17 +1,20 @@
 import { createServer, type Server } from 'node:http';
 import type { Registry } from 'prom-client';
 import { BerthError, messageOf } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
 
-/** Serves the metrics to Prometheus: GET /metrics. */
+/** Serves the metrics to Prometheus: GET and HEAD of /metrics. */
 export class MetricsServer {
   readonly #address: string;
   readonly #registry: Registry;
+  readonly #log: Logger;
   #server: Server | undefined;
 
   /** @param address `ADDRESS:PORT`; '' for no server. */
-  constructor(address: string, registry: Registry) {
+  constructor(address: string, registry: Registry, log: Logger) {
     this.#address = address;
     this.#registry = registry;
+    this.#log = log;
   }
 
   async start(): Promise<void> {
@@ -19,7 +22,9 @@ export class MetricsServer {
     const at = this.#address.lastIndexOf(':');
     const host = this.#address.slice(0, at).replace(/^\[|\]$/g, '');
     const server = createServer((request, response) => {
-      if (request.method !== 'GET' || request.url !== '/metrics') {
+      const [path] = request.url?.split('?', 1) ?? [];
+      // To HEAD Node answers without the body by itself.
+      if (!['GET', 'HEAD'].includes(request.method ?? '') || path !== '/metrics') {
         response.writeHead(404).end('GET /metrics\n');
         return;
       }
@@ -36,6 +41,8 @@ export class MetricsServer {
       });
       server.listen(Number(this.#address.slice(at + 1)), host, resolve);
     });
+    // A client who cannot be let in, for want of descriptors for instance, tries again.
+    server.on('error', (error) => this.#log.warn('socket of metrics', { error: error.message }));
     this.#server = server;
   }
 
