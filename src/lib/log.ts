@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import { pino, type Logger as Pino } from 'pino';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -50,15 +51,52 @@ function textLine(json: string): string {
   return [String(time).slice(11, 23), String(level).toUpperCase(), String(msg), ...fields].join(' ') + '\n';
 }
 
-/** Lines on stderr: JSON for the journal, or text for a person. */
-export function createLogger(options: { level: LogLevel; format: 'json' | 'text' }): Logger {
+/** How much may wait for a reader that stands still. */
+const WAITING_MOST = 1 << 20;
+
+/** Lines for a stream, as many as it has room for. */
+class Lines {
+  readonly #to: Writable;
+  readonly #onLost: (lines: number) => void;
+  #lost = 0;
+
+  /** @param onLost told how many lines were lost, once there is room again. */
+  constructor(to: Writable, onLost: (lines: number) => void) {
+    this.#to = to;
+    this.#onLost = onLost;
+  }
+
+  write(line: string): void {
+    if (this.#to.writableLength <= WAITING_MOST) {
+      this.#to.write(line);
+      return;
+    }
+    if (this.#lost === 0) this.#to.once('drain', () => this.#tell());
+    this.#lost += 1;
+  }
+
+  #tell(): void {
+    const lost = this.#lost;
+    this.#lost = 0;
+    this.#onLost(lost);
+  }
+}
+
+/** Lines on stderr, or another stream: JSON for the journal, or text for a person. */
+export function createLogger(
+  options: { level: LogLevel; format: 'json' | 'text' },
+  to: Writable = process.stderr,
+): Logger {
   const write = options.format === 'json' ? (line: string) => line : textLine;
-  const stream = { write: (line: string) => void process.stderr.write(write(line)) };
+  const lines = new Lines(to, (lost) =>
+    log.warn('log lines were lost: their reader stood still', { lines: lost }),
+  );
   const settings = {
     level: options.level,
     base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  return new PinoLogger(pino(settings, stream));
+  const log = new PinoLogger(pino(settings, { write: (line: string) => lines.write(write(line)) }));
+  return log;
 }
