@@ -4,7 +4,7 @@
  */
 import { closeSync, existsSync, openSync, readlinkSync, writeFileSync } from 'node:fs';
 import { BerthError, wrap } from '../lib/errors.ts';
-import { pipe, posixSpawn, waitpid } from './libc.ts';
+import { close, pipe, posixSpawn, waitpid } from './libc.ts';
 import { sleepSync } from './sleep.ts';
 
 /** Ids from `containerID` on are those from `hostID` on outside; as the runtime spec writes it. */
@@ -42,7 +42,9 @@ export function withUserNamespaceProcess<T>(maps: IdMaps, fn: (pid: number) => T
     writeMap(`/proc/${pid}/gid_map`, maps.gids);
     return fn(pid);
   } finally {
-    for (const fd of [reader, writer, sink]) closeSync(fd);
+    closeSync(sink);
+    // Node's own complains in a worker of what it did not open.
+    for (const fd of [reader, writer]) close(fd);
     if (pid !== 0) end(pid);
   }
 }

@@ -57,6 +57,7 @@ describe('containers in a user namespace', () => {
     ]);
     assert.match(write.stdout, /^hello\nmore\n/);
     assert.equal(write.exitCode, 0, write.stderr);
+    assert.doesNotMatch(await rig.daemon.log(), /Warning/);
   });
 
   it('have files of several names once, with the owners, modes and times of the image', async () => {
