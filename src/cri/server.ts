@@ -1,5 +1,5 @@
-import { chmodSync, renameSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import {
   Server,
   ServerCredentials,
@@ -8,6 +8,7 @@ import {
   type UntypedServiceImplementation,
   type sendUnaryData,
 } from '@grpc/grpc-js';
+import { unixAddress } from '../kernel/unix-address.ts';
 import { makeDirectorySync } from '../lib/directories.ts';
 import { BerthError, messageOf } from '../lib/errors.ts';
 import type { Metrics } from '../lib/metrics.ts';
@@ -54,13 +55,16 @@ export class CriServer {
   /** Listens. The socket file appears only now, when calls can be answered. */
   async start(): Promise<void> {
     const { address } = this.#deps.config.grpc;
-    const draft = draftOf(address);
+    const directory = draftDirectoryOf(address);
+    const draft = join(directory, 's');
     makeDirectorySync(dirname(address), 0o711);
     await removeStaleSocket(address);
-    await removeStaleSocket(draft);
-    // grpc-js leaves the socket open to everybody for a moment; the umask closes that moment.
-    const umask = process.umask(0o177);
     try {
+      // Node would cut a path that is too long.
+      unixAddress(draft);
+      await removeDraft(directory, draft);
+      // grpc-js leaves the socket open to everybody for a moment, in which it is where only we get to.
+      mkdirSync(directory, 0o700);
       await new Promise<void>((resolve, reject) => {
         this.#server.bindAsync(`unix:${draft}`, ServerCredentials.createInsecure(), (error) =>
           error === null ? resolve() : reject(error),
@@ -68,12 +72,11 @@ export class CriServer {
       });
       chmodSync(draft, 0o600);
       renameSync(draft, address);
+      rmdirSync(directory);
     } catch (error) {
       throw new BerthError('UNAVAILABLE', `failed to listen on "${address}": ${messageOf(error)}`, {
         cause: error,
       });
-    } finally {
-      process.umask(umask);
     }
   }
 
@@ -168,11 +171,18 @@ export class CriServer {
 }
 
 /**
- * What the socket is called until it listens: between bind(2) and listen(2) it refuses whom the file has called. As long as the address,
- * which may already be as long as a socket's may be.
+ * Where the socket is until it listens: between bind(2) and listen(2) it refuses whom the file has called. The path in it is as long as the
+ * address, which may already be as long as a socket's may be; one of a name of less than three letters is longer.
  */
-function draftOf(address: string): string {
-  return `${address.slice(0, -1)}${address.endsWith('~') ? '-' : '~'}`;
+function draftDirectoryOf(address: string): string {
+  return join(dirname(address), `${basename(address).slice(0, -3)}~`);
+}
+
+/** What a Berth that was killed as it began to listen has left. */
+async function removeDraft(directory: string, draft: string): Promise<void> {
+  if (!existsSync(directory)) return;
+  await removeStaleSocket(draft);
+  rmdirSync(directory);
 }
 
 /** Resolves when the client has read, or is gone. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,7 +21,9 @@ describe('the server of the CRI', () => {
     for (const name of ['cri.sock', 'x~', 'x'.repeat(107 - directory.length - 1)]) {
       const address = join(directory, name);
       const server = serverOn(address);
-      writeFileSync(`${address.slice(0, -1)}~`, '');
+      const draft = join(directory, `${name.slice(0, -3)}~`);
+      mkdirSync(draft);
+      writeFileSync(join(draft, 's'), '');
       await server.start();
       assert.deepEqual(readdirSync(directory), [name]);
       assert.equal(statSync(address).mode & 0o777, 0o600);
@@ -30,6 +32,24 @@ describe('the server of the CRI', () => {
       await server.stop();
       assert.deepEqual(readdirSync(directory), []);
     }
+    rmSync(directory, { recursive: true });
+  });
+
+  it('changes nothing for what others make while it begins to listen', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'berth-cri-'));
+    const server = serverOn(join(directory, 'cri.sock'));
+    const modes = new Set<number>();
+    const seen = { listening: false };
+    const starting = server.start().then(() => (seen.listening = true));
+    for (let count = 0; !seen.listening; count += 1) {
+      const path = join(directory, `beside-${count}`);
+      writeFileSync(path, '', { mode: 0o640 });
+      modes.add(statSync(path).mode & 0o777);
+      await new Promise(setImmediate);
+    }
+    await starting;
+    assert.deepEqual([...modes], [0o640]);
+    await server.stop();
     rmSync(directory, { recursive: true });
   });
 
