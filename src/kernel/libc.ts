@@ -17,12 +17,21 @@ export const MS_RDONLY = 0x1;
 export const MS_NOSUID = 0x2;
 export const MS_NODEV = 0x4;
 export const MS_NOEXEC = 0x8;
+export const MS_SYNCHRONOUS = 0x10;
 export const MS_REMOUNT = 0x20;
+export const MS_MANDLOCK = 0x40;
+export const MS_DIRSYNC = 0x80;
+export const MS_NOSYMFOLLOW = 0x100;
+export const MS_NOATIME = 0x400;
+export const MS_NODIRATIME = 0x800;
 export const MS_BIND = 0x1000;
 export const MS_REC = 0x4000;
 export const MS_PRIVATE = 0x4_0000;
 export const MS_SLAVE = 0x8_0000;
 export const MS_SHARED = 0x10_0000;
+export const MS_RELATIME = 0x20_0000;
+export const MS_STRICTATIME = 0x100_0000;
+export const MS_LAZYTIME = 0x200_0000;
 
 export const MNT_DETACH = 0x2;
 export const UMOUNT_NOFOLLOW = 0x8;
@@ -310,8 +319,8 @@ export function recv(fd: number, buffer: Uint8Array, flags = MSG_TRUNC): number 
 }
 
 /** ioctl(2) with a structure or a number. */
-export function ioctl(fd: number, request: number, argument: Uint8Array | number): void {
-  check('ioctl', `0x${request.toString(16)}`, (c) =>
+export function ioctl(fd: number, request: number, argument: Uint8Array | number): number {
+  return check('ioctl', `0x${request.toString(16)}`, (c) =>
     typeof argument === 'number' ? c.ioctlNumber(fd, request, argument) : c.ioctl(fd, request, argument),
   );
 }
