@@ -65,7 +65,7 @@ export async function startEngine(start: EngineStart): Promise<EngineParts> {
   const features = new KnownFeatures(log);
   stops.push(() => features.stop());
   const asked = features.ask(runcBinaries(config));
-  const { address, wait, runcRoot, shimWatch } = await engineAddress(start);
+  const { address, wait, runcRoot, shimWatch, failure } = await engineAddress(start);
   const containerd = new Containerd({ address, log });
   containerd.connection.start();
   stops.push(() => containerd.connection.close());
@@ -93,6 +93,7 @@ export async function startEngine(start: EngineStart): Promise<EngineParts> {
     settings: config.containerd,
     runcRoot,
     instance,
+    failure,
   });
   const host = await hostFacts(config, log);
   const containers: ContainerDeps = {
@@ -124,30 +125,33 @@ async function engineAddress({ config, log, stops, signal }: EngineStart): Promi
   wait: boolean;
   runcRoot: string;
   shimWatch: ShimWatch;
+  failure: () => string | undefined;
 }> {
   const { storage, containerd } = config;
   const settings = { address: containerd.address, root: storage.root, log };
   const choice = await chooseEngine(settings, { signal });
   if (choice.kind === 'external') {
     const { address } = choice;
-    return { address, wait: false, runcRoot: '', shimWatch: new ShimWatch({ address, log }) };
+    const shimWatch = new ShimWatch({ address, log });
+    return { address, wait: false, runcRoot: '', shimWatch, failure: () => undefined };
   }
   const { registryConfigPath, snapshotter } = containerd;
   const { runcRoot, socket } = embeddedPaths(storage);
   const shimWatch = new ShimWatch({ address: socket, log });
   const beforeStart = (): Promise<void> => shimWatch.begin();
   const embedded = new EmbeddedContainerd({ ...storage, registryConfigPath, snapshotter, beforeStart, log });
-  try {
-    await embedded.start({ signal });
-    stops.push(() => embedded.stop({ ifIdle: true }).then(() => undefined));
-    return { address: socket, wait: true, runcRoot, shimWatch };
-  } catch (error) {
-    signal.throwIfAborted();
-    log.error('there is no embedded containerd: sandboxes are served, containers are not', {
-      error: messageOf(error),
-    });
-  }
-  return { address: socket, wait: false, runcRoot, shimWatch };
+  stops.push(() => embedded.stop({ ifIdle: true }).then(() => undefined));
+  const started = await embedded.start({ signal }).then(
+    () => true,
+    (error: unknown) => {
+      signal.throwIfAborted();
+      const how = 'there is no embedded containerd yet: sandboxes are served, containers are not';
+      log.error(how, { error: messageOf(error) });
+      embedded.keepTrying(error);
+      return false;
+    },
+  );
+  return { address: socket, wait: started, runcRoot, shimWatch, failure: () => embedded.status.failure };
 }
 
 /** Where the kernel has AppArmor, RuntimeDefault is a profile of ours, loaded now. */

@@ -1,7 +1,7 @@
 /**
  * A containerd that Berth runs itself, as a child in a session of its own, so that it survives Berth and is found again.
  *
- *            spawn, or adopt one that runs
+ *            spawn, or adopt one that runs; what fails can be tried again
  *   stopped ─────────────────────────────▶ running ──┐ ended: spawned again with back-off
  *      ▲                                      │  ▲   │ (containers live on: their shims do)
  *      └──────────────────────────────────────┘  └───┘
@@ -34,6 +34,9 @@ import { spawnDetached } from './spawn.ts';
 
 const FIRST_PAUSE_MS = 100;
 const MOST_PAUSE_MS = 10_000;
+/** Between tries to start one that could not be started at all. */
+const FIRST_TRY_PAUSE_MS = 1_000;
+const MOST_TRY_PAUSE_MS = 60_000;
 /** How long containerd may take to tell its version; a node that boots has much to do. Without it there are no containers. */
 const VERSION_MS = 60_000;
 /** Who ran this long was not crashing. */
@@ -74,6 +77,7 @@ export class EmbeddedContainerd {
   #running: Running | undefined;
   #restarts = 0;
   #lastEnd: string | undefined;
+  #failure: string | undefined;
   #tail: LogTail | undefined;
   #supervision: Promise<void> | undefined;
 
@@ -90,8 +94,19 @@ export class EmbeddedContainerd {
   }
 
   /** For status and verbose answers. */
-  get status(): { pid: number | undefined; restarts: number; lastEnd: string | undefined } {
-    return { pid: this.#running?.pid, restarts: this.#restarts, lastEnd: this.#lastEnd };
+  get status(): {
+    pid: number | undefined;
+    restarts: number;
+    lastEnd: string | undefined;
+    /** Why it could not be started, while that is tried again. */
+    failure: string | undefined;
+  } {
+    return {
+      pid: this.#running?.pid,
+      restarts: this.#restarts,
+      lastEnd: this.#lastEnd,
+      failure: this.#failure,
+    };
   }
 
   /**
@@ -110,9 +125,16 @@ export class EmbeddedContainerd {
     // Root file systems are below: root of a user namespace has to get there, not to look around.
     await chmod(dirname(paths.socket), 0o711);
     this.#version = await this.#askVersion(signal);
-    this.#tail = await LogTail.follow(paths.log, this.#log);
+    this.#tail ??= await LogTail.follow(paths.log, this.#log);
     this.#running = (await this.#adopt()) ?? (await this.#spawn());
+    this.#failure = undefined;
     this.#supervision = this.#supervise(this.#running);
+  }
+
+  /** Does what start() failed to do as soon as that can be done: tries with growing pauses, until stop(). */
+  keepTrying(failure: unknown): void {
+    this.#failure = messageOf(failure);
+    this.#supervision = this.#startLater();
   }
 
   /**
@@ -131,6 +153,26 @@ export class EmbeddedContainerd {
     await this.#tail?.stop();
     this.#tail = undefined;
     return idle;
+  }
+
+  async #startLater(): Promise<void> {
+    const { signal } = this.#stopping;
+    for (let pause = FIRST_TRY_PAUSE_MS; ; pause = Math.min(pause * 2, MOST_TRY_PAUSE_MS)) {
+      await sleep(pause, signal);
+      if (signal.aborted) return;
+      try {
+        await this.start({ signal });
+        // Which is start()'s now.
+        await this.#supervision;
+        return;
+      } catch (error) {
+        const failure = messageOf(error);
+        // Once is enough in the log.
+        if (failure !== this.#failure && !this.#stopping.signal.aborted)
+          this.#log.error('failed to start containerd', { error: failure });
+        this.#failure = failure;
+      }
+    }
   }
 
   async #askVersion(signal?: AbortSignal): Promise<Version> {

@@ -49,6 +49,8 @@ export interface ContainerdEngineOptions extends Omit<CreationParts, 'snapshotte
   readonly shimWatch: ShimWatch;
   /** Our instance's uuid: only containers that bear it are ours. */
   readonly instance: string;
+  /** Why Berth could not start its own containerd, while that is so. */
+  readonly failure?: () => string | undefined;
 }
 
 interface KnownSpec {
@@ -63,6 +65,7 @@ function knownOf({ process, linux }: RuntimeSpec): KnownSpec {
 /** containerd as the engine, through its native API in the namespace `k8s.io`. */
 export class ContainerdEngine implements Engine {
   readonly #instance: string;
+  readonly #failure: () => string | undefined;
   readonly #containerd: Containerd;
   readonly #shimWatch: ShimWatch;
   readonly #shims: Shims;
@@ -78,6 +81,7 @@ export class ContainerdEngine implements Engine {
   constructor(options: ContainerdEngineOptions) {
     const mark = { [INSTANCE]: options.instance };
     this.#instance = options.instance;
+    this.#failure = options.failure ?? (() => undefined);
     this.#containerd = options.containerd;
     this.#shims = options.shims;
     this.#shimWatch = options.shimWatch;
@@ -99,7 +103,8 @@ export class ContainerdEngine implements Engine {
   get state(): Engine['state'] {
     const { state, address } = this.#containerd.connection;
     if (state.connected) return { ready: true, message: `containerd ${state.version} at ${address}` };
-    return { ready: false, message: `containerd at ${address} does not answer: ${state.reason}` };
+    const reason = this.#failure() ?? state.reason;
+    return { ready: false, message: `containerd at ${address} does not answer: ${reason}` };
   }
 
   async image(reference: string, { runtimeHandler, ...options }: ImageOptions): Promise<EngineImage> {

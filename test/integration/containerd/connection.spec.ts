@@ -196,4 +196,44 @@ describe('the embedded containerd', () => {
       message: 'failed to start the embedded containerd: containerd 1.5 is too old: 1.6 is the oldest',
     });
   });
+
+  it('is started as soon as that can be done', async () => {
+    await using scratch = await Scratch.create();
+    const executable = join(scratch.path, 'containerd');
+    const embedded = new EmbeddedContainerd({
+      root: join(scratch.path, 'root'),
+      state: join(scratch.path, 'run'),
+      registryConfigPath: '',
+      snapshotter: '',
+      log: new MemoryLog(),
+      executable,
+    });
+    try {
+      await embedded.start().catch((error: unknown) => embedded.keepTrying(error));
+      assert.match(embedded.status.failure ?? '', /there is no executable/);
+      writeFileSync(executable, '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+      await eventually(
+        'another failure',
+        () => /failed: .*--version/.test(embedded.status.failure ?? '') || undefined,
+      );
+      const version = 'echo containerd github.com/containerd/containerd v1.7.24 abc';
+      writeFileSync(executable, `#!/bin/sh\n[ "$1" = --version ] && ${version} && exit\nexec sleep 1000\n`);
+      const pid = await eventually('it runs', () => embedded.status.pid);
+      assert.equal(embedded.status.failure, undefined);
+      await embedded.stop({ ifIdle: false });
+      assert.equal(runs(pid, 'sleep'), false);
+    } finally {
+      await embedded.stop({ ifIdle: false });
+    }
+  });
+
+  it('that cannot be started is left alone after stop', async () => {
+    await using scratch = await Scratch.create();
+    const settings = { registryConfigPath: '', snapshotter: '', log: new MemoryLog() };
+    const state = join(scratch.path, 'x'.repeat(100));
+    const embedded = new EmbeddedContainerd({ ...settings, root: scratch.path, state });
+    await embedded.start().catch((error: unknown) => embedded.keepTrying(error));
+    await embedded.stop({ ifIdle: true });
+    assert.match(embedded.status.failure ?? '', /longer than the kernel allows/);
+  });
 });

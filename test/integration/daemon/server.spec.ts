@@ -31,6 +31,16 @@ describe('the daemon', () => {
     assert.equal(info['lastCNILoadStatus'], 'OK');
   });
 
+  it('tells why it could not start a containerd of its own', async () => {
+    await using other = await Scratch.create();
+    const state = join(other.path, 'x'.repeat(64));
+    const storage = { root: join(other.path, 'root'), state };
+    await using rig = await Rig.start({ config: { containerd: { address: 'embedded' }, storage } });
+    const { status: node } = await rig.daemon.client.status();
+    const { message = '' } = node?.conditions.find(({ type }) => type === 'RuntimeReady') ?? {};
+    assert.match(message, /does not answer: failed to start the embedded containerd: the socket's path/);
+  });
+
   it('tells how the networks of each runtime handler were read', async () => {
     await using other = await Scratch.create();
     const handler = { type: 'io.containerd.runc.v2' };
