@@ -88,13 +88,16 @@ function plugins2({ paths, version, registryConfigPath, snapshotter }: EmbeddedC
   };
 }
 
-function plugins3({ paths, registryConfigPath, snapshotter }: EmbeddedConfig): object {
+function plugins3({ paths, version, registryConfigPath, snapshotter }: EmbeddedConfig): object {
+  // Since 2.1 it pulls through its transfer service, which unpacks on that service's own snapshotter only.
+  const transfers = version.major > 2 || version.minor >= 1;
+  const local = transfers ? { use_local_image_pull: true } : {};
   return {
     'io.containerd.grpc.v1.cri': streaming,
     'io.containerd.cri.v1.runtime': { cni: { conf_dir: paths.cniConfDir } },
     'io.containerd.cri.v1.images': {
       registry: { config_path: registryConfigPath },
-      ...(snapshotter === '' ? {} : { snapshotter }),
+      ...(snapshotter === '' ? {} : { snapshotter, ...local }),
     },
     ...withoutNri,
   };

@@ -226,6 +226,23 @@ describe('a runtime handler with a snapshotter of its own', () => {
   });
 });
 
+describe('an embedded containerd with another snapshotter than its own choice', () => {
+  it('has the images there that it pulls, and the containers of them', async () => {
+    const pulled = tinyImage('berth.local/test/common:1');
+    await using registry = await TestRegistry.start(pulled.served);
+    const config = { containerd: { snapshotter: 'native' } };
+    await using rig = await ContainerRig.start({ node: TestNode.own(), config });
+    const image = { image: `${registry.host}/berth/common:1` };
+    assert.equal(await rig.pullImage(image), pulled.id);
+    const on = (name: string): Promise<string[]> => snapshots((...args) => rig.ctr(...args), name);
+    assert.ok((await on('native')).includes(topOf(pulled)));
+    const id = await rig.run(await rig.runPod('common'), 'main', FOREVER, { ...own, image });
+    assert.ok((await on('native')).includes(id));
+    assert.deepEqual(await on('overlayfs'), []);
+    await rig.clear();
+  });
+});
+
 describe('a containerd that somebody else has configured', () => {
   const pulled = tinyImage('berth.local/test/alike:1');
   let started: Cleanup;

@@ -63,6 +63,15 @@ describe('the configuration of the embedded containerd', () => {
     const images = plugins['io.containerd.cri.v1.images'];
     assert.deepEqual({ ...(images?.['registry'] as object) }, { config_path: '/certs' });
     assert.equal(images?.['snapshotter'], 'native');
+    // Only there does containerd pull in another way, which knows no other snapshotter than its own.
+    const isLocal = (minor: number, snapshotter: string): unknown =>
+      (make(2, minor, { snapshotter })['plugins'] as Table)['io.containerd.cri.v1.images']?.[
+        'use_local_image_pull'
+      ];
+    assert.deepEqual(
+      [isLocal(0, 'native'), isLocal(1, ''), isLocal(1, 'native')],
+      [undefined, undefined, true],
+    );
     const nri = 'io.containerd.nri.v1.nri';
     assert.equal((make(1, 6)['plugins'] as Table)[nri], undefined);
     for (const minor of [7]) assert.equal((make(1, minor)['plugins'] as Table)[nri]?.['disable'], true);
