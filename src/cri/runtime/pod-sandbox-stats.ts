@@ -42,11 +42,12 @@ export function podStatsMessage(usage: PodUsage): PodSandboxStats {
 }
 
 function networkMessage({ reading, interfaces }: PodUsage): NetworkUsage | null {
-  if (interfaces === undefined) return null;
-  const first = interfaces.find(({ name }) => name === DEFAULT_INTERFACE);
+  // kubelet takes for granted that a network has its default interface.
+  const first = interfaces?.find(({ name }) => name === DEFAULT_INTERFACE) ?? interfaces?.[0];
+  if (interfaces === undefined || first === undefined) return null;
   return {
     timestamp: reading.at.toString(),
-    defaultInterface: first === undefined ? null : interfaceMessage(first),
+    defaultInterface: interfaceMessage(first),
     interfaces: interfaces.filter((each) => each !== first).map(interfaceMessage),
   };
 }

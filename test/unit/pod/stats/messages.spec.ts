@@ -152,7 +152,13 @@ describe('messages of statistics', () => {
     });
     assert.deepEqual(linux.process, { timestamp: '5', processCount: { value: '3' } });
     assert.equal(linux.containers?.[0]?.attributes?.id, 'c1');
-    assert.equal(podStatsMessage({ ...pod, interfaces: undefined }).linux?.network, null);
+    const network = (interfaces: typeof pod.interfaces | undefined) =>
+      podStatsMessage({ ...pod, interfaces }).linux?.network;
+    // Without one of its default interface's name it is the first: kubelet needs one.
+    const others = ['net1', 'net2'].map((name) => ({ name, ...counters }));
+    assert.deepEqual(network(others)?.defaultInterface, expected('net1'));
+    assert.deepEqual(network(others)?.interfaces, [expected('net2')]);
+    for (const none of [[], undefined]) assert.equal(network(none), null);
   });
 
   it('describe metrics that a client can read', () => {
