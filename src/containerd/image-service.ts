@@ -94,10 +94,17 @@ export class ContainerdImageService implements ImageService {
   }
 }
 
-/** Says what is the matter when it is the plugin and not the image. */
-function explained(error: unknown, address: string): unknown {
+/** Whether a call of the CRI failed because the containerd that answered it has no CRI. */
+export function isWithoutCri(error: unknown): boolean {
+  return (
+    error instanceof BerthError && error.code === 'UNIMPLEMENTED' && /unknown service/.test(error.message)
+  );
+}
+
+/** What a call of the CRI failed with; says what is the matter when it is the plugin and not the image. */
+export function explained(error: unknown, address: string): unknown {
   if (!(error instanceof BerthError)) return error;
-  if (error.code === 'UNIMPLEMENTED' && /unknown service/.test(error.message)) {
+  if (isWithoutCri(error)) {
     const text = `containerd at "${address}" serves no images: its CRI plugin is disabled or failed to load`;
     return new BerthError('UNAVAILABLE', text, { cause: error });
   }

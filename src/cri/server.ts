@@ -16,7 +16,7 @@ import { removeStaleSocket } from '../lib/stale-socket.ts';
 import type { Call } from './call.ts';
 import type { CriDeps } from './deps.ts';
 import type { Handler, Interceptor } from './interceptors/interceptor.ts';
-import { logInterceptor } from './interceptors/log.ts';
+import { logInterceptor, UNKNOWN_RPC } from './interceptors/log.ts';
 import { metricsInterceptor } from './interceptors/metrics.ts';
 import { type Service, services } from './services.ts';
 import { toServiceError } from './status.ts';
@@ -105,7 +105,7 @@ export class CriServer {
       if (stream !== undefined) return [method, this.#stream(method, stream as never)] as const;
       if (unary !== undefined) return [method, this.#unary(method, unary as never)] as const;
       const refuse = (): never => {
-        throw new BerthError('UNIMPLEMENTED', `${method} is not implemented`);
+        throw new BerthError('UNIMPLEMENTED', `${method} is not implemented`, { meta: UNKNOWN_RPC });
       };
       const streams = service.definition[method]?.responseStream === true;
       return [method, streams ? this.#stream(method, refuse) : this.#unary(method, refuse)] as const;

@@ -1,4 +1,4 @@
-import { codeOf, messageOf } from '../../lib/errors.ts';
+import { BerthError, codeOf, messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Interceptor } from './interceptor.ts';
 
@@ -9,9 +9,12 @@ const QUIET =
 /** An answer goes out in several turns of the event loop; nothing that can wait comes between them. */
 const AFTER_MS = 5;
 
+/** The facts of the error by which Berth refuses an RPC that it does not have. */
+export const UNKNOWN_RPC = { unknownRpc: true } as const;
+
 /**
- * One line for each call, with its id, time and outcome; written once the answer has gone out. An unknown RPC is the client's
- * probing, not our error.
+ * One line for each call, with its id, time and outcome; written once the answer has gone out. An RPC that Berth does not have
+ * is the client's probing, not our error; what the engine does not have is one.
  */
 export function logInterceptor(log: Logger): Interceptor {
   return (next) => async (request, call) => {
@@ -30,7 +33,7 @@ export function logInterceptor(log: Logger): Interceptor {
     } catch (error) {
       const code = codeOf(error);
       const line = { ...facts(performance.now() - started), code, error: messageOf(error) };
-      const isExpected = code === 'UNIMPLEMENTED' || call.signal.aborted || level === 'debug';
+      const isExpected = isUnknownRpc(error) || call.signal.aborted || level === 'debug';
       setTimeout(() => {
         if (isExpected) log.debug('refused', line);
         else log.warn('failed', line);
@@ -38,6 +41,10 @@ export function logInterceptor(log: Logger): Interceptor {
       throw error;
     }
   };
+}
+
+function isUnknownRpc(error: unknown): boolean {
+  return error instanceof BerthError && error.meta['unknownRpc'] === true;
 }
 
 /** What a message is about; never its payload. */

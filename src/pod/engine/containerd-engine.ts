@@ -71,6 +71,7 @@ export class ContainerdEngine implements Engine {
   readonly #shims: Shims;
   readonly #unpacker: Unpacker;
   readonly #images: ImageResolver;
+  readonly #served: EngineImages;
   readonly #snapshotters: Snapshotters;
   readonly #creation: CreationParts;
   /** The images, pulled for whatever runtime handler they are for. */
@@ -85,6 +86,7 @@ export class ContainerdEngine implements Engine {
     this.#containerd = options.containerd;
     this.#shims = options.shims;
     this.#shimWatch = options.shimWatch;
+    this.#served = options.images;
     this.#images = new ImageResolver(options.containerd, options.images.service);
     this.#snapshotters = new Snapshotters(options.containerd, options.images, options.settings);
     this.#unpacker = new Unpacker(options.containerd, mark);
@@ -102,9 +104,13 @@ export class ContainerdEngine implements Engine {
 
   get state(): Engine['state'] {
     const { state, address } = this.#containerd.connection;
-    if (state.connected) return { ready: true, message: `containerd ${state.version} at ${address}` };
-    const reason = this.#failure() ?? state.reason;
-    return { ready: false, message: `containerd at ${address} does not answer: ${reason}` };
+    if (!state.connected) {
+      const reason = this.#failure() ?? state.reason;
+      return { ready: false, message: `containerd at ${address} does not answer: ${reason}` };
+    }
+    const { problem } = this.#served;
+    if (problem !== '') return { ready: false, message: problem };
+    return { ready: true, message: `containerd ${state.version} at ${address}` };
   }
 
   async image(reference: string, { runtimeHandler, ...options }: ImageOptions): Promise<EngineImage> {

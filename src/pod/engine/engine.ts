@@ -153,7 +153,7 @@ export interface DeleteOptions extends EngineOptions {
  * deleted. Throws UNAVAILABLE while the engine is away.
  */
 export interface Engine {
-  /** Whether it answers, from memory. */
+  /** Whether it answers, and can run containers, from memory. */
   readonly state: { readonly ready: boolean; readonly message: string };
   /** The image that an id or a reference names; it is unpacked meanwhile. Throws NOT_FOUND. */
   image(reference: string, options: ImageOptions): Promise<EngineImage>;

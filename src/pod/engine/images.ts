@@ -1,6 +1,8 @@
 import type { CallOptions, Connection } from '../../containerd/connection.ts';
 import { Introspection } from '../../containerd/introspection.ts';
-import type { ImageService } from '../../containerd/image-service.ts';
+import { explained, type ImageService, isWithoutCri } from '../../containerd/image-service.ts';
+import type { StatusResponse__Output } from '../../gen/runtime/v1/StatusResponse.ts';
+import { messageOf } from '../../lib/errors.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json.ts';
 import { loadCri } from '../../lib/proto.ts';
 
@@ -11,10 +13,18 @@ const DEFAULT_SNAPSHOTTER = 'overlayfs';
 export class EngineImages {
   readonly service: ImageService;
   readonly #connection: Connection;
+  #problem = '';
 
   constructor(service: ImageService, connection: Connection) {
     this.service = service;
     this.#connection = connection;
+    connection.onChange(() => this.#look());
+    this.#look();
+  }
+
+  /** Why this containerd serves none, as one without its CRI plugin, from memory; '' when it does, or is not known not to. */
+  get problem(): string {
+    return this.#problem;
   }
 
   /** The snapshotter that images are unpacked with when they are pulled. Throws UNAVAILABLE while the engine is away. */
@@ -38,10 +48,27 @@ export class EngineImages {
 
   /** The CRI plugin's configuration of containerd itself. */
   async #config(options?: CallOptions): Promise<JsonObject> {
-    const { Status } = loadCri().RuntimeService.service;
-    const { info } = await this.#connection.unary(Status, { verbose: true }, options);
+    const { info } = await this.#status({ verbose: true }, options);
     const config: unknown = JSON.parse(info['config'] ?? '{}');
     return isJsonObject(config) ? (nested(config, 'containerd') ?? config) : {};
+  }
+
+  async #status(request: { verbose: boolean }, options?: CallOptions): Promise<StatusResponse__Output> {
+    const { Status } = loadCri().RuntimeService.service;
+    try {
+      return await this.#connection.unary(Status, request, options);
+    } catch (error) {
+      throw explained(error, this.#connection.address);
+    }
+  }
+
+  /** Asks each containerd once: what it is without it gets with a restart only. Nobody waits for the answer. */
+  #look(): void {
+    this.#problem = '';
+    if (!this.#connection.state.connected) return;
+    this.#status({ verbose: false }).catch((error: unknown) => {
+      if (error instanceof Error && isWithoutCri(error.cause)) this.#problem = messageOf(error);
+    });
   }
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ServiceError } from '@grpc/grpc-js';
 import { execa } from 'execa';
 import { Containerd } from '../../../src/containerd/containerd.ts';
 import { ContainerdImageService } from '../../../src/containerd/image-service.ts';
@@ -14,6 +15,8 @@ import { removeImage } from '../../../src/cri/image/remove-image.ts';
 import { streamImages } from '../../../src/cri/image/stream-images.ts';
 import type { ImageSpec__Output } from '../../../src/gen/runtime/v1/ImageSpec.ts';
 import { BerthError } from '../../../src/lib/errors.ts';
+import { EngineImages } from '../../../src/pod/engine/images.ts';
+import { TestDaemon } from '../../helpers/daemon.ts';
 import { eventually, Scratch } from '../../helpers/fixture.ts';
 import { executable, imageName, TestEngine } from './engine.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -196,10 +199,25 @@ describe('a containerd without its CRI plugin', () => {
     try {
       client.connection.start();
       await client.connection.ready({ signal: AbortSignal.timeout(30_000) });
-      await assert.rejects(new ContainerdImageService(client.connection).listImages({}), {
-        code: 'UNAVAILABLE',
-        message: `containerd at "${at('c.sock')}" serves no images: its CRI plugin is disabled or failed to load`,
+      const message = `containerd at "${at('c.sock')}" serves no images: its CRI plugin is disabled or failed to load`;
+      const service = new ContainerdImageService(client.connection);
+      await assert.rejects(service.listImages({}), { code: 'UNAVAILABLE', message });
+      const images = new EngineImages(service, client.connection);
+      await assert.rejects(images.snapshotter(), { code: 'UNAVAILABLE', message });
+
+      await using daemon = await TestDaemon.start({ config: { containerd: { address: at('c.sock') } } });
+      await eventually('RuntimeReady says so', async () => {
+        const { status: told } = await daemon.client.status();
+        const condition = told?.conditions.find(({ type }) => type === 'RuntimeReady');
+        return condition?.status === false && condition.message === message ? true : undefined;
       });
+      const pulling = new Promise<unknown>((resolve) => {
+        daemon.client.image.pullImage({ image: { image: 'berth.local/none:1' } }, resolve);
+      });
+      assert.equal(((await pulling) as ServiceError).details, message);
+      await eventually('the log warns of it', async () =>
+        /"level":"warn".*"method":"PullImage".*serves no images/.test(await daemon.log()) ? true : undefined,
+      );
     } finally {
       client.connection.close();
       child.kill('SIGTERM');
