@@ -92,20 +92,22 @@ export interface Layer {
 export interface ReadOptions extends CallOptions {
   /** The machine's own when absent. */
   readonly platform?: Platform;
+  /** What the CRI calls the image's id: then that image is read, for whatever platform containerd has chosen it. */
+  readonly id?: string;
 }
 
 /**
- * Reads what is below an image's target for one platform. Throws NOT_FOUND when no manifest is for that platform, or when a
- * document was not pulled; INVALID_ARGUMENT when one is malformed.
+ * Reads what is below an image's target for one platform. Throws NOT_FOUND when no manifest is for that platform, or of that
+ * id, or when a document was not pulled; INVALID_ARGUMENT when one is malformed.
  */
 export async function readImage(
   content: Content,
   target: Descriptor,
   options: ReadOptions = {},
 ): Promise<ImageDocuments> {
-  const { platform = hostPlatform(), ...call } = options;
-  const manifest = await findManifest(content, target, platform, call);
-  const { config: configuration, layers } = await read(content, manifest, manifestSchema, call);
+  const { platform = hostPlatform(), id, ...call } = options;
+  const found = await findManifest(content, target, { platform, id }, call);
+  const { manifest, configuration, layers } = found;
   const rawConfig = await read(content, configuration, z.record(z.string(), z.json()), call);
   const parsed = parse(configuration.digest, configSchema, rawConfig);
   const diffIds = parsed.rootfs.diff_ids;
@@ -122,29 +124,62 @@ export async function readImage(
   };
 }
 
+interface Wanted {
+  readonly platform: Platform;
+  readonly id: string | undefined;
+}
+
+type Found = Pick<ImageDocuments, 'manifest' | 'configuration'> & { readonly layers: readonly Descriptor[] };
+
 async function findManifest(
   content: Content,
   target: Descriptor,
-  platform: Platform,
+  wanted: Wanted,
   call: CallOptions,
   depth = 0,
-): Promise<Descriptor> {
-  if (MANIFEST_TYPES.has(target.mediaType)) return target;
+): Promise<Found> {
+  if (MANIFEST_TYPES.has(target.mediaType)) {
+    const { config, layers } = await read(content, target, manifestSchema, call);
+    if (wanted.id === undefined || wanted.id === config.digest)
+      return { manifest: target, configuration: config, layers };
+    throw new BerthError('NOT_FOUND', `manifest "${target.digest}" is not that of image "${wanted.id}"`);
+  }
   if (!INDEX_TYPES.has(target.mediaType) || depth === NESTED_MOST) {
     const problem = `"${target.digest}" of type "${target.mediaType}" is neither manifest nor index`;
     throw new BerthError('INVALID_ARGUMENT', problem);
   }
   const { manifests } = await read(content, target, indexSchema, call);
-  const best = manifests
-    .map((entry) => ({ entry, distance: entry.platform ? distance(entry.platform, platform) : Infinity }))
-    .filter((found): found is typeof found & { distance: number } => found.distance !== undefined)
-    .sort((a, b) => a.distance - b.distance)[0];
-  if (best === undefined) {
-    const offered = manifests.map((entry) => (entry.platform ? platformName(entry.platform) : 'unknown'));
-    const problem = `no image for platform ${platformName(platform)} in "${target.digest}"`;
-    throw new BerthError('NOT_FOUND', `${problem}, which has: ${offered.join(', ') || 'none'}`);
+  let failure: BerthError | undefined;
+  for (const entry of inOrder(manifests, wanted)) {
+    try {
+      return await findManifest(content, entry, wanted, call, depth + 1);
+    } catch (error) {
+      // Of other platforms nothing may have been pulled.
+      if (!(error instanceof BerthError) || error.code !== 'NOT_FOUND') throw error;
+      failure ??= error;
+    }
   }
-  return findManifest(content, best.entry, platform, call, depth + 1);
+  if (failure !== undefined) throw failure;
+  const offered = manifests.map((entry) => (entry.platform ? platformName(entry.platform) : 'unknown'));
+  const problem = `no image for platform ${platformName(wanted.platform)} in "${target.digest}"`;
+  throw new BerthError('NOT_FOUND', `${problem}, which has: ${offered.join(', ') || 'none'}`);
+}
+
+type Entry = z.output<typeof indexSchema>['manifests'][number];
+
+const FARTHEST = Number.MAX_SAFE_INTEGER;
+
+/** What an index has, from the nearest platform on; what does not fit comes last where an id decides, else not at all. */
+function inOrder(manifests: readonly Entry[], { platform, id }: Wanted): Entry[] {
+  const unfit = id === undefined ? undefined : FARTHEST;
+  return manifests
+    .filter(({ mediaType }) => MANIFEST_TYPES.has(mediaType) || INDEX_TYPES.has(mediaType))
+    .flatMap((entry) => {
+      const away = entry.platform ? (distance(entry.platform, platform) ?? unfit) : FARTHEST;
+      return away === undefined ? [] : [{ entry, away }];
+    })
+    .sort((a, b) => a.away - b.away)
+    .map(({ entry }) => entry);
 }
 
 async function read<T>(

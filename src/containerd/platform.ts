@@ -20,12 +20,25 @@ export function hostPlatform(arch: string = process.arch): Platform {
   return { os: 'linux', ...(ARCHITECTURES[arch] ?? { architecture: arch, variant: '' }) };
 }
 
+/** What a host of some architecture runs besides, as containerd has it. */
+const BESIDES: Readonly<Record<string, Omit<Platform, 'os'>>> = {
+  amd64: { architecture: '386', variant: '' },
+  arm64: { architecture: 'arm', variant: 'v8' },
+};
+/** More than variants are apart. */
+const BESIDES_DISTANCE = 100;
+
 /**
  * How well an image of some platform runs on the host's; undefined when it does not, else lower is better. An arm host runs
- * the variants up to its own; of amd64 the plain level is taken.
+ * the variants up to its own; of amd64 the plain level is taken. A host of 64 bits runs what has 32, too.
  */
 export function distance(offered: Platform, host: Platform): number | undefined {
-  if (offered.os !== host.os || offered.architecture !== host.architecture) return undefined;
+  if (offered.os !== host.os) return undefined;
+  if (offered.architecture !== host.architecture) {
+    const besides = BESIDES[host.architecture];
+    const rest = besides === undefined ? undefined : distance(offered, { os: host.os, ...besides });
+    return rest === undefined ? undefined : rest + BESIDES_DISTANCE;
+  }
   const wanted = level(host);
   const given = level(offered);
   if (given > wanted) return undefined;

@@ -44,7 +44,7 @@ export class ImageResolver {
     const known = this.#known.get(id);
     if (known !== undefined && names.includes(known.name)) return known;
     const { name, target } = await this.#firstImage(names, options);
-    const documents = await readImage(this.#containerd.content, target, options);
+    const documents = await readImage(this.#containerd.content, target, { ...options, id });
     if (this.#known.size >= KNOWN_IMAGES_MOST) this.#known.clear();
     this.#known.set(id, { name, documents });
     return { name, documents };

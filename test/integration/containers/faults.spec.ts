@@ -208,6 +208,19 @@ describe('faults of containers', () => {
     });
   });
 
+  it('an image for a platform that this one runs besides is run', async function () {
+    const architecture = { x64: '386', arm64: 'arm' }[process.arch as string];
+    if (architecture === undefined) this.skip();
+    const name = 'berth.local/test/besides:1';
+    await rig.importImage(name, { architecture });
+    const id = await rig.run(await rig.runPod('besides'), 'main', FOREVER, {
+      ...own,
+      image: { image: name },
+    });
+    assert.equal((await rig.exec(id, ['cat', '/etc/greeting'])).stdout, 'hello\n');
+    await rig.clear();
+  });
+
   it('an image that is there for another platform only is refused by platform', async () => {
     const name = 'berth.local/test/foreign:1';
     const archive = join(rig.directory, 'foreign.tar');

@@ -66,6 +66,16 @@ describe('platforms', () => {
     assert.equal(distance({ ...amd64, os: 'windows' }, amd64), undefined);
     assert.equal(distance({ ...arm64, variant: '' }, arm64), 0);
   });
+
+  it('of 32 bits fit a host of 64, after its own', () => {
+    const i386: Platform = { os: 'linux', architecture: '386', variant: '' };
+    assert.ok((distance(i386, amd64) ?? 0) > 0);
+    assert.equal(distance(amd64, i386), undefined);
+    const arm = ['v8', 'v7', 'v6', 'v5'].map((variant) =>
+      distance({ os: 'linux', architecture: 'arm', variant }, arm64),
+    );
+    assert.ok(arm.every((each, at) => (each ?? 0) > (at === 0 ? 0 : (arm[at - 1] ?? Infinity))));
+  });
 });
 
 describe("an image's documents", () => {
@@ -104,6 +114,39 @@ describe("an image's documents", () => {
     });
     const empty = blobs.add(`${OCI}.index.v1+json`, { manifests: null });
     await assert.rejects(readImage(blobs.content, empty, { platform: arm64 }), /which has: none/);
+  });
+
+  it('are those of the image whose id containerd tells, for whatever platform it is', async () => {
+    const blobs = new Blobs();
+    const platforms = {
+      v1: amd64,
+      v3: { ...amd64, variant: 'v3' },
+      i386: { ...amd64, architecture: '386' },
+      arm64,
+    };
+    const all = Object.entries(platforms).map(([name, platform]) => ({
+      ...blobs.addImage(platform, { config: { Cmd: [name] } }),
+      platform,
+    }));
+    const notPulled = { ...all[0], digest: `sha256:${'0'.repeat(64)}`, platform: amd64 };
+    const other = { ...blobs.add('text/plain', {}), platform: amd64 };
+    const index = blobs.add(`${OCI}.index.v1+json`, { manifests: [other, notPulled, ...all] });
+    // Without one it is the nearest that was pulled.
+    assert.deepEqual((await readImage(blobs.content, index, { platform: amd64 })).config.cmd, ['v1']);
+    for (const [at, name] of Object.keys(platforms).entries()) {
+      const target = all[at];
+      assert.ok(target !== undefined);
+      const {
+        configuration: { digest: id },
+      } = await readImage(blobs.content, target);
+      for (const from of [index, target]) {
+        const read = await readImage(blobs.content, from, { platform: amd64, id });
+        assert.deepEqual([read.config.cmd, read.manifest.digest], [[name], target.digest]);
+      }
+    }
+    const id = `sha256:${'1'.repeat(64)}`;
+    for (const from of [index, ...all])
+      await assert.rejects(readImage(blobs.content, from, { platform: amd64, id }), { code: 'NOT_FOUND' });
   });
 
   it('may leave everything out that Go leaves out, or writes as null', async () => {
