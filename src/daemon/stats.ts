@@ -1,3 +1,4 @@
+import { isRunc, runtimeHandlerOf } from '../config/runtime-handlers.ts';
 import { cgroupsPathOf } from '../oci/root.ts';
 import { ThreadPool } from '../kernel/threads/pool.ts';
 import type { Container } from '../pod/container/container.ts';
@@ -46,6 +47,10 @@ class PodSource implements StatsSource {
     return this.#pods.store.all().map(measuredSandbox);
   }
 
+  told(ids: readonly string[], options: { signal?: AbortSignal }): ReturnType<StatsSource['told']> {
+    return this.#pods.containers.engine.usage(ids, options);
+  }
+
   async writtenLayer(containerId: string): Promise<{ bytes: number; inodes: number }> {
     return this.#pods.containers.engine.written(containerId);
   }
@@ -65,7 +70,8 @@ class PodSource implements StatsSource {
 
   #measured({ id, record, state }: Container): MeasuredContainer {
     const { sandboxId, config } = record;
-    const parent = this.#pods.store.find(sandboxId)?.record.cgroupParent ?? '';
+    const { cgroupParent = '', runtimeHandler = '' } = this.#pods.store.find(sandboxId)?.record ?? {};
+    const handler = runtimeHandlerOf(this.#pods.settings.containerd, runtimeHandler);
     return {
       id,
       sandboxId,
@@ -74,7 +80,8 @@ class PodSource implements StatsSource {
       annotations: config.annotations,
       image: config.image?.userSpecifiedImage || record.imageTag || record.imageRef,
       running: state.phase === 'running',
-      cgroupsPath: cgroupsPathOf(parent, id),
+      cgroupsPath: cgroupsPathOf(cgroupParent, id),
+      toldByShim: handler !== undefined && !isRunc(handler.type),
       startedAt: BigInt(state.startedAt),
       snapshotDirectory: this.#directoryOf(state.snapshotter),
     };

@@ -154,6 +154,16 @@ import type { Empty as _google_protobuf_Empty, Empty__Output as _google_protobuf
 import type { FieldMask as _google_protobuf_FieldMask, FieldMask__Output as _google_protobuf_FieldMask__Output } from './google/protobuf/FieldMask.ts';
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from './google/protobuf/Timestamp.ts';
 import type { Status as _google_rpc_Status, Status__Output as _google_rpc_Status__Output } from './google/rpc/Status.ts';
+import type { CPUStat as _io_containerd_cgroups_v1_CPUStat, CPUStat__Output as _io_containerd_cgroups_v1_CPUStat__Output } from './io/containerd/cgroups/v1/CPUStat.ts';
+import type { CPUUsage as _io_containerd_cgroups_v1_CPUUsage, CPUUsage__Output as _io_containerd_cgroups_v1_CPUUsage__Output } from './io/containerd/cgroups/v1/CPUUsage.ts';
+import type { MemoryEntry as _io_containerd_cgroups_v1_MemoryEntry, MemoryEntry__Output as _io_containerd_cgroups_v1_MemoryEntry__Output } from './io/containerd/cgroups/v1/MemoryEntry.ts';
+import type { MemoryStat as _io_containerd_cgroups_v1_MemoryStat, MemoryStat__Output as _io_containerd_cgroups_v1_MemoryStat__Output } from './io/containerd/cgroups/v1/MemoryStat.ts';
+import type { Metrics as _io_containerd_cgroups_v1_Metrics, Metrics__Output as _io_containerd_cgroups_v1_Metrics__Output } from './io/containerd/cgroups/v1/Metrics.ts';
+import type { PidsStat as _io_containerd_cgroups_v1_PidsStat, PidsStat__Output as _io_containerd_cgroups_v1_PidsStat__Output } from './io/containerd/cgroups/v1/PidsStat.ts';
+import type { CPUStat as _io_containerd_cgroups_v2_CPUStat, CPUStat__Output as _io_containerd_cgroups_v2_CPUStat__Output } from './io/containerd/cgroups/v2/CPUStat.ts';
+import type { MemoryStat as _io_containerd_cgroups_v2_MemoryStat, MemoryStat__Output as _io_containerd_cgroups_v2_MemoryStat__Output } from './io/containerd/cgroups/v2/MemoryStat.ts';
+import type { Metrics as _io_containerd_cgroups_v2_Metrics, Metrics__Output as _io_containerd_cgroups_v2_Metrics__Output } from './io/containerd/cgroups/v2/Metrics.ts';
+import type { PidsStat as _io_containerd_cgroups_v2_PidsStat, PidsStat__Output as _io_containerd_cgroups_v2_PidsStat__Output } from './io/containerd/cgroups/v2/PidsStat.ts';
 import type { Options as _runtimeoptions_v1_Options, Options__Output as _runtimeoptions_v1_Options__Output } from './runtimeoptions/v1/Options.ts';
 import type { KeyValue as _ttrpc_KeyValue, KeyValue__Output as _ttrpc_KeyValue__Output } from './ttrpc/KeyValue.ts';
 import type { Request as _ttrpc_Request, Request__Output as _ttrpc_Request__Output } from './ttrpc/Request.ts';
@@ -390,6 +400,26 @@ export interface ProtoGrpcType {
     }
     rpc: {
       Status: MessageTypeDefinition<_google_rpc_Status, _google_rpc_Status__Output>
+    }
+  }
+  io: {
+    containerd: {
+      cgroups: {
+        v1: {
+          CPUStat: MessageTypeDefinition<_io_containerd_cgroups_v1_CPUStat, _io_containerd_cgroups_v1_CPUStat__Output>
+          CPUUsage: MessageTypeDefinition<_io_containerd_cgroups_v1_CPUUsage, _io_containerd_cgroups_v1_CPUUsage__Output>
+          MemoryEntry: MessageTypeDefinition<_io_containerd_cgroups_v1_MemoryEntry, _io_containerd_cgroups_v1_MemoryEntry__Output>
+          MemoryStat: MessageTypeDefinition<_io_containerd_cgroups_v1_MemoryStat, _io_containerd_cgroups_v1_MemoryStat__Output>
+          Metrics: MessageTypeDefinition<_io_containerd_cgroups_v1_Metrics, _io_containerd_cgroups_v1_Metrics__Output>
+          PidsStat: MessageTypeDefinition<_io_containerd_cgroups_v1_PidsStat, _io_containerd_cgroups_v1_PidsStat__Output>
+        }
+        v2: {
+          CPUStat: MessageTypeDefinition<_io_containerd_cgroups_v2_CPUStat, _io_containerd_cgroups_v2_CPUStat__Output>
+          MemoryStat: MessageTypeDefinition<_io_containerd_cgroups_v2_MemoryStat, _io_containerd_cgroups_v2_MemoryStat__Output>
+          Metrics: MessageTypeDefinition<_io_containerd_cgroups_v2_Metrics, _io_containerd_cgroups_v2_Metrics__Output>
+          PidsStat: MessageTypeDefinition<_io_containerd_cgroups_v2_PidsStat, _io_containerd_cgroups_v2_PidsStat__Output>
+        }
+      }
     }
   }
   runtimeoptions: {

@@ -1,6 +1,6 @@
 import { runtimeHandlerOf } from '../../config/runtime-handlers.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
-import { hasLabel } from '../../containerd/filters.ts';
+import { fieldIs, hasLabel } from '../../containerd/filters.ts';
 import type { ImageService } from '../../containerd/image-service.ts';
 import type { ShimWatch } from '../../containerd/shim-watch.ts';
 import type { Shims } from '../../containerd/shims.ts';
@@ -26,6 +26,7 @@ import type {
   EngineStart,
   EngineTask,
   EngineTerminalSize,
+  EngineUsage,
   ImageOptions,
   MadeContainer,
   NewEngineContainer,
@@ -39,9 +40,12 @@ import { Remapper } from './remapper.ts';
 import { Snapshotters } from './snapshotters.ts';
 import { endStrayExecs } from './stray-execs.ts';
 import { endedTask, endExecuted, isShimLeaving, killAndWait, ofTask, toTask } from './task.ts';
+import { usageOf } from './task-usage.ts';
 
 /** The label that says whose something is. */
 const INSTANCE = 'io.berth.instance';
+/** How long shims may take to tell usage: containerd asks one after the other. */
+const USAGE_MS = 5_000;
 
 export interface ContainerdEngineOptions extends Omit<CreationParts, 'snapshotters' | 'remapper' | 'mark'> {
   readonly images: EngineImages;
@@ -249,6 +253,14 @@ export class ContainerdEngine implements Engine {
     const { tasks } = this.#containerd;
     const task = await gone(tasks.get({ containerId: id }, options));
     if (task?.status === 'PAUSED') await gone(tasks.resume(id, options));
+  }
+
+  async usage(ids: readonly string[], options: EngineOptions = {}): Promise<Map<string, EngineUsage>> {
+    const { tasks, connection } = this.#containerd;
+    const filters = ids.map((id) => fieldIs('id', id));
+    const metrics = await tasks.metrics(filters, { timeoutMs: USAGE_MS, ...options });
+    const usages = metrics.map((metric) => [metric.containerId, usageOf(connection.api, metric)] as const);
+    return new Map(usages.flatMap(([id, usage]) => (usage === undefined ? [] : [[id, usage]])));
   }
 
   async written(id: string, options: EngineOptions = {}): Promise<{ bytes: number; inodes: number }> {

@@ -3,6 +3,7 @@ import type { Accounts } from '../../oci/accounts.ts';
 import type { ImageConfig } from '../../oci/image-config.ts';
 import type { IdMappings } from '../../oci/user-namespace.ts';
 import type { FilesystemMount } from '../../kernel/mount-filesystem.ts';
+import type { Reading } from '../stats/reading.ts';
 import type { EngineVolume } from './volume-content.ts';
 
 /** An image as containers need it. */
@@ -148,6 +149,9 @@ export interface DeleteOptions extends EngineOptions {
   readonly neverRan?: boolean;
 }
 
+/** What a container uses as its shim tells it; absent is what it does not tell. */
+export type EngineUsage = Pick<Reading, 'at' | 'cpu' | 'memory' | 'processes'>;
+
 /**
  * What runs containers. An id names one container of ours; an absent one is success wherever something is ended or
  * deleted. Throws UNAVAILABLE while the engine is away.
@@ -193,6 +197,8 @@ export interface Engine {
   checkpoint(id: string, files: CheckpointFiles, options?: EngineOptions): Promise<void>;
   /** Lets a container go on that stands still; any other is left alone. */
   resume(id: string, options?: EngineOptions): Promise<void>;
+  /** What these containers use, by id, as far as their shims tell: for what the host's cgroups do not show. */
+  usage(ids: readonly string[], options?: EngineOptions): Promise<Map<string, EngineUsage>>;
   /** What the container has written to its root file system. Throws NOT_FOUND. */
   written(id: string, options?: EngineOptions): Promise<{ bytes: number; inodes: number }>;
   /** The directory below which a snapshotter keeps root file systems; '' when it is not known. */

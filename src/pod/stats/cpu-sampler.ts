@@ -99,9 +99,9 @@ export class CpuSampler {
   }
 }
 
-/** The cgroup of everything that runs, by id. */
+/** The cgroup of everything that runs, by id; what shims tell is not sampled. */
 function cpuTargets(source: StatsSource): Map<string, string> {
-  const running = source.containers().filter((container) => container.running);
+  const running = source.containers().filter((container) => container.running && !container.toldByShim);
   const pods = source.sandboxes().filter(({ ready, cgroupParent }) => ready && cgroupParent !== '');
   return new Map([
     ...running.map(({ id, cgroupsPath }) => [id, containerCgroupPath(cgroupsPath)] as const),

@@ -1,5 +1,6 @@
 import type { ContainerMetadata } from '../../gen/runtime/v1/ContainerMetadata.ts';
 import type { PodSandboxMetadata } from '../../gen/runtime/v1/PodSandboxMetadata.ts';
+import type { EngineUsage } from '../engine/engine.ts';
 
 type StringMap = Readonly<Record<string, string>>;
 
@@ -15,6 +16,8 @@ export interface MeasuredContainer {
   readonly running: boolean;
   /** `linux.cgroupsPath` of its runtime spec; '' when it is not known. */
   readonly cgroupsPath: string;
+  /** Its shim tells what it uses, as of what runs in a virtual machine: the host's cgroup, if it has one, shows something else. */
+  readonly toldByShim: boolean;
   /** Nanoseconds since the epoch; 0 before it starts. */
   readonly startedAt: bigint;
   /** The directory with its snapshot, by which kubelet finds the file system that it is on; '' when it is not known. */
@@ -46,4 +49,9 @@ export interface StatsSource {
   sandboxes(): readonly MeasuredSandbox[];
   /** Measures the writable layer, which can take long; throws when it cannot be measured. */
   writtenLayer(containerId: string): Promise<WrittenLayer>;
+  /** What the containers' shims tell, by id. */
+  told(
+    containerIds: readonly string[],
+    options: { readonly signal?: AbortSignal },
+  ): Promise<ReadonlyMap<string, EngineUsage>>;
 }

@@ -1,4 +1,4 @@
-import { BerthError } from '../../lib/errors.ts';
+import { BerthError, messageOf } from '../../lib/errors.ts';
 import { resolveId } from '../../lib/id.ts';
 import type { Logger } from '../../lib/log.ts';
 import { nowNanos } from '../../lib/time.ts';
@@ -21,6 +21,9 @@ export interface StatsFilter {
 }
 
 const EVERYTHING: StatsFilter = { id: '', labels: {} };
+
+type Told = Awaited<ReturnType<StatsSource['told']>>;
+const GONE: Reading = { at: 0n };
 
 /** Objects measured and handed over together: a stream's message of some 100 KiB at most. */
 const BATCH = 64;
@@ -50,11 +53,13 @@ export class Stats {
   readonly #reader: StatsReader;
   readonly #sampler: CpuSampler;
   readonly #layers: WrittenLayers;
+  readonly #log: Logger;
 
   constructor(deps: { readonly source: StatsSource; readonly reader: StatsReader; readonly log: Logger }) {
     this.#source = deps.source;
     this.#reader = deps.reader;
     this.#sampler = new CpuSampler(deps);
+    this.#log = deps.log;
     this.#layers = new WrittenLayers(deps.source);
   }
 
@@ -184,13 +189,32 @@ export class Stats {
     return new Map(await Promise.all([...directories].map(read)));
   }
 
-  #readContainers(
+  /** From their cgroups; of those that have none on the host, or are more than it shows, as their shims tell. */
+  async #readContainers(
     containers: readonly MeasuredContainer[],
     parts: readonly Part[],
     options: ReadOptions,
   ): Promise<Reading[]> {
     const paths = containers.map(({ cgroupsPath }) => containerCgroupPath(cgroupsPath));
-    return this.#reader.cgroups(paths, parts, options);
+    const readings = await this.#reader.cgroups(paths, parts, options);
+    const asked = containers.filter(({ toldByShim }, i) => toldByShim || hasGone(readings[i] ?? GONE));
+    const told = await this.#told(asked, options);
+    return readings.map((reading, i) => ({ ...reading, ...told.get(containers[i]?.id ?? '') }));
+  }
+
+  /** Nothing of what the engine does not tell, as when it is away. */
+  async #told(containers: readonly MeasuredContainer[], options: ReadOptions): Promise<Told> {
+    if (containers.length === 0) return new Map();
+    try {
+      return await this.#source.told(
+        containers.map(({ id }) => id),
+        options,
+      );
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      this.#log.debug('failed to ask shims for usage', { error: messageOf(error) });
+      return new Map();
+    }
   }
 
   /** Of the pods' own cgroups; an empty reading for a pod without one. */

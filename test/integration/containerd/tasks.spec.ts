@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import type { Notice, TaskEvent } from '../../../src/containerd/events.ts';
 import { hasLabel } from '../../../src/containerd/filters.ts';
+import { usageOf } from '../../../src/pod/engine/task-usage.ts';
+import { findCgroupTrees } from '../../../src/pod/stats/cgroup/trees.ts';
+import { readCgroup } from '../../../src/pod/stats/reading.ts';
 import { newId } from '../../../src/lib/id.ts';
 import { eventually } from '../../helpers/fixture.ts';
 import { imageName, processSpec, TestEngine, untilOutput } from './engine.ts';
@@ -173,7 +176,13 @@ describe('containerd: containers, tasks, events', () => {
     await tasks.update('tuned', { memory: { limit: 64 * 1024 * 1024 }, pids: { limit: 100 } });
     const [metric] = await tasks.metrics(['id==tuned']);
     assert.equal(metric?.containerId, 'tuned');
-    assert.match(metric.data?.type_url ?? '', /^io\.containerd\.cgroups\.v[12]\.Metrics$/);
+    const path = `/${engine.cgroup}/tuned`;
+    const cgroup = readCgroup({ trees: findCgroupTrees(), path }, ['cpu', 'memory', 'processes']);
+    const usage = usageOf(engine.client.connection.api, metric);
+    // It sleeps: the numbers stand still.
+    assert.deepEqual({ ...usage?.memory, swap: undefined }, { ...cgroup.memory, swap: undefined });
+    assert.deepEqual([usage?.cpu, usage?.processes], [cgroup.cpu, cgroup.processes]);
+    assert.equal(usage?.memory?.limit, 64n * 1024n * 1024n);
     await tasks.kill({ containerId: 'tuned' }, SIGKILL, { all: true });
     await tasks.wait({ containerId: 'tuned' });
     await tasks.delete({ containerId: 'tuned' });

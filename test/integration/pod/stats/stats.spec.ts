@@ -146,6 +146,10 @@ class TestSource implements StatsSource {
     return this.pods;
   }
 
+  told(): ReturnType<StatsSource['told']> {
+    return Promise.resolve(new Map());
+  }
+
   writtenLayer(): Promise<{ bytes: number; inodes: number }> {
     return Promise.resolve({ bytes: 12_345, inodes: 6 });
   }
@@ -178,6 +182,7 @@ describe('statistics on the real kernel', () => {
       running: true,
       cgroupsPath: `${pod}/${id}`,
       startedAt: BigInt(Date.now()) * 1_000_000n,
+      toldByShim: false,
       snapshotDirectory: process.cwd(),
     }));
     const metadata = { name: 'web', namespace: 'shop', uid: 'u', attempt: 0 };

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { EngineUsage } from '../../../../src/pod/engine/engine.ts';
 import { jobs } from '../../../../src/pod/stats/jobs.ts';
 import { type CgroupTrees, controllers } from '../../../../src/pod/stats/cgroup/trees.ts';
 import { StatsReader } from '../../../../src/pod/stats/reader.ts';
@@ -74,6 +75,9 @@ export class FakeSource implements StatsSource {
   pods: MeasuredSandbox[] = [];
   layers = new Map<string, WrittenLayer>();
   layerCalls = 0;
+  usages = new Map<string, EngineUsage>();
+  /** What was asked for: of one call each. */
+  asked: (readonly string[])[] = [];
 
   containers(): readonly MeasuredContainer[] {
     return this.list;
@@ -81,6 +85,11 @@ export class FakeSource implements StatsSource {
 
   sandboxes(): readonly MeasuredSandbox[] {
     return this.pods;
+  }
+
+  told(containerIds: readonly string[]): Promise<Map<string, EngineUsage>> {
+    this.asked.push(containerIds);
+    return Promise.resolve(this.usages);
   }
 
   writtenLayer(containerId: string): Promise<WrittenLayer> {
@@ -100,6 +109,7 @@ export function container(id: string, changes: Partial<MeasuredContainer> = {}):
     image: 'registry/image:1',
     running: true,
     cgroupsPath: `/pod1/${id}`,
+    toldByShim: false,
     startedAt: 1_700_000_000_000_000_000n,
     snapshotDirectory: '/',
     ...changes,

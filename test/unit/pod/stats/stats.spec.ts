@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { setTimeout as wait } from 'node:timers/promises';
 import { BerthError } from '../../../../src/lib/errors.ts';
+import { nowNanos } from '../../../../src/lib/time.ts';
+import type { EngineUsage } from '../../../../src/pod/engine/engine.ts';
 import { createLogger } from '../../../../src/lib/log.ts';
 import { Stats } from '../../../../src/pod/stats/stats.ts';
 import type { ContainerUsage } from '../../../../src/pod/stats/usage.ts';
@@ -62,6 +64,50 @@ describe('statistics', () => {
     const usage = await stats.container('c1');
     assert.equal(usage.reading.cpu, undefined);
     assert.equal(usage.reading.memory, undefined);
+  });
+
+  it('are as the shim tells them where the cgroup is absent or not all, of one question for a list', async () => {
+    source.list = [container('plain'), container('machine'), container('sentry', { toldByShim: true })];
+    for (const id of ['plain', 'sentry']) fixture.write(v1Cgroup(`/pod1/${id}`, 1, 1_000));
+    const told = (usageNanos: bigint): EngineUsage => ({ at: 7n, cpu: { usageNanos } });
+    source.usages = new Map([
+      ['machine', told(20n)],
+      ['sentry', told(30n)],
+    ]);
+    const usages = await collect(stats.containers());
+    assert.deepEqual(
+      usages.map(({ container: { id }, reading: { cpu } }) => [id, cpu?.usageNanos]),
+      [
+        ['plain', 1n],
+        ['machine', 20n],
+        ['sentry', 30n],
+      ],
+    );
+    assert.deepEqual(source.asked, [['machine', 'sentry']]);
+    const [pod] = await collect(
+      (async function* () {
+        source.pods = [sandbox('pod1')];
+        yield* stats.sandboxes();
+      })(),
+    );
+    assert.equal(pod?.reading.cpu?.usageNanos, 51n);
+  });
+
+  it('are told without what the engine does not tell while it is away', async () => {
+    source.list = [container('c1', { toldByShim: true })];
+    fixture.write(v1Cgroup('/pod1/c1', 5, 1_000));
+    source.told = () => Promise.reject(new BerthError('UNAVAILABLE', 'away'));
+    assert.equal((await stats.container('c1')).reading.cpu?.usageNanos, 5n);
+  });
+
+  it('have no rate of CPU time from two sources', async () => {
+    source.list = [container('c1', { toldByShim: true })];
+    fixture.write(v1Cgroup('/pod1/c1', 0, 1_000));
+    const at = nowNanos() + 10_000_000_000n;
+    source.usages = new Map([['c1', { at, cpu: { usageNanos: 5_000_000_000n } }]]);
+    await stats.container('c1');
+    await wait(50);
+    assert.equal((await stats.container('c1')).nanoCores, undefined);
   });
 
   it('are listed of what runs and has not vanished', async () => {
