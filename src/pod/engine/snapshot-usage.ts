@@ -9,7 +9,7 @@ const FRESH_MS = 10_000;
 
 /**
  * What the snapshotters of runtime handlers take on disk, from memory: asking brings what was last measured, and has it measured anew when that is
- * some time ago. containerd itself tells of its common one.
+ * some time ago. containerd itself tells of its common one; of one whose directory nobody knows nothing is told.
  */
 export class SnapshotUsage {
   readonly #snapshotters: Snapshotters;
@@ -32,7 +32,10 @@ export class SnapshotUsage {
     try {
       const [, ...own] = await this.#snapshotters.all();
       const known: FilesystemUsage__Output[] = [];
-      for (const snapshots of own) known.push(await this.#usageOf(snapshots));
+      for (const snapshots of own) {
+        const mountpoint = await this.#snapshotters.directory(snapshots.snapshotter);
+        if (mountpoint !== '') known.push(await usageOf(snapshots, mountpoint));
+      }
       this.#known = known;
     } catch {
       // The engine, or a snapshotter that is a process of its own, is away: what is known stays.
@@ -40,22 +43,21 @@ export class SnapshotUsage {
     this.#measuredAt = performance.now();
     this.#measuring = false;
   }
+}
 
-  async #usageOf(snapshots: Snapshots): Promise<FilesystemUsage__Output> {
-    const timestamp = nowNanos().toString();
-    const mountpoint = await this.#snapshotters.directory(snapshots.snapshotter);
-    let bytes = 0;
-    let inodes = 0;
-    for (const { name } of await snapshots.list()) {
-      const usage = await gone(snapshots.usage(name));
-      bytes += usage?.bytes ?? 0;
-      inodes += usage?.inodes ?? 0;
-    }
-    return {
-      timestamp,
-      fsId: { mountpoint },
-      usedBytes: { value: String(bytes) },
-      inodesUsed: { value: String(inodes) },
-    };
+async function usageOf(snapshots: Snapshots, mountpoint: string): Promise<FilesystemUsage__Output> {
+  const timestamp = nowNanos().toString();
+  let bytes = 0;
+  let inodes = 0;
+  for (const { name } of await snapshots.list()) {
+    const usage = await gone(snapshots.usage(name));
+    bytes += usage?.bytes ?? 0;
+    inodes += usage?.inodes ?? 0;
   }
+  return {
+    timestamp,
+    fsId: { mountpoint },
+    usedBytes: { value: String(bytes) },
+    inodesUsed: { value: String(inodes) },
+  };
 }

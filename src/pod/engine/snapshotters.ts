@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { requireRuntimeHandler } from '../../config/runtime-handlers.ts';
 import type { ContainerdConfig } from '../../config/schema.ts';
@@ -89,9 +90,12 @@ export class Snapshotters {
     const common = imageFilesystems[0]?.fsId?.mountpoint ?? '';
     if (snapshotter === (await this.common())) return common;
     const plugin = (await this.#plugins(options)).find(({ id }) => id === snapshotter);
-    // Not all of them tell; then it is where containerd has them by default.
+    const told = plugin?.exports['root'];
+    if (told !== undefined) return told;
+    // Not all of them tell; then it is where containerd has them by default, unless it is a process of its own that has them elsewhere.
+    // Over a directory that is absent kubelet loses the statistics of the whole node.
     const beside = common === '' ? '' : join(dirname(common), `${TYPE}.${snapshotter}`);
-    return plugin?.exports['root'] ?? beside;
+    return existsSync(beside) ? beside : '';
   }
 
   async #require(snapshotter: string, options?: CallOptions): Promise<void> {

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { configSchema } from '../../../../src/config/schema.ts';
 import type { ConnectionState } from '../../../../src/containerd/connection.ts';
 import type { Containerd } from '../../../../src/containerd/containerd.ts';
@@ -67,5 +70,36 @@ describe('the common snapshotter', () => {
     restart();
     assert.equal(await snapshotters.common(), 'btrfs');
     assert.equal(asked, 0);
+  });
+});
+
+describe('the directory of a snapshotter', () => {
+  it('is the one that it tells, or the usual one if it is there: kubelet looks for what it is told', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'berth-snapshots-'));
+    const usual = (name: string): string => join(root, `io.containerd.snapshotter.v1.${name}`);
+    const filesystem = { fsId: { mountpoint: usual('overlayfs') } };
+    const plugins = async () => [
+      { id: 'native', exports: { root: '/told' } },
+      ...['btrfs', 'proxy'].map((id) => ({ id, exports: {} })),
+    ];
+    const snapshotters = new Snapshotters(
+      { connection: { onChange: () => undefined }, introspection: { plugins } } as unknown as Containerd,
+      {
+        snapshotter: async () => 'overlayfs',
+        service: { imageFsInfo: async () => ({ imageFilesystems: [filesystem] }) },
+      } as unknown as EngineImages,
+      configSchema.parse({}).containerd,
+    );
+    mkdirSync(usual('btrfs'));
+    try {
+      assert.deepEqual(
+        await Promise.all(
+          ['overlayfs', 'native', 'btrfs', 'proxy'].map((name) => snapshotters.directory(name)),
+        ),
+        [usual('overlayfs'), '/told', usual('btrfs'), ''],
+      );
+    } finally {
+      rmSync(root, { recursive: true });
+    }
   });
 });
