@@ -39,4 +39,56 @@ describe('the log line of a call', () => {
     assert.equal((await lineOf('PullImage', {}, fails(theirs)))[0], 'warn');
     assert.equal((await lineOf('PullImage', {}, fails(theirs), { aborted: true }))[0], 'debug');
   });
+
+  it('tells which sandbox, container and image it was about, and nothing of more than a line', async () => {
+    const of = async (method: string, request: object, answer: object = {}) => {
+      const [, { ms, ...facts }] = await lineOf(method, request, () => answer);
+      assert.equal(typeof ms, 'number');
+      return facts;
+    };
+    const metadata = { name: 'web', namespace: 'shop', uid: 'u', attempt: 0 };
+    assert.deepEqual(await of('RunPodSandbox', { config: { metadata } }, { podSandboxId: 'p1' }), {
+      method: 'RunPodSandbox',
+      pod: 'shop/web',
+      sandbox: 'p1',
+    });
+    const config = { metadata: { name: 'main', attempt: 0 }, command: ['secret'] };
+    assert.deepEqual(await of('CreateContainer', { podSandboxId: 'p1', config }, { containerId: 'c1' }), {
+      method: 'CreateContainer',
+      sandbox: 'p1',
+      name: 'main',
+      container: 'c1',
+    });
+    assert.deepEqual(await of('StopContainer', { containerId: 'c1', timeout: '30' }), {
+      method: 'StopContainer',
+      container: 'c1',
+    });
+    const pull = { image: { image: 'busybox:1' }, auth: { password: 'secret' } };
+    assert.deepEqual(await of('PullImage', pull, { imageRef: 'sha256:1' }), {
+      method: 'PullImage',
+      image: 'busybox:1',
+      imageRef: 'sha256:1',
+    });
+    assert.deepEqual(await of('ImageStatus', { image: null }, { image: { id: 'sha256:1' } }), {
+      method: 'ImageStatus',
+    });
+    const { container } = await of('StopContainer', { containerId: 'c'.repeat(9_999) });
+    assert.equal(String(container).length, 512);
+  });
+
+  it('is for debugging where kubelet asks all the time, but for the failure of what rarely fails', async () => {
+    const gone = fails(new BerthError('NOT_FOUND', 'gone'));
+    for (const [method, success, failure] of [
+      ['StopContainer', 'info', 'warn'],
+      ['ExecSync', 'debug', 'warn'],
+      ['ImageStatus', 'debug', 'warn'],
+      ['ContainerStats', 'debug', 'warn'],
+      ['PodSandboxStats', 'debug', 'warn'],
+      ['ListContainerStats', 'debug', 'debug'],
+      ['PodSandboxStatus', 'debug', 'debug'],
+    ] as const) {
+      assert.equal((await lineOf(method, {}, () => ({})))[0], success, method);
+      assert.equal((await lineOf(method, {}, gone))[0], failure, method);
+    }
+  });
 });
