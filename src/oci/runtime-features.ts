@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { release } from 'node:os';
 import { promisify } from 'node:util';
 import { isJsonObject } from '../lib/json.ts';
 
@@ -56,8 +57,8 @@ const BASICS = (name: string): RuntimeFeatures => ({
   userNamespaces: true,
 });
 
-/** Reads what `features` printed. */
-export function parseFeatures(name: string, text: string): RuntimeFeatures {
+/** Reads what `features` printed: what the runtime was built for, of which only that counts that the kernel can do. */
+export function parseFeatures(name: string, text: string, kernel = release()): RuntimeFeatures {
   let features: unknown;
   try {
     features = JSON.parse(text);
@@ -67,10 +68,16 @@ export function parseFeatures(name: string, text: string): RuntimeFeatures {
   const linux = at(features, 'linux');
   return {
     name,
-    recursiveReadOnly: includes(at(features, 'mountOptions'), 'rro'),
-    idmap: at(at(at(linux, 'mountExtensions'), 'idmap'), 'enabled') === true,
+    recursiveReadOnly: includes(at(features, 'mountOptions'), 'rro') && hasMountSetattr(kernel),
+    idmap: at(at(at(linux, 'mountExtensions'), 'idmap'), 'enabled') === true && hasMountSetattr(kernel),
     userNamespaces: includes(at(linux, 'namespaces'), 'user'),
   };
+}
+
+/** Both are made with mount_setattr(2), which came with Linux 5.12. */
+function hasMountSetattr(kernel: string): boolean {
+  const [major = 0, minor = 0] = kernel.split('.').map((number) => parseInt(number, 10));
+  return major > 5 || (major === 5 && minor >= 12);
 }
 
 function at(value: unknown, key: string): unknown {

@@ -130,6 +130,21 @@ describe('what the node can do', () => {
     assert.equal(parseFeatures('x', '{"linux":{"namespaces":[]}}').userNamespaces, false);
   });
 
+  it('depends on the kernel, too, where a runtime says what it was built for', () => {
+    const runc = {
+      mountOptions: ['rro'],
+      linux: { namespaces: ['user'], mountExtensions: { idmap: { enabled: true } } },
+    };
+    const mounts = (kernel: string): readonly boolean[] => {
+      const { recursiveReadOnly, idmap, userNamespaces } = parseFeatures('x', JSON.stringify(runc), kernel);
+      return [recursiveReadOnly, idmap, userNamespaces];
+    };
+    for (const old of ['4.18.0-553.el8.x86_64', '5.4.0-200-generic', '5.11.22'])
+      assert.deepEqual(mounts(old), [false, false, true]);
+    for (const recent of ['5.12.0', '5.15.0-1', '6.1.0-25-amd64', '10.0'])
+      assert.deepEqual(mounts(recent), [true, true, true]);
+  });
+
   it('is the least for a runtime that does not know the question', async () => {
     const { features, isRefusal } = await detectRuntimeFeatures('false');
     assert.equal(isRefusal, true);
