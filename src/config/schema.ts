@@ -120,7 +120,7 @@ const runtime = z.object({
     .integer(-1, 1 << 30)
     .refine((size) => size !== 0, 'must be -1 (no limit) or at least 1')
     .default(16_384),
-  /** Devices that a container asks for belong to its runAsUser and runAsGroup, root without them; else to whom they belong on the node. */
+  /** Devices that a container asks for belong to its runAsUser and runAsGroup, each unless it is root or absent; else to whom they belong on the node. */
   deviceOwnershipFromSecurityContext: rule.flag.default(false),
 });
 

@@ -33,10 +33,12 @@ function allAllowed(spec: RuntimeSpec): RuntimeSpec {
   return withLinuxPart(spec, { resources: { ...spec.linux.resources, devices: [ALL_ALLOWED] } });
 }
 
-/** As containerd's device_ownership_from_security_context has it: root where the container does not say. */
+/** As containerd's device_ownership_from_security_context has it: the node's user or group where the container has root, or does not say. */
 function ownerOf(config: ContainerConfig__Output): Pick<LinuxDevice, 'uid' | 'gid'> {
   const { runAsUser, runAsGroup } = securityOf(config);
-  return { uid: Number(runAsUser?.value ?? 0), gid: Number(runAsGroup?.value ?? 0) };
+  const uid = Number(runAsUser?.value ?? 0);
+  const gid = Number(runAsGroup?.value ?? 0);
+  return { ...(uid === 0 ? {} : { uid }), ...(gid === 0 ? {} : { gid }) };
 }
 
 /** The draft with some more devices, each in place of one at the same path, and with leave to use them. */

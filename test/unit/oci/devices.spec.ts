@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Device__Output } from '../../../src/gen/runtime/v1/Device.ts';
@@ -101,16 +101,24 @@ describe('devices', () => {
     );
   });
 
-  it('belong to whom the container runs as where the node says so, root when it does not say', async () => {
-    const devices = [device('/dev/zero')];
+  it('belong to whom the container runs as where the node says so, or to whom they belong on the node', async () => {
+    const path = join(directory, 'owned');
+    execFileSync('mkfifo', [path]);
+    // Whoever runs this: not root.
+    if (process.getuid?.() === 0) chownSync(path, 34, 33);
+    const { uid, gid } = statSync(path);
+    const devices = [device(path)];
     const owner = async (part: Parameters<typeof secured>[0]): Promise<(number | undefined)[]> => {
       const config = secured(part, { devices });
       const { linux } = await withDevices(BASE_SPEC, specInput({ config, ownDevices: true }));
       return (linux.devices ?? []).flatMap(({ uid, gid }) => [uid, gid]);
     };
+    const root = { value: '0' };
     assert.deepEqual(await owner({ runAsUser: { value: '7' }, runAsGroup: { value: '8' } }), [7, 8]);
-    assert.deepEqual(await owner({ runAsUser: { value: '7' } }), [7, 0]);
-    assert.deepEqual(await owner({}), [0, 0]);
+    assert.deepEqual(await owner({ runAsUser: { value: '7' } }), [7, gid]);
+    assert.deepEqual(await owner({ runAsUser: root, runAsGroup: { value: '8' } }), [uid, 8]);
+    for (const nobody of [{}, { runAsUser: root, runAsGroup: root }])
+      assert.deepEqual(await owner(nobody), [uid, gid]);
   });
 
   it('are refused when they are absent, no devices, or to be used in unknown ways', async () => {
