@@ -19,6 +19,10 @@ profile ${DEFAULT_APPARMOR_PROFILE} flags=(attach_disconnected, mediate_deleted)
   capability,
   umount,
 
+  # What the seccomp profile denies, too: 32-bit programs reach them by socketcall, into whose arguments no filter sees.
+  deny network alg,
+  deny network vsock,
+
   signal (receive) peer=unconfined,
   signal (receive) peer=runc,
   signal (receive) peer=crun,

@@ -128,6 +128,13 @@ describe('AppArmor', () => {
       assert.deepEqual(warnings, []);
     });
 
+    it('denies what 32-bit programs reach past the seccomp profile', async () => {
+      await loadDefaultApparmor(apparmor, log, parser);
+      const loaded = readFileSync(join(directory, 'loaded'), 'utf8');
+      for (const family of ['alg', 'vsock'])
+        assert.match(loaded, new RegExp(`^ *deny network ${family},$`, 'm'));
+    });
+
     it('says why it has no default profile', async () => {
       const none = await loadDefaultApparmor(apparmor, log, 'false');
       assert.equal(await profileOf({}, { apparmor: none }), undefined);

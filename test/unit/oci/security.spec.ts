@@ -194,6 +194,35 @@ describe('seccomp', () => {
       for (const name of never) assert.ok(!names.has(name), name);
     });
 
+    it('knows the system calls of recent kernels', async () => {
+      const names = await allowed([]);
+      const harmless = ['uretprobe', 'mseal', 'statmount', 'listmount'];
+      const attributes = ['getxattrat', 'setxattrat', 'listxattrat', 'removexattrat'];
+      for (const name of [...harmless, ...attributes]) assert.ok(names.has(name), name);
+      const admin = await allowed(['CAP_SYS_ADMIN']);
+      for (const name of ['lsm_get_self_attr', 'lsm_set_self_attr', 'lsm_list_modules'])
+        assert.deepEqual([names.has(name), admin.has(name)], [false, true], name);
+      assert.ok((await allowed([], 'riscv64')).has('riscv_hwprobe'));
+    });
+
+    it("allows sockets of every family but the kernel's cryptography and the hypervisor's", async () => {
+      const { syscalls = [] } = seccompFromTemplate(await loadSeccompTemplate(), [], 'x64');
+      const rules = syscalls.filter(({ names }) => names.includes('socket'));
+      const isAllowed = (family: number): boolean =>
+        rules.some(({ args = [] }) =>
+          args.every(({ index, op, value }) => {
+            assert.equal(index, 0);
+            if (op === 'SCMP_CMP_LT') return family < value;
+            return op === 'SCMP_CMP_GT' ? family > value : op === 'SCMP_CMP_EQ' && family === value;
+          }),
+        );
+      const families = Array.from({ length: 50 }, (_, family) => family);
+      assert.deepEqual(
+        families.filter((family) => !isAllowed(family)),
+        [38, 40],
+      );
+    });
+
     it('follows the capabilities', async () => {
       const admin = await allowed(['CAP_SYS_ADMIN']);
       assert.ok(admin.has('mount') && admin.has('clone') && admin.has('clone3') && !admin.has('reboot'));
