@@ -140,9 +140,14 @@ async function readSpec(file: string): Promise<[string, CdiDevice][]> {
 
 /** YAML in its version 1.1, as Go reads it: a file mode of 0660 is octal. Few nodes have such files, so its parser comes with the first. */
 async function parseText(file: string, text: string): Promise<unknown> {
-  if (extname(file) !== '.yaml') return JSON.parse(text);
+  if (extname(file) !== '.yaml') return JSON.parse(text, nullIsAbsent);
   const { parse } = await import('yaml');
-  return parse(text, { version: '1.1' });
+  return parse(text, nullIsAbsent, { version: '1.1' });
+}
+
+/** As for Go, which vendors write their files with: `mounts:` with nothing after it is no mounts. */
+function nullIsAbsent(_key: unknown, value: unknown): unknown {
+  return value ?? undefined;
 }
 
 const DEVICE_NAME =

@@ -115,6 +115,35 @@ describe('CDI', () => {
     assert.deepEqual(linux.devices, [{ path: '/dev/x', type: 'c', major: 9, minor: 8, fileMode: 0o660 }]);
   });
 
+  it('reads a key without a value as one that is not there', async () => {
+    const yaml = [
+      'cdiVersion: "0.6.0"',
+      'kind: vendor.com/gpu',
+      'annotations:',
+      'containerEdits:',
+      'devices:',
+    ];
+    const device = [
+      '- name: "0"',
+      '  containerEdits:',
+      '    mounts:',
+      '    hooks: ~',
+      '    env: [ONE=1]',
+      '',
+    ];
+    write(etc(), 'gpu.yaml', [...yaml, ...device].join('\n'));
+    assert.deepEqual((await inject(['vendor.com/gpu=0'])).process.env, ['ONE=1']);
+    const json = gpu({ env: ['ONE=2'], mounts: null, deviceNodes: [{ path: '/dev/null', uid: null }] });
+    write(run(), 'gpu.json', { ...(json as object), annotations: null, containerEdits: null });
+    assert.deepEqual((await inject(['vendor.com/gpu=0'])).process.env, ['ONE=2']);
+    write(etc(), 'gpu.yaml', 'kind:');
+    write(run(), 'gpu.json', 'null');
+    await assert.rejects(
+      inject(['vendor.com/gpu=0']),
+      /gpu\.yaml": [^;]*kind.*gpu\.json": .*expected object/s,
+    );
+  });
+
   it('is not brought down by a YAML that grows without bound', async () => {
     const levels = [...Array(12).keys()].map(
       (n) =>
