@@ -19,7 +19,8 @@ export interface HostFacts {
   readonly seccomp: boolean;
   readonly selinux: SelinuxPolicy | undefined;
   readonly apparmor: ApparmorFacts | undefined;
-  readonly hostname: string;
+  /** The node's name: asked each time, as it changes when DHCP or cloud-init sets it later. */
+  readonly hostname: () => string;
   /** As process.arch: `x64`, `arm64`. */
   readonly architecture: string;
 }
@@ -66,7 +67,7 @@ export function detectHostFacts(options: HostFactsOptions = {}): HostFacts {
     seccomp: /^Seccomp:/m.test(status),
     selinux: selinuxPolicy(),
     apparmor: apparmorFacts(options.securityfs ?? '/sys/kernel/security'),
-    hostname: hostname(),
+    hostname,
     architecture: process.arch,
   };
 }

@@ -40,7 +40,7 @@ function processArgs({ command, args }: ContainerConfig__Output, image: ImageCon
 
 /** Each name once: config over image over HOSTNAME, TERM and PATH over what the spec begins with. */
 function environment(begun: readonly string[], { config, image, sandbox, host }: SpecInput): string[] {
-  const hostname = sandbox.config.hostname === '' ? host.hostname : sandbox.config.hostname;
+  const hostname = sandbox.config.hostname === '' ? host.hostname() : sandbox.config.hostname;
   const variables = new Map<string, string>();
   const set = (variable: string): void => {
     variables.set(variable.slice(0, variable.indexOf('=')), variable);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BASE_SPEC } from '../../../src/oci/base.ts';
 import { buildSpec } from '../../../src/oci/build.ts';
@@ -108,6 +108,7 @@ describe('what the node can do', () => {
   it('is found out without root', () => {
     const facts = detectHostFacts({ restrictOomScoreAdj: 'always' });
     assert.equal(facts.architecture, process.arch);
+    assert.equal(facts.hostname, hostname);
     assert.equal(typeof facts.leastOomScoreAdj, 'number');
     assert.equal(detectHostFacts({ restrictOomScoreAdj: 'never' }).leastOomScoreAdj, undefined);
     const restricted = detectHostFacts().leastOomScoreAdj !== undefined;

@@ -4,7 +4,7 @@ import { parseImageConfig } from '../../../src/oci/image-config.ts';
 import type { SpecInput } from '../../../src/oci/input.ts';
 import { withProcess } from '../../../src/oci/process.ts';
 import type { Process } from '../../../src/oci/types.ts';
-import { containerConfig, sandboxConfig, sandboxFacts, secured, specInput } from './spec-input.ts';
+import { containerConfig, hostFacts, sandboxConfig, sandboxFacts, secured, specInput } from './spec-input.ts';
 
 const image = parseImageConfig({
   Entrypoint: ['/entry'],
@@ -70,7 +70,11 @@ describe('the process of a container', () => {
 
   it('names the node as HOSTNAME when the pod has no hostname, and lets the image take a default away', () => {
     const sandbox = sandboxFacts({ config: sandboxConfig({ hostname: '' }) });
-    assert.ok(processOf({ sandbox }).env.includes('HOSTNAME=node1'));
+    let name = 'node1';
+    const host = hostFacts({ hostname: () => name });
+    assert.ok(processOf({ sandbox, host }).env.includes('HOSTNAME=node1'));
+    name = 'renamed';
+    assert.ok(processOf({ sandbox, host }).env.includes('HOSTNAME=renamed'));
     const { env } = processOf({ image: parseImageConfig({ Env: ['HOSTNAME', 'PATH'] }) });
     assert.deepEqual(env, []);
   });

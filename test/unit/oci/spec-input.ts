@@ -160,7 +160,7 @@ export const hostFacts = (part: Partial<HostFacts> = {}): HostFacts => ({
   seccomp: true,
   selinux: undefined,
   apparmor: undefined,
-  hostname: 'node1',
+  hostname: () => 'node1',
   architecture: 'x64',
   ...part,
 });
