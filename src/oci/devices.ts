@@ -1,4 +1,5 @@
 import { realpath } from 'node:fs/promises';
+import { posix } from 'node:path';
 import type { ContainerConfig__Output } from '../gen/runtime/v1/ContainerConfig.ts';
 import type { Device__Output } from '../gen/runtime/v1/Device.ts';
 import { invalid, isErrno, messageOf } from '../lib/errors.ts';
@@ -8,6 +9,8 @@ import { type SpecInput, securityOf, withLinuxPart } from './input.ts';
 import type { LinuxDevice, LinuxDeviceRule, RuntimeSpec } from './types.ts';
 
 const ALL_ALLOWED: LinuxDeviceRule = { allow: true, access: 'rwm' };
+/** /dev/console, which OCI runtimes open to mount a container's terminal upon it. */
+const CONSOLE: LinuxDeviceRule = { allow: true, type: 'c', major: 5, minor: 1, access: 'rw' };
 
 /**
  * The devices that are asked for, and leave to use them. A privileged container has all of the node's, unless its handler says
@@ -25,8 +28,17 @@ export async function withDevices(spec: RuntimeSpec, input: SpecInput): Promise<
     const devices = byPath([...(await hostDevices()), ...asked.flatMap(({ devices }) => devices)]);
     return allAllowed(withLinuxPart(spec, { devices }));
   }
-  const added = asked.reduce((draft, { devices, access }) => addDevices(draft, devices, access), spec);
+  const begun = config.tty && hasDevOfNode(config) ? withRules(spec, [CONSOLE]) : spec;
+  const added = asked.reduce((draft, { devices, access }) => addDevices(draft, devices, access), begun);
   return privileged && handler.privilegedWithoutHostDevicesAllDevicesAllowed ? allAllowed(added) : added;
+}
+
+/** Then the console is the node's, not a file that the OCI runtime makes. */
+function hasDevOfNode({ mounts }: ContainerConfig__Output): boolean {
+  return mounts.some(
+    ({ containerPath, hostPath }) =>
+      posix.resolve(containerPath) === '/dev' && posix.resolve(hostPath) === '/dev',
+  );
 }
 
 function allAllowed(spec: RuntimeSpec): RuntimeSpec {
@@ -44,12 +56,16 @@ function ownerOf(config: ContainerConfig__Output): Pick<LinuxDevice, 'uid' | 'gi
 /** The draft with some more devices, each in place of one at the same path, and with leave to use them. */
 export function addDevices(spec: RuntimeSpec, devices: readonly LinuxDevice[], access: string): RuntimeSpec {
   if (devices.length === 0) return spec;
-  const { resources } = spec.linux;
   const rules = devices.map(({ type, major, minor }) => ({ allow: true, type, major, minor, access }));
-  return withLinuxPart(spec, {
-    devices: byPath([...(spec.linux.devices ?? []), ...devices]),
-    resources: { ...resources, devices: [...resources.devices, ...rules] },
-  });
+  return withRules(
+    withLinuxPart(spec, { devices: byPath([...(spec.linux.devices ?? []), ...devices]) }),
+    rules,
+  );
+}
+
+function withRules(spec: RuntimeSpec, rules: readonly LinuxDeviceRule[]): RuntimeSpec {
+  const { resources } = spec.linux;
+  return withLinuxPart(spec, { resources: { ...resources, devices: [...resources.devices, ...rules] } });
 }
 
 /** One device for each path, the last one. */

@@ -239,6 +239,14 @@ describe('volumes', () => {
     );
   });
 
+  it("that are the node's /dev leave a container its terminal", async () => {
+    const mounts = [{ containerPath: '/dev', hostPath: '/dev' }];
+    const pod = await rig.runPod('console');
+    const id = await rig.run(pod, 'main', FOREVER, { ...own, mounts, tty: true });
+    const { stdout } = await rig.exec(id, ['sh', '-c', 'grep -c " /dev/console devpts " /proc/mounts']);
+    assert.equal(stdout, '1\n');
+  });
+
   it('of an image with more layers than mount(2) takes options for', async () => {
     const layers = [...Array(70).keys()].map((n) => ({ [`layers/${n}`]: { content: `${n}\n` } }));
     const many = 'berth.local/test/many:1';

@@ -7,7 +7,7 @@ import type { Device__Output } from '../../../src/gen/runtime/v1/Device.ts';
 import { BASE_SPEC } from '../../../src/oci/base.ts';
 import { withDevices } from '../../../src/oci/devices.ts';
 import type { Linux } from '../../../src/oci/types.ts';
-import { containerConfig, handlerRules, secured, specInput } from './spec-input.ts';
+import { containerConfig, handlerRules, mount, secured, specInput } from './spec-input.ts';
 
 const linuxOf = async (devices: Device__Output[], privileged = false): Promise<Linux> => {
   const config = privileged ? secured({ privileged }, { devices }) : containerConfig({ devices });
@@ -119,6 +119,18 @@ describe('devices', () => {
     assert.deepEqual(await owner({ runAsUser: root, runAsGroup: { value: '8' } }), [uid, 8]);
     for (const nobody of [{}, { runAsUser: root, runAsGroup: root }])
       assert.deepEqual(await owner(nobody), [uid, gid]);
+  });
+
+  it("may be the node's console for a terminal where /dev is the node's, and not otherwise", async () => {
+    const rules = async (tty: boolean, hostPath: string): Promise<unknown[]> => {
+      const mounts = [mount({ hostPath, containerPath: '/dev/' })];
+      const input = specInput({ config: containerConfig({ tty, mounts }) });
+      return (await withDevices(BASE_SPEC, input)).linux.resources.devices.slice(1);
+    };
+    assert.deepEqual(await rules(true, '/dev'), [
+      { allow: true, type: 'c', major: 5, minor: 1, access: 'rw' },
+    ]);
+    assert.deepEqual([await rules(false, '/dev'), await rules(true, '/srv')], [[], []]);
   });
 
   it('are refused when they are absent, no devices, or to be used in unknown ways', async () => {
