@@ -87,6 +87,12 @@ export const patterns = z.array(
   'must be a list of patterns',
 );
 
+/** A seccomp profile, as the deprecated fields of the CRI name one; or '' for none. */
+export const seccompProfile = string.regex(
+  /^(|unconfined|(runtime|docker)\/default|localhost\/\/.+)$/,
+  'must be "runtime/default", "unconfined" or "localhost/" and an absolute path',
+);
+
 /** The name of a snapshotter, or '' for none. */
 export const snapshotter = string.regex(/^[\w.-]*$/, 'must be the name of a snapshotter');
 

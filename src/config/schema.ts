@@ -76,6 +76,8 @@ const runtimeHandler = z.object({
   privilegedWithoutHostDevices: rule.flag.default(false),
   /** With privilegedWithoutHostDevices: they may use every device that they make themselves. */
   privilegedWithoutHostDevicesAllDevicesAllowed: rule.flag.default(false),
+  /** Containers that are not privileged may make cgroups below their own, on cgroup v2. */
+  cgroupWritable: rule.flag.default(false),
   /** A runtime spec that each container starts from, as `ctr oci spec` prints one; '' for the built-in one. */
   baseRuntimeSpec: rule.optionalPath.default(''),
 });
@@ -122,6 +124,12 @@ const runtime = z.object({
     .default(16_384),
   /** Devices that a container asks for belong to its runAsUser and runAsGroup, each unless it is root or absent; else to whom they belong on the node. */
   deviceOwnershipFromSecurityContext: rule.flag.default(false),
+  /** The seccomp profile of containers that ask for none; '' for unconfined. */
+  unsetSeccompProfile: rule.seccompProfile.default(''),
+  /** Directories of CDI specs, the later one wins; an empty list for no CDI devices. */
+  cdiSpecDirs: z
+    .array(rule.absolutePath, 'must be a list of directories')
+    .default(['/etc/cdi', '/var/run/cdi']),
 });
 
 /** `[streaming]`: the server for exec, attach and port-forward. */

@@ -37,6 +37,7 @@ export type HandlerRules = Pick<
   | 'containerAnnotations'
   | 'privilegedWithoutHostDevices'
   | 'privilegedWithoutHostDevicesAllDevicesAllowed'
+  | 'cgroupWritable'
 >;
 
 /** All that a runtime spec is made of. */
@@ -69,8 +70,10 @@ export interface SpecInput {
   readonly ownDevices: boolean;
   /** The profile of RuntimeDefault. */
   readonly seccomp: SeccompTemplate;
-  /** Directories of CDI specs, the later one wins; /etc/cdi and /var/run/cdi when absent. */
-  readonly cdiDirectories?: readonly string[];
+  /** The seccomp profile of containers that ask for none: `runtime/default`, `localhost/…`; '' for unconfined. */
+  readonly unsetSeccomp: string;
+  /** Directories of CDI specs, the later one wins. */
+  readonly cdiDirectories: readonly string[];
 }
 
 /** One part of the spec: takes the draft and gives back the next one. */

@@ -19,14 +19,17 @@ export function withCgroup(spec: RuntimeSpec, { id, sandbox }: SpecInput): Runti
 
 /**
  * What the container may see and change of the root file system, /proc and /sys. Masked and read-only paths come from kubelet
- * alone. A privileged container has none of them and writes to /sys and its cgroups; its sandbox must be privileged, too.
+ * alone. A privileged container has none of them and writes to /sys and its cgroups; its sandbox must be privileged, too. Another one
+ * writes to its cgroups if its handler says so, on cgroup v2, where it sees only its own.
  */
-export function withRoot(spec: RuntimeSpec, { config, sandbox }: SpecInput): RuntimeSpec {
+export function withRoot(spec: RuntimeSpec, { config, sandbox, handler, host }: SpecInput): RuntimeSpec {
   const security = securityOf(config);
   const root = security.readonlyRootfs ? { ...spec.root, readonly: true } : spec.root;
   if (!security.privileged) {
+    const writes = handler.cgroupWritable && host.cgroups === 'v2';
+    const mounts = writes ? spec.mounts.map((mount) => writable(mount, ['cgroup'])) : spec.mounts;
     return withLinuxPart(
-      { ...spec, root },
+      { ...spec, root, mounts },
       {
         ...paths('maskedPaths', 'masked_paths', security.maskedPaths),
         ...paths('readonlyPaths', 'readonly_paths', security.readonlyPaths),
@@ -36,7 +39,8 @@ export function withRoot(spec: RuntimeSpec, { config, sandbox }: SpecInput): Run
   if (sandbox.config.linux?.securityContext?.privileged !== true)
     throw invalid(`${SECURITY}.privileged`, 'no privileged container allowed in sandbox');
   const linux = without(spec.linux, 'maskedPaths', 'readonlyPaths');
-  return { ...spec, root, mounts: spec.mounts.map(writable), linux };
+  const mounts = spec.mounts.map((mount) => writable(mount, ['sysfs', 'cgroup']));
+  return { ...spec, root, mounts, linux };
 }
 
 function paths(
@@ -48,8 +52,8 @@ function paths(
   return { [key]: asked.map((path, i) => absolutePath(`${SECURITY}.${field}[${i}]`, path)) };
 }
 
-function writable(mount: SpecMount): SpecMount {
-  if (mount.type !== 'sysfs' && mount.type !== 'cgroup') return mount;
+function writable(mount: SpecMount, types: readonly string[]): SpecMount {
+  if (!types.includes(mount.type)) return mount;
   return { ...mount, options: mount.options.map((option) => (option === 'ro' ? 'rw' : option)) };
 }
 

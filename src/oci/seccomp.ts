@@ -3,25 +3,26 @@ import { BerthError, invalid, messageOf } from '../lib/errors.ts';
 import { isJsonObject } from '../lib/json.ts';
 import { decodeJson } from '../lib/exact-json.ts';
 import { SECURITY, type SpecInput, securityOf, withLinuxPart } from './input.ts';
-import { askedProfile, type LocalhostProfile } from './security-profile.ts';
+import { askedProfile, type LocalhostProfile, profileOfPath } from './security-profile.ts';
 import { seccompFromTemplate } from './seccomp-template.ts';
 import type { LinuxSeccomp, RuntimeSpec } from './types.ts';
 
 /**
- * The seccomp filter. None for a privileged container, nor when nothing is asked for, as containerd has it. Follows
- * withCapabilities, whose result RuntimeDefault depends on.
+ * The seccomp filter. None for a privileged container; where nothing is asked for that of `[runtime] unset_seccomp_profile`, as
+ * containerd has it. Follows withCapabilities, whose result RuntimeDefault depends on.
  */
 export async function withSeccomp(
   spec: RuntimeSpec,
-  { config, host, seccomp }: SpecInput,
+  { config, host, seccomp, unsetSeccomp }: SpecInput,
 ): Promise<RuntimeSpec> {
   const security = securityOf(config);
-  const profile = askedProfile({
-    profile: security.seccomp,
-    profileField: `${SECURITY}.seccomp`,
-    path: security.seccompProfilePath,
-    pathField: `${SECURITY}.seccomp_profile_path`,
-  });
+  const profile =
+    askedProfile({
+      profile: security.seccomp,
+      profileField: `${SECURITY}.seccomp`,
+      path: security.seccompProfilePath,
+      pathField: `${SECURITY}.seccomp_profile_path`,
+    }) ?? profileOfPath('runtime.unset_seccomp_profile', unsetSeccomp);
   if (profile === undefined || profile.type === 'Unconfined' || security.privileged) return spec;
   if (!host.seccomp) throw new BerthError('FAILED_PRECONDITION', 'seccomp is not supported by this kernel');
   const filter =

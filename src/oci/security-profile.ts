@@ -24,7 +24,7 @@ const LOCALHOST = 'localhost/';
 /** Reads either way; undefined when nothing is asked for. Throws INVALID_ARGUMENT. */
 export function askedProfile(fields: ProfileFields): Profile | undefined {
   const { profile, profileField, path, pathField } = fields;
-  return profile === null ? fromPath(pathField, path) : fromMessage(profileField, profile);
+  return profile === null ? profileOfPath(pathField, path) : fromMessage(profileField, profile);
 }
 
 function fromMessage(field: string, { profileType, localhostRef }: SecurityProfile__Output): Profile {
@@ -41,7 +41,8 @@ function fromMessage(field: string, { profileType, localhostRef }: SecurityProfi
   }
 }
 
-function fromPath(field: string, path: string): Profile | undefined {
+/** Reads the deprecated string. Throws INVALID_ARGUMENT. */
+export function profileOfPath(field: string, path: string): Profile | undefined {
   switch (path) {
     case '':
       return undefined;

@@ -8,8 +8,6 @@ import { z } from 'zod';
 import { isErrno, messageOf } from '../../lib/errors.ts';
 import { HOOK_NAMES } from '../types.ts';
 
-export const CDI_DIRECTORIES: readonly string[] = ['/etc/cdi', '/var/run/cdi'];
-
 const variable = z.string().regex(/^[^=]+=/, 'must be NAME=value');
 const id = z.number().int().min(0).max(4_294_967_295);
 
@@ -92,7 +90,7 @@ export interface CdiRegistry {
  * Reads the specs of all directories; a device of a later directory replaces one of an earlier. A broken file is a problem to
  * report, not a failure: the other vendors' devices can still be used.
  */
-export async function readCdiSpecs(directories: readonly string[] = CDI_DIRECTORIES): Promise<CdiRegistry> {
+export async function readCdiSpecs(directories: readonly string[]): Promise<CdiRegistry> {
   const devices = new Map<string, CdiDevice>();
   const conflicts = new Map<string, readonly string[]>();
   const problems: string[] = [];

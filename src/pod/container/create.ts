@@ -128,6 +128,8 @@ async function makeInEngine(
     base: baseSpec(runtimeHandler),
     ownDevices: deps.settings.runtime.deviceOwnershipFromSecurityContext,
     seccomp,
+    unsetSeccomp: deps.settings.runtime.unsetSeccompProfile,
+    cdiDirectories: deps.settings.runtime.cdiSpecDirs,
     ...(relabel === undefined ? {} : { relabel }),
   };
   const { id } = container;

@@ -1,22 +1,19 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { ContainerRig } from './rig.ts';
 
-const DIRECTORY = '/var/run/cdi';
-
 describe('CDI devices in containers', () => {
   let rig: ContainerRig;
   const vendor = `berth-${randomBytes(4).toString('hex')}.test`;
-  const file = join(DIRECTORY, `${vendor}.yaml`);
-  const wasThere = existsSync(DIRECTORY);
+  let directory: string;
 
   before(async () => {
-    rig = await ContainerRig.start();
-    await mkdir(DIRECTORY, { recursive: true });
+    directory = await mkdtemp(join(tmpdir(), 'berth-cdi-'));
+    rig = await ContainerRig.start({ config: { runtime: { cdi_spec_dirs: [directory] } } });
     const lines = [
       'cdiVersion: "0.6.0"',
       `kind: ${vendor}/card`,
@@ -26,13 +23,12 @@ describe('CDI devices in containers', () => {
       '    env: [CARD=zero]',
       '    deviceNodes: [{path: /dev/card0, hostPath: /dev/zero}]',
     ];
-    await writeFile(file, `${lines.join('\n')}\n`);
+    await writeFile(join(directory, `${vendor}.yaml`), `${lines.join('\n')}\n`);
   });
 
   after(async () => {
-    await rm(file, { force: true });
-    if (!wasThere) await rmdir(DIRECTORY);
     await rig[Symbol.asyncDispose]();
+    await rm(directory, { recursive: true });
   });
 
   afterEach(() => rig.clear());

@@ -49,8 +49,12 @@ describe('a runtime handler', () => {
     writeFileSync(shim, wrapper, { mode: 0o755 });
     const pathed = { type, path: shim, sandbox: 'pause' };
     const runtimes = { runc: { type }, based, annotated, modest, liberal, other, pathed };
+    const runtime = {
+      device_ownership_from_security_context: true,
+      unset_seccomp_profile: 'runtime/default',
+    };
     rig = await ContainerRig.start({
-      config: { containerd: { runtimes }, runtime: { device_ownership_from_security_context: true } },
+      config: { containerd: { runtimes }, runtime },
     });
   });
 
@@ -139,6 +143,18 @@ describe('a runtime handler', () => {
     const securityContext = { runAsUser: { value: 1234 }, runAsGroup: { value: 567 } };
     const id = await rig.run(pod, 'main', FOREVER, { devices: [device], linux: { securityContext } });
     assert.match(await output(id, 'ls -ln /dev/given'), / 1234 +567 /);
+  });
+
+  it('or any other has the seccomp profile of the node for containers that ask for none', async () => {
+    const pod = await rig.runPod('seccomp');
+    const unconfined = { securityContext: { seccomp: { profileType: 'Unconfined' } } } as const;
+    const modes = await Promise.all(
+      [{}, { linux: unconfined }].map(async (options, i) => {
+        const id = await rig.run(pod, `c${i}`, FOREVER, options);
+        return output(id, 'grep Seccomp: /proc/self/status');
+      }),
+    );
+    assert.deepEqual(modes, ['Seccomp:\t2\n', 'Seccomp:\t0\n']);
   });
 });
 

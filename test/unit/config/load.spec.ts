@@ -109,6 +109,7 @@ describe('the configuration', () => {
       containerAnnotations: [],
       privilegedWithoutHostDevices: false,
       privilegedWithoutHostDevicesAllDevicesAllowed: false,
+      cgroupWritable: false,
       baseRuntimeSpec: '',
     });
   });
@@ -221,6 +222,16 @@ describe('the configuration', () => {
       /invalid containerd\.runtimes\.k\.binary: /,
     ],
     ['a shim by name', '[containerd.runtimes.k]\npath = "shim"', /invalid containerd\.runtimes\.k\.path: /],
+    [
+      'a seccomp profile by its path alone',
+      '[runtime]\nunset_seccomp_profile = "/etc/profile.json"',
+      /invalid runtime\.unset_seccomp_profile: must be "runtime\/default", "unconfined" or "localhost\/"/,
+    ],
+    [
+      'a relative CDI directory',
+      '[runtime]\ncdi_spec_dirs = ["cdi"]',
+      /invalid runtime\.cdi_spec_dirs\.0: must be an abs/,
+    ],
     ['a relative directory', '[cni]\nconf_dir = "net.d"', /invalid cni\.conf_dir: must be an absolute path/],
     ['an empty directory', '[storage]\nroot = ""', /invalid storage\.root: must be an absolute path/],
     ['a NUL in a path', '[storage]\nroot = "/a\\u0000b"', /invalid storage\.root: must not contain a NUL/],

@@ -112,6 +112,20 @@ describe('seccomp', () => {
     assert.equal(await filter({ seccompProfilePath: 'unconfined' }), undefined);
   });
 
+  it("is the node's for those who ask for nothing, where it has one", async () => {
+    const path = write('unset.json', '{"defaultAction":"SCMP_ACT_LOG"}');
+    const unset = async (unsetSeccomp: string, part: Security = {}): Promise<string | undefined> => {
+      const { linux } = await withSeccomp(BASE_SPEC, specInput({ config: secured(part), unsetSeccomp }));
+      return linux.seccomp?.defaultAction;
+    };
+    assert.equal(await unset('runtime/default'), 'SCMP_ACT_ERRNO');
+    assert.equal(await unset(`localhost/${path}`), 'SCMP_ACT_LOG');
+    assert.equal(await unset('unconfined'), undefined);
+    for (const asked of [{ privileged: true }, profile('Unconfined'), { seccompProfilePath: 'unconfined' }])
+      assert.equal(await unset('runtime/default', asked), undefined);
+    await assert.rejects(unset('localhost//absent'), { meta: { field: 'runtime.unset_seccomp_profile' } });
+  });
+
   it('takes the deprecated string only without the message', async () => {
     const byMessage = await filter(profile('RuntimeDefault'));
     assert.equal(byMessage?.defaultAction, 'SCMP_ACT_ERRNO');
@@ -402,6 +416,16 @@ describe('the root file system', () => {
     for (const path of ['/sys', '/sys/fs/cgroup']) {
       assert.ok(optionsOf(spec, path).includes('rw') && !optionsOf(spec, path).includes('ro'), path);
     }
+  });
+
+  it('has cgroups that are writable where the handler says so, on v2 alone', () => {
+    const handler = handlerRules({ cgroupWritable: true });
+    const access = (cgroups: HostFacts['cgroups']): (string | undefined)[] => {
+      const spec = of({}, { handler, host: hostFacts({ cgroups }) });
+      return ['/sys', '/sys/fs/cgroup'].map((path) => optionsOf(spec, path).at(-1));
+    };
+    assert.deepEqual(access('v2'), ['ro', 'rw']);
+    for (const cgroups of ['v1', 'hybrid'] as const) assert.deepEqual(access(cgroups), ['ro', 'ro']);
   });
 
   it('refuses a privileged container in a sandbox that is not, and paths that are none', () => {

@@ -179,6 +179,7 @@ export const handlerRules = (part: Partial<HandlerRules> = {}): HandlerRules => 
   containerAnnotations: [],
   privilegedWithoutHostDevices: false,
   privilegedWithoutHostDevicesAllDevicesAllowed: false,
+  cgroupWritable: false,
   ...part,
 });
 
@@ -198,6 +199,7 @@ export const specInput = (part: Partial<SpecInput> = {}): SpecInput => ({
   base: BASE_SPEC,
   ownDevices: false,
   seccomp: template,
+  unsetSeccomp: '',
   cdiDirectories: [],
   ...part,
 });
