@@ -1,5 +1,6 @@
 /**
- * What Berth takes over from containerd's own configuration: the cni and registry sections of its CRI plugin, and its runtimes.
+ * What Berth takes over from containerd's own configuration: the cni and registry sections of its CRI plugin, its runtimes, and what says
+ * how containers are secured.
  * Versions 2 to 4 of the file; its `imports` are followed, and each adds to or replaces single keys, as
  * containerd 2.1 and later merge them.
  */
@@ -14,6 +15,10 @@ interface SectionPaths {
   readonly cni: readonly string[];
   readonly registry: readonly string[];
   readonly containerd: readonly string[];
+  /** The CRI plugin's own keys. */
+  readonly cri: readonly string[];
+  /** Those of its streaming server. */
+  readonly streaming: readonly string[];
 }
 
 /** Version 4 has moved nothing but containerd's own server. */
@@ -21,6 +26,8 @@ const SPLIT: SectionPaths = {
   cni: ['plugins', 'io.containerd.cri.v1.runtime', 'cni'],
   registry: ['plugins', 'io.containerd.cri.v1.images', 'registry'],
   containerd: ['plugins', 'io.containerd.cri.v1.runtime', 'containerd'],
+  cri: ['plugins', 'io.containerd.cri.v1.runtime'],
+  streaming: ['plugins', 'io.containerd.grpc.v1.cri'],
 };
 
 /** Where the sections are, by the file's version. */
@@ -29,6 +36,8 @@ const SECTION_PATHS: Readonly<Record<number, SectionPaths>> = {
     cni: ['plugins', 'io.containerd.grpc.v1.cri', 'cni'],
     registry: ['plugins', 'io.containerd.grpc.v1.cri', 'registry'],
     containerd: ['plugins', 'io.containerd.grpc.v1.cri', 'containerd'],
+    cri: ['plugins', 'io.containerd.grpc.v1.cri'],
+    streaming: ['plugins', 'io.containerd.grpc.v1.cri'],
   },
   3: SPLIT,
   4: SPLIT,
@@ -38,9 +47,18 @@ const NEWEST = 4;
 /** containerd treats any other ip_pref as ipv4. */
 const IP_PREFERENCES = ['ipv4', 'ipv6', 'cni'];
 
+/** Keys that say how containers are secured, and have no counterpart of ours: the values that mean the same as here, and what holds instead. */
+const NOT_TAKEN: readonly (readonly [key: string, same: readonly unknown[], instead: string])[] = [
+  ['disable_apparmor', [false], 'containers have AppArmor profiles where the kernel has AppArmor'],
+  ['disable_proc_mount', [false], 'what is masked and read-only in /proc is as kubelet says'],
+  ['ignore_image_defined_volumes', [false], 'volumes that images declare are made'],
+  ['selinux_category_range', [0, 1024], 'SELinux labels have any of 1024 categories'],
+  ['enable_tls_streaming', [false], 'exec, attach and port-forward are served without TLS'],
+];
+
 export interface ContainerdImport {
-  /** The sections `cni` and `containerd` of our own tree, with the keys that containerd's configuration sets. */
-  readonly tree: { readonly cni: ConfigTree; readonly containerd: ConfigTree };
+  /** Sections of our own tree, with the keys that containerd's configuration sets. */
+  readonly tree: Readonly<Record<'cni' | 'containerd' | 'sandbox' | 'runtime', ConfigTree>>;
   readonly warnings: readonly string[];
   /** What concerns only those who use the runtime handler, by its name. */
   readonly handlerWarnings: ReadonlyMap<string, readonly string[]>;
@@ -54,6 +72,7 @@ export function importContainerdConfig(path: string): ContainerdImport {
   const cni: Record<string, unknown> = {};
   const registry: Record<string, unknown> = {};
   const containerd: Record<string, unknown> = {};
+  const cri: Record<string, unknown> = {};
   const runtimes: Record<string, TomlTree> = {};
   const warnings: string[] = [];
   for (const { file, version } of withImports(path, warnings)) {
@@ -62,10 +81,14 @@ export function importContainerdConfig(path: string): ContainerdImport {
     Object.assign(cni, section(file, paths.cni));
     Object.assign(registry, section(file, paths.registry));
     Object.assign(containerd, section(file, paths.containerd));
+    Object.assign(cri, section(file, paths.streaming), section(file, paths.cri));
     for (const [name, keys] of Object.entries(section(file, [...paths.containerd, 'runtimes'])))
       if (isTable(keys)) runtimes[name] = merged(runtimes[name], keys);
   }
   const handlers = importRuntimes(runtimes);
+  for (const [key, same, instead] of NOT_TAKEN)
+    if (cri[key] !== undefined && !same.includes(cri[key]))
+      warnings.push(`${path}: ${key} is not taken over: ${instead}`);
   return {
     tree: {
       cni: said({
@@ -79,6 +102,15 @@ export function importContainerdConfig(path: string): ContainerdImport {
         registryConfigPath: registry['config_path'],
         defaultRuntime: containerd['default_runtime_name'],
         runtimes: handlers.tree,
+      }),
+      sandbox: said({
+        unprivilegedPorts: cri['enable_unprivileged_ports'],
+        unprivilegedIcmp: cri['enable_unprivileged_icmp'],
+      }),
+      runtime: said({
+        deviceOwnershipFromSecurityContext: cri['device_ownership_from_security_context'],
+        unsetSeccompProfile: cri['unset_seccomp_profile'],
+        cdiSpecDirs: cri['enable_cdi'] === false ? [] : cri['cdi_spec_dirs'],
       }),
     },
     warnings,

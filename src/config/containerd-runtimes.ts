@@ -12,6 +12,7 @@ const TAKEN = [
   'container_annotations',
   'privileged_without_host_devices',
   'privileged_without_host_devices_all_devices_allowed',
+  'cgroup_writable',
   'base_runtime_spec',
   'cni_conf_dir',
   'cni_max_conf_num',
@@ -58,6 +59,7 @@ function handlerOf(keys: TomlTree): ConfigTree {
     privilegedWithoutHostDevices: keys['privileged_without_host_devices'],
     privilegedWithoutHostDevicesAllDevicesAllowed:
       keys['privileged_without_host_devices_all_devices_allowed'],
+    cgroupWritable: keys['cgroup_writable'],
     baseRuntimeSpec: keys['base_runtime_spec'],
   });
 }

@@ -13,7 +13,7 @@ export interface LoadOptions {
   readonly path?: string;
   /** True when a person named the file: then it must exist. */
   readonly explicit: boolean;
-  /** containerd's own configuration, whose cni and registry sections and runtimes fill in where ours is silent. */
+  /** containerd's own configuration, which fills in where ours is silent. */
   readonly containerdConfigPath?: string;
 }
 

@@ -25,7 +25,9 @@ function checked(field: string, name: string): string {
 /** Applies what the CDI specs of this node say about the devices that the container asks for. */
 export async function withCdiDevices(spec: RuntimeSpec, input: SpecInput): Promise<RuntimeSpec> {
   const names = cdiDeviceNames(input.config);
-  if (names.length === 0) return spec;
+  const [first] = names;
+  if (first === undefined) return spec;
+  if (input.cdiDirectories.length === 0) throw unusable(first, 'runtime.cdi_spec_dirs is empty');
   const registry = await readCdiSpecs(input.cdiDirectories);
   const devices = names.map((name) => find(name, registry));
   const begun = new Set<string>();

@@ -83,6 +83,7 @@ describe("containerd's configuration", () => {
     [${V2}.containerd.runtimes.nvidia]
     runtime_type = "io.containerd.runc.v2"
     privileged_without_host_devices = true
+    cgroup_writable = true
     base_runtime_spec = "/c/base.json"
     [${V2}.containerd.runtimes.nvidia.options]
     BinaryName = "/usr/bin/nvidia-container-runtime"
@@ -108,6 +109,7 @@ describe("containerd's configuration", () => {
         ...plain,
         binary: '/usr/bin/nvidia-container-runtime',
         privilegedWithoutHostDevices: true,
+        cgroupWritable: true,
         baseRuntimeSpec: '/c/base.json',
       },
       runsc: {
@@ -182,6 +184,46 @@ describe("containerd's configuration", () => {
       warnings.join(),
       /^.*containerd\.toml: ConfigPath = "\/c\/x\.toml" of the runtime runc is not taken over$/,
     );
+  });
+
+  it('gives what says how containers are secured', () => {
+    const keys = `
+      device_ownership_from_security_context = true
+      unset_seccomp_profile = "runtime/default"
+      enable_unprivileged_ports = false
+      enable_unprivileged_icmp = false
+      cdi_spec_dirs = ["/c/cdi"]
+      enable_cdi = true
+    `;
+    for (const section of [`version = 2\n[${V2}]`, `version = 3\n[${V3_RUNTIME}]`]) {
+      const { config, warnings } = load(`${section}\n${keys}`);
+      assert.deepEqual(config.runtime, {
+        ...defaultConfig().runtime,
+        deviceOwnershipFromSecurityContext: true,
+        unsetSeccompProfile: 'runtime/default',
+        cdiSpecDirs: ['/c/cdi'],
+      });
+      const { unprivilegedPorts, unprivilegedIcmp } = config.sandbox;
+      assert.deepEqual([unprivilegedPorts, unprivilegedIcmp, warnings], [false, false, []]);
+      const off = load(`${section}\n${keys.replace('enable_cdi = true', 'enable_cdi = false')}`);
+      assert.deepEqual(off.config.runtime.cdiSpecDirs, []);
+      const ours = '[runtime]\nunset_seccomp_profile = ""\n';
+      assert.equal(load(`${section}\n${keys}`, ours).config.runtime.unsetSeccompProfile, '');
+    }
+  });
+
+  it('is warned of by name for what says so and is not taken over, unless it means the same', () => {
+    const all = ['disable_apparmor', 'disable_proc_mount', 'ignore_image_defined_volumes'];
+    const toml = (value: boolean, range: number): string =>
+      [...all.map((key) => `${key} = ${value}`), `selinux_category_range = ${range}`].join('\n');
+    const streaming = (value: boolean): string => `[${V2}]\nenable_tls_streaming = ${value}\n`;
+    const section = `version = 3\n[${V3_RUNTIME}]`;
+    const { warnings } = load(`${section}\n${toml(true, 64)}\n${streaming(true)}`);
+    assert.deepEqual(
+      warnings.map((warning) => /^\/.*\/containerd\.toml: (\S+) is not taken over: /.exec(warning)?.[1]),
+      [...all, 'selinux_category_range', 'enable_tls_streaming'],
+    );
+    assert.deepEqual(load(`${section}\n${toml(false, 1024)}\n${streaming(false)}`).warnings, []);
   });
 
   it('leaves the runtimes that our own file names to it, each as a whole', () => {

@@ -44,6 +44,14 @@ describe('CDI', () => {
     assert.equal(await inject([]), BASE_SPEC);
   });
 
+  it('is off without directories, which is said', async () => {
+    const config = containerConfig({ CDIDevices: [{ name: 'vendor.com/gpu=0' }] });
+    await assert.rejects(withCdiDevices(BASE_SPEC, specInput({ config, cdiDirectories: [] })), {
+      code: 'FAILED_PRECONDITION',
+      message: /"vendor\.com\/gpu=0": runtime\.cdi_spec_dirs is empty/,
+    });
+  });
+
   it('applies the edits of a device, and those of its file once', async () => {
     const hook = { hookName: 'createContainer', path: '/hook', args: ['hook', 'x'], timeout: 3 };
     write(
