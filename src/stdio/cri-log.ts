@@ -12,6 +12,8 @@ const ZERO = 48;
 const NINE = 57;
 
 const SECOND = 1_000_000_000n;
+/** A clock that is slewed, or estimated, steps back by less; one that goes further back was set. */
+const LONGEST_STEP_BACK = SECOND;
 const MILLIS_PER_SECOND = 1_000;
 /** Where in `2006-01-02T15:04:05.000000000Z` the fraction begins and where its last digit is. */
 const FRACTION = 20;
@@ -71,7 +73,7 @@ function copy(source: Uint8Array, start: number, end: number, target: Uint8Array
 
 /**
  * Turns one stream's bytes into log records, in any chunking. An unfinished line is held until it is finished, is longer than the
- * limit, or the stream ends. Each record's time is later than the one before it, whatever the clock does.
+ * limit, or the stream ends. Each record's time is later than the one before it, unless the clock was set back in between.
  */
 export class CriLogEncoder {
   readonly #limit: number;
@@ -163,7 +165,7 @@ export class CriLogEncoder {
   }
 
   #setTime(nanos: bigint): void {
-    if (nanos <= this.#time) return;
+    if (nanos <= this.#time && this.#time - nanos <= LONGEST_STEP_BACK) return;
     this.#time = nanos;
     const fraction = Number(nanos % SECOND);
     const second = new Date(Number(nanos / SECOND) * MILLIS_PER_SECOND).toISOString();
