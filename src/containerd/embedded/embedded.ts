@@ -45,6 +45,11 @@ const STEADY_MS = 30_000;
 const LOOK_EVERY_MS = 250;
 const TERMINATE_MS = 3_000;
 const IDLE_CHECK_MS = 1_500;
+/**
+ * Containers inherit it, and some programs take as long, or as much memory, as there are files that they may open. By its own unit containerd
+ * has had the kernel's default since 2.0, and raises it for itself; before, it had all that there was.
+ */
+const SOFT_OPEN_FILES = 1_024;
 /** What a unix socket's path may have. */
 const SOCKET_PATH_MAX = 107;
 
@@ -124,7 +129,7 @@ export class EmbeddedContainerd {
     }
     // Root file systems are below: root of a user namespace has to get there, not to look around.
     await chmod(dirname(paths.socket), 0o711);
-    this.#version = await this.#askVersion(signal);
+    await this.#knownVersion(signal);
     this.#tail ??= await LogTail.follow(paths.log, this.#log);
     this.#running = (await this.#adopt()) ?? (await this.#spawn());
     this.#failure = undefined;
@@ -173,6 +178,10 @@ export class EmbeddedContainerd {
         this.#failure = failure;
       }
     }
+  }
+
+  async #knownVersion(signal?: AbortSignal): Promise<Version> {
+    return (this.#version ??= await this.#askVersion(signal));
   }
 
   async #askVersion(signal?: AbortSignal): Promise<Version> {
@@ -226,7 +235,10 @@ export class EmbeddedContainerd {
     const { config, log, socket } = this.#paths;
     await this.#writeConfig();
     await this.#settings.beforeStart?.();
-    const { identity, ended } = spawnDetached(this.#executable, ['--config', config], log);
+    const { major } = await this.#knownVersion();
+    const openFiles = major >= 2 ? SOFT_OPEN_FILES : undefined;
+    const args = ['--config', config];
+    const { identity, ended } = spawnDetached(this.#executable, args, { logPath: log, openFiles });
     if (identity === undefined) throw new BerthError('UNAVAILABLE', `containerd ended: ${await ended}`);
     await this.#record(identity);
     this.#log.info('containerd started', { pid: identity.pid, socket });
@@ -270,7 +282,7 @@ export class EmbeddedContainerd {
   /** True when the file is now another. */
   async #writeConfig(): Promise<boolean> {
     const { registryConfigPath, snapshotter } = this.#settings;
-    const version = (this.#version ??= await this.#askVersion());
+    const version = await this.#knownVersion();
     const text = embeddedConfig({ paths: this.#paths, version, registryConfigPath, snapshotter });
     const path = this.#paths.config;
     if (existsSync(path) && readFileSync(path, 'utf8') === text) return false;

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { dirname, join } from 'node:path';
 import { Connection, type ConnectionState } from '../../../src/containerd/connection.ts';
 import { Containerd } from '../../../src/containerd/containerd.ts';
-import { EmbeddedContainerd } from '../../../src/containerd/embedded/embedded.ts';
+import { EmbeddedContainerd, embeddedPaths } from '../../../src/containerd/embedded/embedded.ts';
 import { eventually, Scratch } from '../../helpers/fixture.ts';
 import { runs, TestEngine } from './engine.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -171,6 +171,31 @@ describe('the embedded containerd', () => {
     await engine.ready();
     assert.notEqual(engine.pid, pid);
     assert.equal((await engine.client.tasks.get({ containerId: 'busy' })).status, 'RUNNING');
+  });
+
+  it('may open as many files as under a unit of its own, which since 2.0 leaves it the default', async () => {
+    for (const [version, expected] of [
+      ['1.7.24', /^(\d+) \1$/m],
+      ['2.1.9', /^1024 (?!1024$)\d+$/m],
+    ] as const) {
+      await using scratch = await Scratch.create();
+      const executable = join(scratch.path, 'containerd');
+      const tells = `echo containerd github.com/containerd/containerd v${version} abc`;
+      const script = `#!/bin/sh\n[ "$1" = --config ] || { ${tells}; exit; }\necho $(ulimit -S -n) $(ulimit -H -n)\n`;
+      writeFileSync(executable, `${script}exec sleep 1000\n`, { mode: 0o755 });
+      const directories = { root: join(scratch.path, 'root'), state: join(scratch.path, 'run') };
+      const settings = { ...directories, registryConfigPath: '', snapshotter: '', log: new MemoryLog() };
+      const embedded = new EmbeddedContainerd({ ...settings, executable });
+      await embedded.start();
+      try {
+        const { log } = embeddedPaths(directories);
+        const told = () => (readFileSync(log, 'utf8').endsWith('\n') ? true : undefined);
+        await eventually(`containerd ${version} tells its limits`, told);
+        assert.match(readFileSync(log, 'utf8'), expected);
+      } finally {
+        await embedded.stop({ ifIdle: false });
+      }
+    }
   });
 
   it('says so when there is no containerd, or one that is too old', async () => {

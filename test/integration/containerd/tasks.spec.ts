@@ -103,6 +103,18 @@ describe('containerd: containers, tasks, events', () => {
     await eventually('its shim has ended', () => (engine.shims().length === 0 ? true : undefined));
   });
 
+  it('lets a container open as many files as under a unit of its own', async () => {
+    const { containers, connection, tasks } = engine.client;
+    const { state } = connection;
+    const { output } = await engine.createTask('limited', ['sh', '-c', 'ulimit -S -n; ulimit -H -n']);
+    await tasks.start({ containerId: 'limited' });
+    const [soft, hard] = (await untilOutput(output, /\n.*\n/)).trim().split('\n');
+    assert.equal(soft, state.connected && state.version.startsWith('1.') ? hard : '1024');
+    await tasks.wait({ containerId: 'limited' });
+    await tasks.delete({ containerId: 'limited' });
+    await containers.delete('limited');
+  });
+
   it('ends a container by a signal, and tells which', async () => {
     const { containers, tasks } = engine.client;
     const script = 'trap "exit 3" TERM; echo armed; while :; do sleep 0.02; done';
