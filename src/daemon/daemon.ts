@@ -81,7 +81,15 @@ export class Daemon {
     this.#stops.push(networking.stop);
     const { networks, debts, leases, maintenance } = networking;
     const { pool, files } = networking.plugins;
-    const engine = { config, instance: instance.uuid, files, stops: this.#stops, signal, log: this.#log };
+    const engine = {
+      config,
+      instance: instance.uuid,
+      files,
+      threads: pool,
+      stops: this.#stops,
+      signal,
+      log: this.#log,
+    };
     const { containers, images, asked, pending } = await startEngine(engine);
     const metrics = createMetrics(scraped(store, debts, leases), {
       served: config.metrics.address !== '',

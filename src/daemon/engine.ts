@@ -8,6 +8,7 @@ import { Shims } from '../containerd/shims.ts';
 import { withPinnedImage } from '../containerd/pinned-image.ts';
 import { ContainerdImageService, type ImageService } from '../containerd/image-service.ts';
 import { Relabeller } from '../kernel/relabeller.ts';
+import type { ThreadPool } from '../kernel/threads/pool.ts';
 import { invalid, messageOf } from '../lib/errors.ts';
 import type { Files } from '../lib/atomic-file.ts';
 import { deadlineSignal } from '../lib/deadline.ts';
@@ -50,6 +51,8 @@ export interface EngineStart {
   readonly instance: string;
   /** What keeps the containers' records. */
   readonly files: Files;
+  /** Must load shimJobsModule. */
+  readonly threads: ThreadPool;
   /** Is given what to do to stop, in the order of starting, also when the start fails. */
   readonly stops: (() => Promise<void> | void)[];
   /** Ends what waits for the engine. */
@@ -59,7 +62,7 @@ export interface EngineStart {
 
 /** Chooses the engine, starts an embedded one, connects, and builds what works with it. Throws the signal's reason. */
 export async function startEngine(start: EngineStart): Promise<EngineParts> {
-  const { config, instance, files, stops, signal, log } = start;
+  const { config, instance, files, threads, stops, signal, log } = start;
   const baseSpec = await baseSpecs(config);
   // Programs answer while the engine is looked for, and what runs is recovered.
   const features = new KnownFeatures(log);
@@ -90,6 +93,7 @@ export async function startEngine(start: EngineStart): Promise<EngineParts> {
     shimWatch,
     images: new EngineImages(new ContainerdImageService(connection), connection),
     rootfs,
+    threads,
     settings: config.containerd,
     runcRoot,
     instance,

@@ -12,6 +12,7 @@ import type { Leases } from '../network/plugins/ipam/dhcp/leases.ts';
 import { createRegistry } from '../network/plugins/registry.ts';
 import { SelectingInvoke } from '../network/plugins/selecting-invoke.ts';
 import { imageVolumeJobsModule } from '../pod/container/image-volumes.ts';
+import { shimJobsModule } from '../pod/engine/orphaned-shim.ts';
 import { sandboxJobsModule } from '../pod/sandbox/prepare.ts';
 
 /** Workers for namespaces and plugins: rtnl is one lock for the whole host, so more would only wait for each other. */
@@ -49,6 +50,7 @@ export function createPlugins(cni: CniConfig, leases: Leases): Plugins {
       namespaceJobsModule,
       sandboxJobsModule,
       imageVolumeJobsModule,
+      shimJobsModule,
       pluginJobsModule,
     ],
     serve,

@@ -7,6 +7,7 @@ import type { Shims } from '../../containerd/shims.ts';
 import type { Processes } from '../../containerd/tasks.ts';
 import type { Mount } from '../../containerd/types.ts';
 import { Unpacker } from '../../containerd/unpack.ts';
+import type { ThreadPool } from '../../kernel/threads/pool.ts';
 import { codeOf } from '../../lib/errors.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { withMountLabel } from '../../oci/selinux.ts';
@@ -51,6 +52,8 @@ export interface ContainerdEngineOptions extends Omit<CreationParts, 'snapshotte
   readonly images: EngineImages;
   readonly shims: Shims;
   readonly shimWatch: ShimWatch;
+  /** Must load shimJobsModule. */
+  readonly threads: Pick<ThreadPool, 'call'>;
   /** Our instance's uuid: only containers that bear it are ours. */
   readonly instance: string;
   /** Why Berth could not start its own containerd, while that is so. */
@@ -72,6 +75,7 @@ export class ContainerdEngine implements Engine {
   readonly #failure: () => string | undefined;
   readonly #containerd: Containerd;
   readonly #shimWatch: ShimWatch;
+  readonly #threads: Pick<ThreadPool, 'call'>;
   readonly #shims: Shims;
   readonly #unpacker: Unpacker;
   readonly #images: ImageResolver;
@@ -91,6 +95,7 @@ export class ContainerdEngine implements Engine {
     this.#shims = options.shims;
     this.#shimWatch = options.shimWatch;
     this.#served = options.images;
+    this.#threads = options.threads;
     this.#images = new ImageResolver(options.containerd, options.images.service);
     this.#snapshotters = new Snapshotters(options.containerd, options.images, options.settings);
     this.#unpacker = new Unpacker(options.containerd, mark);
@@ -234,7 +239,8 @@ export class ContainerdEngine implements Engine {
     const { views = 0, neverRan = false, ...call } = options;
     this.#specs.delete(id);
     await this.endTask(id);
-    if (neverRan) await endOrphanedShim(this.#containerd.connection.address, id);
+    const { address } = this.#containerd.connection;
+    if (neverRan) await endOrphanedShim(this.#threads, { address, id });
     const holding = await this.#snapshotters.holding(id, call);
     await gone(this.#containerd.containers.delete(id, call));
     for (const snapshots of holding) {
