@@ -68,9 +68,10 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
     const { uid, gid, additionalGids } = spec.process.user;
     const user = { linux: { uid, gid, supplementalGroups: [...additionalGids] } };
     const resources = criResources(spec);
+    const pidNamespace = spec.linux.namespaces.find(({ type }) => type === 'pid')?.path;
     await Promise.all([
       containers.files.writeSpec(container.id, encodeJson(spec)),
-      container.update({ phase: 'created', user, resources, snapshotter }),
+      container.update({ phase: 'created', user, resources, snapshotter, pidNamespace }),
     ]);
   } catch (error) {
     await recorded.catch(() => undefined);

@@ -54,6 +54,8 @@ export interface ContainerState {
   readonly resources: LinuxContainerResources__Output | null;
   /** What keeps its root file system, by the engine's name of it; '' until it is made. */
   readonly snapshotter: string;
+  /** The path of the pid namespace that it was made to join; absent with one of its own. */
+  readonly pidNamespace?: string | undefined;
   /** Whom its first process runs as, once known. */
   readonly user: ContainerUser | null;
 }

@@ -6,6 +6,8 @@ import { pidMode } from '../../oci/namespaces.ts';
 import type { PumpSpec } from '../../stdio/protocol.ts';
 import type { PodDeps } from '../deps.ts';
 import type { EngineIo, EngineStart } from '../engine/engine.ts';
+import { pausePidNamespace } from '../sandbox/pause.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Container } from './container.ts';
 import { START_ERROR } from './record.ts';
 import { withShim } from './shim-lock.ts';
@@ -37,9 +39,7 @@ async function startHeld(deps: PodDeps, container: Container, signal: AbortSigna
     throw new BerthError('FAILED_PRECONDITION', `sandbox "${sandbox.id}" is not ready`);
   }
   try {
-    // Another process may have the pid of one that has ended meanwhile.
-    if (pidMode(container.record.config) === 'TARGET')
-      targetContainer(deps, container.record.config, sandbox.id);
+    requirePidNamespace(deps, container, sandbox);
     const { pid, at } = await run(deps, container, sandbox.record.runtimeHandler, signal);
     await container.update({ phase: 'running', pid, startedAt: at.toString() });
   } catch (error) {
@@ -47,6 +47,16 @@ async function startHeld(deps: PodDeps, container: Container, signal: AbortSigna
     throw wrap(`failed to start container "${container.id}"`, error);
   }
   deps.events.publish('CONTAINER_STARTED_EVENT', sandbox, container.id);
+}
+
+/** Another process may have the pid of one that has ended since the container was made, and a namespace that is none of the pod's. */
+function requirePidNamespace(deps: PodDeps, { record, state }: Container, sandbox: Sandbox): void {
+  const mode = pidMode(record.config);
+  if (mode === 'TARGET') targetContainer(deps, record.config, sandbox.id);
+  if (mode === 'POD' && state.pidNamespace !== pausePidNamespace(sandbox)) {
+    const what = 'the pause process that it was made to share pids with has ended';
+    throw new BerthError('FAILED_PRECONDITION', what);
+  }
 }
 
 async function run(

@@ -4,6 +4,7 @@
  * gVisor) makes that with the first container: with `sandbox = "pause"` the pause process is there from RunPodSandbox to the end.
  */
 import { requireRuntimeHandler, runtimeHandlerOf } from '../../config/runtime-handlers.ts';
+import { identify } from '../../containerd/embedded/process.ts';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { cgroupsPathOf, sysfsOfNode } from '../../oci/root.ts';
@@ -55,7 +56,19 @@ export function livesByPause(
 /** The path of the pod's shared pid namespace; starts the pause process if need be. The sandbox's lock is held. */
 export async function podPidNamespace(deps: PodDeps, sandbox: Sandbox, signal: AbortSignal): Promise<string> {
   await startPause(deps, sandbox, signal);
-  return `/proc/${sandbox.state.pausePid}/ns/pid`;
+  return pausePidNamespace(sandbox);
+}
+
+/**
+ * The path of the pid namespace of the pause process. Throws FAILED_PRECONDITION unless that runs: its end may not have been told yet, and
+ * another process may have the pid.
+ */
+export function pausePidNamespace({ id, state }: Pick<Sandbox, 'id' | 'state'>): string {
+  const { pausePid, pauseStartTime } = state;
+  const found = identify(pausePid);
+  if (found === undefined || (pauseStartTime !== undefined && found.startTime !== pauseStartTime))
+    throw new BerthError('FAILED_PRECONDITION', `the pause process of sandbox "${id}" has ended`);
+  return `/proc/${pausePid}/ns/pid`;
 }
 
 /** Ends the pause process and forgets it; without one nothing happens. */
@@ -95,7 +108,8 @@ export async function startPause(deps: PodDeps, sandbox: Sandbox, signal: AbortS
     );
     const process = { ...NO_STREAMS, runtimeHandler };
     const { pid } = await withShim(deps, sandbox.id, () => engine.start(sandbox.id, process, { signal }));
-    await sandbox.update({ pausePid: pid });
+    const { startTime = '' } = identify(pid) ?? {};
+    await sandbox.update({ pausePid: pid, pauseStartTime: startTime });
   } catch (error) {
     await endPause(deps, sandbox).catch(() => undefined);
     throw wrap('failed to start the pause process', error);

@@ -64,6 +64,8 @@ export interface SandboxState {
   readonly process: PluginProcess | undefined;
   /** The pause process; 0 without one. */
   readonly pausePid: number;
+  /** Its start time, as a PluginProcess's. */
+  readonly pauseStartTime?: string;
   /** True from before the engine is asked for a pause process until it has deleted it. */
   readonly pauseMade: boolean;
   /** As last told by UpdatePodSandboxResources; null until then, when the configuration says. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
 import { execa } from 'execa';
 import { eventually } from '../../helpers/fixture.ts';
 import { TestNode } from '../../helpers/node.ts';
@@ -146,6 +147,38 @@ describe('sandboxes of a handler with sandbox = "pause"', () => {
     const path = pathOf(spec, type);
     return rig.base.node.run('nsenter', `--net=${path}`, 'readlink', '/proc/self/ns/net');
   }
+});
+
+describe('containers of a pod whose pause process has ended before they are started', () => {
+  let rig: ContainerRig;
+
+  before(async () => {
+    rig = await ContainerRig.start();
+  });
+
+  after(async () => {
+    await rig[Symbol.asyncDispose]();
+  });
+
+  it('fail, whether the pod has another or none', async () => {
+    const pod = await rig.runPod('bereft');
+    const pausePid = async (): Promise<number> => {
+      const { info } = await rig.daemon.client.podStatus(pod.id, true);
+      return (JSON.parse(info['info'] ?? '') as { pid: number }).pid;
+    };
+    const [early, earlier] = [
+      await rig.create(pod, 'early', FOREVER),
+      await rig.create(pod, 'earlier', FOREVER),
+    ];
+    process.kill(await pausePid(), 'SIGKILL');
+    const refused = { code: status.FAILED_PRECONDITION, details: /the pause process .*has ended/ };
+    await assert.rejects(rig.startContainer(early), refused);
+    await eventually('it is forgotten', async () => ((await pausePid()) === 0 ? true : undefined));
+    const later = await rig.run(pod, 'later', FOREVER);
+    await assert.rejects(rig.startContainer(earlier), refused);
+    assert.equal((await rig.status(earlier)).reason, 'StartError');
+    assert.equal((await rig.status(later)).state, 'CONTAINER_RUNNING');
+  });
 });
 
 describe('the image of a pause process', () => {
