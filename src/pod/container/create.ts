@@ -24,7 +24,7 @@ import { discard } from './discard.ts';
 import { mountImageVolumes, volumeImages } from './image-volumes.ts';
 import type { ContainerPlan } from './plan.ts';
 import type { ContainerRecord } from './record.ts';
-import { removeContainer } from './remove.ts';
+import { removeUnlessRunning } from './remove.ts';
 import { targetContainer } from './target.ts';
 
 /**
@@ -37,7 +37,7 @@ export function createContainer(deps: PodDeps, plan: ContainerPlan, signal: Abor
     const old = containers.store.byName(plan.reservedName);
     if (old?.state.phase === 'created' && sameContainer(old.record, plan)) return old.id;
     if (old?.state.phase === 'running') throw alreadyRuns(plan, old);
-    if (old !== undefined) await removeContainer(deps, old.id);
+    if (old !== undefined && !(await removeUnlessRunning(deps, old))) throw alreadyRuns(plan, old);
     // Held against Stop and Remove of the sandbox, which would miss a container that is still being made.
     return deps.locks.with(plan.sandbox.id, () => create(deps, plan, signal));
   });
