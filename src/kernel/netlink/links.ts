@@ -21,6 +21,8 @@ const OPER_STATES: readonly OperState[] = [
 ];
 
 const HEADER = 16;
+/** The kernel takes a longer name for an alternative one only where it is said to be one. */
+const LONGEST_NAME = 15;
 /** Leaves out the counters, which nobody here reads. */
 const SKIP_STATS = 1 << 3;
 
@@ -44,6 +46,7 @@ const LINK = {
   extMask: [29, 'u32'],
   promiscuity: [30, 'u32'],
   linkNetnsId: [37, 's32'],
+  alternativeName: [53, 'string'],
 } as const;
 
 const VETH = { peer: [1, 'bytes'] } as const;
@@ -235,9 +238,14 @@ export function deleteLink(index: number): Request {
 
 export function getLink(link: string | number): Request {
   const index = typeof link === 'number' ? link : 0;
-  const name = typeof link === 'string' ? link : undefined;
-  const payload = Buffer.concat([header({ index }), encodeAttributes({ name, extMask: SKIP_STATS }, LINK)]);
+  const named = typeof link === 'number' ? {} : isLong(link) ? { alternativeName: link } : { name: link };
+  const attributes = encodeAttributes({ ...named, extMask: SKIP_STATS }, LINK);
+  const payload = Buffer.concat([header({ index }), attributes]);
   return { type: Rtm.GETLINK, flags: 0, payload, subject: subject(link), isGet: true };
+}
+
+function isLong(name: string): boolean {
+  return Buffer.byteLength(name) > LONGEST_NAME;
 }
 
 /** Reads one object of an answer to getLink or of a dump. Throws NetlinkFormatError when its attributes are cut. */
@@ -268,15 +276,18 @@ function parsePort(data: Buffer): NonNullable<Link['port']> {
   return { hairpin: hairpin === 1, isolated: isolated === 1 };
 }
 
-/** The link of a name or index; undefined when there is none. */
+/** How the kernel says that a name is none, not even an alternative one: too long, or before Linux 5.5. */
+const NO_NAME: readonly string[] = ['ERANGE', 'EINVAL'];
+
+/** The link of a name, be it an alternative one, or index; undefined when there is none. */
 export function findLink(socket: NetlinkSocket, link: string | number): Link | undefined {
   try {
     const [message] = socket.request(getLink(link));
     return message === undefined ? undefined : parseLink(message);
   } catch (error) {
-    if (error instanceof SyscallError && error.code === 'ENODEV') {
-      return undefined;
-    }
+    if (!(error instanceof SyscallError)) throw error;
+    const isNoName = typeof link === 'string' && isLong(link) && NO_NAME.includes(error.code);
+    if (error.code === 'ENODEV' || isNoName) return undefined;
     throw error;
   }
 }
