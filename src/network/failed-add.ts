@@ -27,6 +27,9 @@ const REFUSALS: readonly number[] = [
   CniCode.InvalidNetworkConfig,
 ];
 
+/** libcni's words when the plugin that another one delegates to is not there. */
+const NOT_THERE = /\bfailed to find plugin "/;
+
 /** Reads it from what Chain.add() threw; undefined when that was no plugin's failure. */
 export function failedAdd(error: unknown): FailedAdd | undefined {
   if (!(error instanceof FailedPlugin)) return undefined;
@@ -42,10 +45,11 @@ export function failedAdd(error: unknown): FailedAdd | undefined {
 
 /**
  * Whether a DEL that failed has to be tried again. Not that of a plugin that has never run for this attachment; nor of one that refuses
- * the configuration now in the words in which it refused it before: it has done nothing with it, and always will.
+ * the configuration now in the words in which it refused it before, or misses the same delegate: it has done nothing with it, and always will.
  */
 export function owes({ index, code, reason }: DelFailure, add: FailedAdd | undefined): boolean {
   if (add === undefined || index < add.index) return true;
   if (index > add.index || !add.ran) return false;
-  return !(REFUSALS.includes(code) && code === add.code && reason === add.reason);
+  const isFinal = REFUSALS.includes(code) || NOT_THERE.test(reason);
+  return !(isFinal && code === add.code && reason === add.reason);
 }

@@ -44,6 +44,18 @@ export const integerAt = typed('an integer', (value): value is number => Number.
 export const objectAt = typed('an object', isJsonObject);
 export const arrayAt = typed('an array', (value) => Array.isArray(value));
 
+/**
+ * What a DEL reads. Undefined when it makes no sense: then every ADD has refused it, and there is nothing to undo.
+ */
+export function ifValid<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof CniError) return undefined;
+    throw error;
+  }
+}
+
 /** An array of strings. */
 export function stringsAt(object: JsonObject, name: string, path = name): string[] | undefined {
   const values = arrayAt(object, name, path);

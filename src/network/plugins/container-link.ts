@@ -1,7 +1,5 @@
 /** The container's interface, in what DEL and CHECK of all plugins that make one have in common. */
-import { listAddresses } from '../../kernel/netlink/addresses.ts';
 import { deleteLink, findLink, type Link } from '../../kernel/netlink/links.ts';
-import { RT_SCOPE_UNIVERSE } from '../../kernel/netlink/routes.ts';
 import type { NetlinkSocket } from '../../kernel/netlink/socket.ts';
 import { isNamespace } from '../../kernel/thread-namespaces.ts';
 import type { Result, ResultInterface } from '../cni/types.ts';
@@ -11,23 +9,15 @@ import { doing, openIn } from './netns.ts';
 import type { PluginArgs, PluginContext } from './plugin.ts';
 
 /**
- * Deletes the container's interface; the global addresses that it had. Success when it or its namespace is gone. A namespace that is
- * about to end takes it along.
+ * Deletes the container's interface. Success when it or its namespace is gone. A namespace that is about to end takes it along.
  */
-export function deleteContainerLink({ netns, ifName }: PluginArgs, { hints }: PluginContext): string[] {
+export function deleteContainerLink({ netns, ifName }: PluginArgs, { hints }: PluginContext): void {
   if (netns === '' || hints.namespaceEnds === true || !isNamespace(netns)) {
-    return [];
+    return;
   }
   using socket = openIn(netns);
   const link = doing(`failed to lookup "${ifName}"`, () => findLink(socket, ifName));
-  if (link === undefined) {
-    return [];
-  }
-  const addresses = doing(`failed to get IP addresses for "${ifName}"`, () =>
-    listAddresses(socket, { index: link.index }),
-  );
-  doing(`failed to delete "${ifName}"`, () => socket.request(deleteLink(link.index)));
-  return addresses.filter(({ scope }) => scope === RT_SCOPE_UNIVERSE).map(({ address }) => address);
+  if (link !== undefined) doing(`failed to delete "${ifName}"`, () => socket.request(deleteLink(link.index)));
 }
 
 /** The previous result, which every CHECK needs. */

@@ -24,12 +24,12 @@ export function inOrder(config: JsonObject, takeDown: () => void, giveBack: () =
   return ipamTypeIfAny(config) === 'dhcp' ? [giveBack, takeDown] : [takeDown, giveBack];
 }
 
-/** Hands a verb on to the network's IPAM plugin, if it has one. */
+/** Hands a verb on to the network's IPAM plugin, if it has one. One that makes no sense was given no ADD, and is owed no DEL. */
 export function askIpam(
   verb: 'DEL' | 'CHECK' | 'GC' | 'STATUS',
   args: PluginArgs,
   context: PluginContext,
 ): void {
-  const ipam = ipamType(args.config);
+  const ipam = verb === 'DEL' ? ipamTypeIfAny(args.config) : ipamType(args.config);
   if (ipam !== '') context.delegate(ipam, verb, args);
 }

@@ -40,6 +40,11 @@ export function ipMasqOf(config: JsonObject): IpMasq | undefined {
   throw failure(`unknown ipmasq backend "${backend}"`);
 }
 
+/** Whether ipMasq is set: who takes rules back need not know how they were made. */
+export function isMasqueraded(config: JsonObject): boolean {
+  return key(config, 'ipMasq') === true;
+}
+
 /** MAC of CNI_ARGS; undefined when it is not there. */
 export function macOfArgs(args: string): string | undefined {
   return cniArgs(args, ['MAC'])['MAC'] || undefined;

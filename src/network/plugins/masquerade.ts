@@ -18,13 +18,17 @@ import type { ValidAttachment } from './attachments.ts';
 import { chainName, hashWithPrefix, iptablesComment } from './chain-names.ts';
 import { badValue, failure } from './config.ts';
 
-export interface Masquerade {
-  /** As configured; undefined means iptables, or nftables where iptables cannot be used. */
-  readonly backend?: 'iptables' | 'nftables' | undefined;
+/** Whose rules they are: by this they are found. */
+export interface MasqueradeOwner {
   readonly network: string;
   readonly containerId: string;
   readonly ifName: string;
-  /** Addresses of the attachment with prefix length. On teardown there may be none: rules are found by comment. */
+}
+
+export interface Masquerade extends MasqueradeOwner {
+  /** As configured; undefined means iptables, or nftables where iptables cannot be used. */
+  readonly backend?: 'iptables' | 'nftables' | undefined;
+  /** Addresses of the attachment with prefix length. */
   readonly ips: readonly string[];
 }
 
@@ -48,9 +52,9 @@ export function setupMasquerade(masquerade: Masquerade): void {
 }
 
 /** Takes down what either backend has, whatever is configured now. Nothing there is success, and starts no process. */
-export function teardownMasquerade(masquerade: Masquerade): void {
-  for (const family of [4, 6] as const) teardownIptables(masquerade, family);
-  teardownNftables(masquerade);
+export function teardownMasquerade(owner: MasqueradeOwner): void {
+  for (const family of [4, 6] as const) teardownIptables(owner, family);
+  teardownNftables(owner);
 }
 
 function parse(text: string): Cidr {
@@ -88,7 +92,7 @@ function isFirst(rules: readonly (readonly [string, readonly string[]])[], index
   return rules.findIndex(([other, otherWords]) => other === chain && sameWords(otherWords, words)) === index;
 }
 
-function teardownIptables({ network, containerId }: Masquerade, family: 4 | 6): void {
+function teardownIptables({ network, containerId }: MasqueradeOwner, family: 4 | 6): void {
   const chain = chainName('', network, containerId);
   if (!mayHaveIptablesChain(family, 'nat', chain)) return;
   const lines = removalOf(readTable(family, 'nat'), chain);
@@ -108,16 +112,12 @@ const CHECKS = 'masq_checks';
 const SNAT_PRIORITY = 100;
 
 /** By this prefix of their comments the rules of one attachment are found; the first half is the network's. */
-function instanceHash({
-  network,
-  ifName,
-  containerId,
-}: Pick<Masquerade, 'network' | 'ifName' | 'containerId'>): string {
+function instanceHash({ network, ifName, containerId }: MasqueradeOwner): string {
   return `${hashWithPrefix(16, '', network)}-${hashWithPrefix(16, '', `${ifName}:${containerId}`)}`;
 }
 
-function ownRules(masquerade: Masquerade): string[] {
-  const prefix = instanceHash(masquerade);
+function ownRules(owner: MasqueradeOwner): string[] {
+  const prefix = instanceHash(owner);
   return ruleComments('inet', TABLE)
     .filter(({ chain, comment }) => chain === CHECKS && comment.startsWith(prefix))
     .map(({ handle }) => `delete rule inet ${TABLE} ${CHECKS} handle ${handle}`);
@@ -143,8 +143,8 @@ function setupNftables(masquerade: Masquerade, ips: readonly Cidr[]): void {
   ]);
 }
 
-function teardownNftables(masquerade: Masquerade): void {
-  const lines = ownRules(masquerade);
+function teardownNftables(owner: MasqueradeOwner): void {
+  const lines = ownRules(owner);
   if (lines.length > 0) nftTransaction(lines);
 }
 

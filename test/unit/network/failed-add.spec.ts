@@ -35,6 +35,14 @@ describe('a DEL that fails after an ADD that failed', () => {
     assert.equal(owes(del(1, { code: CniCode.InvalidNetworkConfig, reason }), refused), true);
   });
 
+  it('is not owed by what delegates to a plugin that was not there then, and is not now', () => {
+    const reason = 'failed to find plugin "hostlocal" in path [/opt/cni/bin]';
+    const add: FailedAdd = { ...refused, code: CniCode.Internal, reason };
+    assert.equal(owes(del(1, { code: CniCode.Internal, reason }), add), false);
+    // It is by another failure that the ADD ended: the delegate may have run.
+    assert.equal(owes(del(1, { code: CniCode.Internal, reason }), { ...add, reason: 'no luck' }), true);
+  });
+
   it('is judged by the failure of a plugin alone', () => {
     assert.equal(failedAdd(new Error('no plugin')), undefined);
     assert.equal(failedAdd(new BerthError('CANCELLED', 'given up')), undefined);

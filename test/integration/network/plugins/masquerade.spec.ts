@@ -31,7 +31,7 @@ describe('masquerading', () => {
   for (const backend of ['iptables', 'nftables'] as const) {
     const setup = (more: Partial<typeof own> = {}): void =>
       withNetns(node.path, () => setupMasquerade({ ...own, ...more, backend }));
-    const teardown = (): void => withNetns(node.path, () => teardownMasquerade({ ...own, ips: [] }));
+    const teardown = (): void => withNetns(node.path, () => teardownMasquerade(own));
 
     it(`is the same when set up twice, with ${backend}`, async () => {
       setup();

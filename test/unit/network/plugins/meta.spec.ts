@@ -283,7 +283,7 @@ describe('sbr and vrf', () => {
       code: 7,
       message: /table/,
     });
-    assert.throws(() => vrf.del(pluginArgs({}), context), { message: /valid vrf name/ });
+    assert.throws(() => vrf.add(pluginArgs({}), context), { message: /valid vrf name/ });
   });
 
   it('have nothing to take down where no namespace is', () => {

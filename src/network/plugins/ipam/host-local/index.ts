@@ -5,7 +5,7 @@ import { CniCode, CniError, type Result, type ResultIp } from '../../../cni/type
 import { CURRENT_VERSION } from '../../../cni/versions/versions.ts';
 import { type Address, formatAddress } from '../../address.ts';
 import { validAttachments } from '../../attachments.ts';
-import { failure } from '../../config.ts';
+import { failure, ifValid } from '../../config.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { allocate, type Claim, firstFree, stretches } from './allocate.ts';
 import { ipamKeys, networkDirectory, parseConf, unknownKey } from './conf.ts';
@@ -108,7 +108,8 @@ function nameOf(cidr: string): string {
  * crash emptied or cut off is freed as well.
  */
 function del(directories: Directories, args: PluginArgs): void {
-  using reservations = directories.open(networkDirectory(args.config), false);
+  const directory = ifValid(() => networkDirectory(args.config));
+  using reservations = directory === undefined ? undefined : directories.open(directory, false);
   if (reservations === undefined) return;
   const { containerId, ifName } = args;
   const own = ownerText(containerId, ifName);

@@ -60,7 +60,7 @@ function connect(
   const { ipMasq: how } = conf;
   if (how !== undefined) {
     const ips = plan.ips.map(({ address }) => address);
-    undo.push(() => unmasquerade(args, how, ips));
+    undo.push(() => unmasquerade(args));
     masquerade(args, how, ips);
   }
   const more = holder === bridge ? [] : [{ name: holder.name, mac: holder.mac }];

@@ -1,8 +1,8 @@
-import { booleanAt } from '../../config.ts';
+import { key } from '../../config.ts';
 import { deleteContainerLink } from '../../container-link.ts';
 import { askIpam, inOrder } from '../../ipam.ts';
 import { unmasquerade } from '../../ip-masq.ts';
-import { ipamType, ipMasqOf } from '../../main-conf.ts';
+import { ipamTypeIfAny, isMasqueraded } from '../../main-conf.ts';
 import type { PluginArgs, PluginContext } from '../../plugin.ts';
 import { tryAll } from '../../undo.ts';
 import { tearDownSpoofCheck } from './spoof-check.ts';
@@ -13,28 +13,17 @@ import { tearDownSpoofCheck } from './spoof-check.ts';
  * leaves masquerade rules behind when the namespace is gone.
  */
 export function del(args: PluginArgs, context: PluginContext): void {
-  let onLink: string[] = [];
   tryAll(
     ...inOrder(
       args.config,
-      () => {
-        onLink = deleteContainerLink(args, context);
-      },
+      () => deleteContainerLink(args, context),
       () => askIpam('DEL', args, context),
     ),
     () => {
-      if (booleanAt(args.config, 'macspoofchk') === true) tearDownSpoofCheck(args);
+      if (key(args.config, 'macspoofchk') === true) tearDownSpoofCheck(args);
     },
     () => {
-      if (ipamType(args.config) !== '') removeMasquerade(args, onLink);
+      if (ipamTypeIfAny(args.config) !== '' && isMasqueraded(args.config)) unmasquerade(args);
     },
   );
-}
-
-function removeMasquerade(args: PluginArgs, onLink: readonly string[]): void {
-  const how = ipMasqOf(args.config);
-  if (how !== undefined) {
-    const recorded = args.prevResult?.ips.map(({ address }) => address) ?? [];
-    unmasquerade(args, how, [...onLink, ...recorded]);
-  }
 }

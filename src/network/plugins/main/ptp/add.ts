@@ -56,7 +56,7 @@ export function add(args: PluginArgs, context: PluginContext): Result {
     configureHost(host, veth, addresses);
     if (how !== undefined) {
       const masqueraded = given.ips.map(({ address }) => address);
-      undo.push(() => unmasquerade(args, how, masqueraded));
+      undo.push(() => unmasquerade(args));
       masquerade(args, how, masqueraded);
     }
     const interfaces = [

@@ -38,16 +38,16 @@ export function parseConf(config: JsonObject): FirewallConf {
   if (Buffer.byteLength(adminChain) > MAX_CHAIN || !/^[^\s!:-][^\s:]*$/.test(adminChain)) {
     throw badValue('iptablesAdminChainName', `${JSON.stringify(adminChain)} is no name of a chain`);
   }
+  return { ...parsePlace(config), adminChain, ingressPolicy };
+}
+
+/** Where ADD puts things: all that a DEL needs. Throws CniError. */
+export function parsePlace(config: JsonObject): Pick<FirewallConf, 'backend' | 'zone'> {
   const backend = stringAt(config, 'backend');
   const zone = stringAt(config, 'firewalldZone') || 'trusted';
   if (zone.includes('\0')) {
     throw badValue('firewalldZone', `${JSON.stringify(zone)} is no name of a zone`);
   }
-  return {
-    // As the reference plugin has it, any other word asks for what runs.
-    backend: backend === 'iptables' || backend === 'firewalld' ? backend : 'running',
-    zone,
-    adminChain,
-    ingressPolicy,
-  };
+  // As the reference plugin has it, any other word asks for what runs.
+  return { backend: backend === 'iptables' || backend === 'firewalld' ? backend : 'running', zone };
 }

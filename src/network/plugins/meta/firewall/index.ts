@@ -2,10 +2,10 @@
 import { systemBusAddress } from '../../../../kernel/dbus/address.ts';
 import type { BusOptions } from '../../../../kernel/dbus/bus.ts';
 import type { Result } from '../../../cni/types.ts';
-import { failure, firstUnknownKey } from '../../config.ts';
+import { failure, firstUnknownKey, ifValid } from '../../config.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { tryAll } from '../../undo.ts';
-import { type FirewallConf, keys, parseConf } from './conf.ts';
+import { type FirewallConf, keys, parseConf, parsePlace } from './conf.ts';
 import { Firewalld } from './firewalld.ts';
 import { allow, check as checkRules, disallow, isolate } from './rules.ts';
 import { checkZone, enterZone, leaveZone } from './zones.ts';
@@ -41,8 +41,9 @@ function add({ config, prevResult }: PluginArgs, context: PluginContext, bus: Bu
 
 /** Rules and sources carry an address and nothing else: without a previous result there is nothing to find them by. */
 function del({ config, prevResult }: PluginArgs, bus: BusOptions): void {
-  const { backend, zone } = parseConf(config);
-  if (prevResult === undefined) return;
+  const place = ifValid(() => parsePlace(config));
+  if (place === undefined || prevResult === undefined) return;
+  const { backend, zone } = place;
   // What runs here may have changed since the ADD.
   tryAll(
     () => {

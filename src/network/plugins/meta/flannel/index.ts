@@ -3,7 +3,7 @@ import { messageOf } from '../../../../lib/errors.ts';
 import type { JsonObject } from '../../../../lib/json.ts';
 import { CniCode, CniError, type PluginConf, type Result } from '../../../cni/types.ts';
 import { validAttachments } from '../../attachments.ts';
-import { failure, key } from '../../config.ts';
+import { failure, ifValid, key } from '../../config.ts';
 import type { Describing, PluginFacts } from '../../facts.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { dataDirOf, type FlannelConf, keys, parseConf, renderDelegate, unknownKey } from './conf.ts';
@@ -32,7 +32,8 @@ function add(args: PluginArgs, context: PluginContext): Result {
  * be read is put aside, and the configuration is rendered anew, which is the same unless the node's subnet has changed.
  */
 function del(args: PluginArgs, context: PluginContext): void {
-  const dataDir = dataDirOf(args.config);
+  const dataDir = ifValid(() => dataDirOf(args.config));
+  if (dataDir === undefined) return;
   const scratch = readScratch(dataDir, args.containerId);
   if (scratch.state === 'absent') return;
   const delegate =

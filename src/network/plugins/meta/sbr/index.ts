@@ -15,7 +15,7 @@ import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
 import { isNamespace } from '../../../../kernel/thread-namespaces.ts';
 import type { Result, ResultIp } from '../../../cni/types.ts';
 import { type Cidr, bits, formatAddress, inNetwork, parseAddress, parseCidr } from '../../address.ts';
-import { badValue, failure, firstUnknownKey, integerAt, protocolKeys } from '../../config.ts';
+import { badValue, failure, firstUnknownKey, ifValid, integerAt, protocolKeys } from '../../config.ts';
 import { doing, openIn, requireNetns } from '../../netns.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { type UndoList, withUndo } from '../../undo.ts';
@@ -183,15 +183,15 @@ function removeRoute(socket: NetlinkSocket, route: Route): void {
 
 /** Removes the rules of the interface's addresses, in all tables or in the configured one. Routes go with the interface. */
 function del(args: PluginArgs): void {
-  const table = tableOf(args);
-  if (args.netns === '' || !isNamespace(args.netns)) return;
+  const tables = ifValid(() => ({ only: tableOf(args) }));
+  if (tables === undefined || args.netns === '' || !isNamespace(args.netns)) return;
   withFileLock(args.netns, () => {
     using socket = openIn(args.netns);
     const link = findLink(socket, args.ifName);
     if (link === undefined) return;
     const own = new Set(listAddresses(socket, { index: link.index }).map(({ address }) => hostOf(address)));
     const rules = FAMILIES.flatMap((family) => listRules(socket, family)).filter(
-      (rule) => own.has(rule.source) && (table === undefined || rule.table === table),
+      (rule) => own.has(rule.source) && (tables.only === undefined || rule.table === tables.only),
     );
     for (const rule of rules) doing('Failed to delete rule', () => socket.request(deleteRule(rule)));
   });

@@ -20,7 +20,15 @@ import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
 import { isNamespace } from '../../../../kernel/thread-namespaces.ts';
 import type { JsonObject } from '../../../../lib/json.ts';
 import type { Result } from '../../../cni/types.ts';
-import { badValue, failure, firstUnknownKey, integerAt, protocolKeys, stringAt } from '../../config.ts';
+import {
+  badValue,
+  failure,
+  firstUnknownKey,
+  ifValid,
+  integerAt,
+  protocolKeys,
+  stringAt,
+} from '../../config.ts';
 import { doing, openIn, requireNetns } from '../../netns.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { type UndoList, withUndo } from '../../undo.ts';
@@ -154,13 +162,13 @@ function specOf({ destination, index, gateway, source, priority, mtu, advmss }: 
   };
 }
 
-/** Takes the interface out; the VRF goes with its last one. */
+/** Takes the interface out; the VRF goes with its last one. What has the name and is none is not ours. */
 function del(args: PluginArgs, { hints }: PluginContext): void {
-  const { name } = parseConf(args.config);
-  if (args.netns === '' || hints.namespaceEnds === true || !isNamespace(args.netns)) return;
+  const name = ifValid(() => stringAt(args.config, 'vrfname')) ?? '';
+  if (name === '' || args.netns === '' || hints.namespaceEnds === true || !isNamespace(args.netns)) return;
   using socket = openIn(args.netns);
-  const master = findVrf(socket, name);
-  if (master === undefined) return;
+  const master = findLink(socket, name);
+  if (master?.kind !== 'vrf') return;
   const link = findLink(socket, args.ifName);
   if (link?.master === master.index) {
     doing(`could not reset master of ${args.ifName}`, () =>
