@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { JsonObject } from '../../../../src/lib/json.ts';
 import { Cleanup } from '../../../helpers/cleanup.ts';
 import { TestNode } from '../../../helpers/node.ts';
 import { callPlugin, callWell } from '../../../helpers/plugin-process.ts';
@@ -15,14 +16,14 @@ describe('host-device with devices that cannot be moved', () => {
   afterEach(() => cleanup[Symbol.asyncDispose]());
 
   const ip = (node: TestNode, line: string): Promise<string> => node.run('ip', ...line.split(' '));
-  const call = (verb: 'ADD' | 'DEL', device: string) => ({
+  const call = (verb: 'ADD' | 'DEL', device: string, netns = pod.path, more: JsonObject = {}) => ({
     verb,
     type: 'host-device',
-    netns: pod.path,
-    config: { cniVersion: '1.0.0', name: 'net', type: 'host-device', device },
+    netns,
+    config: { cniVersion: '1.0.0', name: 'net', type: 'host-device', device, ...more },
   });
-  const refusal = async (verb: 'ADD' | 'DEL', device: string): Promise<unknown> => {
-    const { exitCode, output } = await callPlugin(host, 'in-process', call(verb, device));
+  const refusal = async (...args: Parameters<typeof call>): Promise<unknown> => {
+    const { exitCode, output } = await callPlugin(host, 'in-process', call(...args));
     assert.equal(exitCode, 1);
     return output?.['msg'];
   };
@@ -54,22 +55,47 @@ describe('host-device with devices that cannot be moved', () => {
     });
   }
 
+  /** The name that the device of container c1 waits by on the host. */
+  const waiting = 'hdeve7dfb1e8c18';
+  const taken = `failed to bring "eth0" back: "up66" already exists on the host, where it waits as "${waiting}"`;
   for (const others of [['up66'], ['up66', 'eth0']]) {
-    it(`leaves a device in the container while the host has ${others.join(' and ')}, and takes it back later`, async () => {
+    it(`has a device wait on the host while that has ${others.join(' and ')}, and gives it its name later`, async () => {
       await ip(host, 'link add up66 up type ifb');
       await callWell(host, 'in-process', call('ADD', 'up66'));
-      const moved = ['eth0 "up66" up'];
-      assert.deepEqual([await links(host), await links(pod)], [[], moved]);
+      assert.deepEqual([await links(host), await links(pod)], [[], ['eth0 "up66" up']]);
       for (const name of others) await ip(host, `link add ${name} type bridge`);
-      const message = 'failed to move "eth0": "up66" already exists on the host';
-      assert.equal(await refusal('DEL', 'up66'), message);
-      assert.equal(await refusal('DEL', 'up66'), message);
-      assert.deepEqual(await links(pod), moved);
+      const bridges = others.map((name) => `${name} "" down`);
+      assert.equal(await refusal('DEL', 'up66'), taken);
+      const parted = [[...bridges, `${waiting} "up66" down`].sort(), []];
+      assert.deepEqual([(await links(host)).sort(), await links(pod)], parted);
+      // The namespace ends with the pod; a debt's DEL has none.
+      assert.equal(await refusal('DEL', 'up66', ''), taken);
+      assert.deepEqual([(await links(host)).sort(), await links(pod)], parted);
       for (const name of others) await ip(host, `link delete ${name}`);
-      await callWell(host, 'in-process', call('DEL', 'up66'));
+      await ip(host, `link set ${waiting} up`);
+      await callWell(host, 'in-process', call('DEL', 'up66', ''));
       assert.deepEqual([await links(host), await links(pod)], [['up66 "" down'], []]);
+      await callWell(host, 'in-process', call('DEL', 'up66', ''));
+      assert.deepEqual(await links(host), ['up66 "" down']);
     });
   }
+
+  it('takes a device back that a DEL before has left half way', async () => {
+    await ip(host, 'link add up66 up type ifb');
+    await callWell(host, 'in-process', call('ADD', 'up66'));
+    await pod.run('ip', 'link', 'set', 'eth0', 'down');
+    await pod.run('ip', 'link', 'set', 'eth0', 'name', waiting);
+    await callWell(host, 'in-process', call('DEL', 'up66'));
+    assert.deepEqual([await links(host), await links(pod)], [['up66 "" down'], []]);
+  });
+
+  it('leaves a device as it was when the pod gets no address', async () => {
+    await ip(host, 'link add up66 up type ifb');
+    await host.run('ip', 'link', 'set', 'up66', 'alias', 'office');
+    const ipam = { type: 'static', addresses: [{ address: 'none' }] };
+    assert.match(String(await refusal('ADD', 'up66', pod.path, { ipam })), /CIDR notation/);
+    assert.deepEqual([await links(host), await links(pod)], [['up66 "office" up'], []]);
+  });
 
   it('leaves a device in the container whose alias somebody has made no name', async () => {
     await ip(host, 'link add up66 up type ifb');

@@ -6,6 +6,7 @@ import { changeLink, findLink, Iff, type Link } from '../../../../kernel/netlink
 import { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
 import { Descriptors, isNamespace, threadNamespace } from '../../../../kernel/thread-namespaces.ts';
 import { isInterfaceName } from '../../../cni/names.ts';
+import { hashWithPrefix } from '../../chain-names.ts';
 import { failure } from '../../config.ts';
 import { doing, openIn } from '../../netns.ts';
 import type { PluginArgs } from '../../plugin.ts';
@@ -22,7 +23,7 @@ export function moveIn(args: PluginArgs, conf: HostDeviceConf, undo: UndoList): 
     throw failure(`failed to move link: ${JSON.stringify(args.ifName)} already exists in the container`);
   }
   move(host, device, { netns: args.netns, name: args.ifName, alias: device.name });
-  undo.push(() => takeBack(args, (device.flags & Iff.UP) !== 0));
+  undo.push(() => takeBack(args, { up: (device.flags & Iff.UP) !== 0, alias: device.alias }));
   const inside = findLink(container, args.ifName);
   if (inside === undefined) throw failure(`failed to find ${JSON.stringify(args.ifName)} in the container`);
   doing(`failed to set "${args.ifName}" up`, () => container.request(changeLink(inside.index, { up: true })));
@@ -44,26 +45,68 @@ function move(
   doing(`failed to move "${present}"`, () => from.request(changeLink(index, { netnsFd, name, alias })));
 }
 
-/** DEL: the device goes back, under its old name and down. The namespace's end would destroy it if it is a virtual one. */
-export function moveOut(args: PluginArgs): void {
-  if (args.netns !== '' && isNamespace(args.netns)) takeBack(args, false);
+/** What a device is to be on the host again. */
+interface Home {
+  readonly up: boolean;
+  readonly alias: string;
 }
 
-function takeBack(args: PluginArgs, up: boolean): void {
+/** DEL: the device goes back, under its old name and down. The namespace's end would destroy it if it is a virtual one. */
+export function moveOut(args: PluginArgs): void {
+  takeBack(args, { up: false, alias: '' });
+}
+
+/** By this name it waits on the host while another device has its own. No other attachment's device has it. */
+function waitingName({ containerId, ifName }: PluginArgs): string {
+  return hashWithPrefix(15, 'hdev', `${containerId}/${ifName}`);
+}
+
+/** Out of the container in any case, which may end now; a DEL that finds the device waiting gives it its name once that is free. */
+function takeBack(args: PluginArgs, home: Home): void {
+  using host = NetlinkSocket.open();
+  const present = args.netns !== '' && isNamespace(args.netns) ? takeOut(args, host, home) : undefined;
+  const waiting = findLink(host, waitingName(args));
+  if (waiting !== undefined) giveName(host, args, waiting, home);
+  const device = home.up && present !== undefined ? findLink(host, present) : undefined;
+  if (device !== undefined) host.request(changeLink(device.index, { up: true }));
+}
+
+/**
+ * Its name on the host; undefined when it is gone already: an earlier DEL took it back, or a driver of user space has it. What fails
+ * half way, as by a name that somebody takes meanwhile, leaves it under the name that it waits by.
+ */
+function takeOut(args: PluginArgs, host: NetlinkSocket, home: Home): string | undefined {
   using container = openIn(args.netns);
-  const link = findLink(container, args.ifName);
-  // Gone already: an earlier DEL took it back, or a driver of user space has it.
-  if (link === undefined) return;
-  if (!isInterfaceName(link.alias)) {
-    const why = link.alias === '' ? 'is not set' : `${JSON.stringify(link.alias)} is no interface name`;
+  const waitingBy = waitingName(args);
+  const link = findLink(container, args.ifName) ?? findLink(container, waitingBy);
+  if (link === undefined) return undefined;
+  const { index, alias: name } = link;
+  if (!isInterfaceName(name)) {
+    const why = name === '' ? 'is not set' : `${JSON.stringify(name)} is no interface name`;
     throw failure(`failed to find original ifname for "${args.ifName}" (alias ${why})`);
   }
-  using host = NetlinkSocket.open();
-  if (findLink(host, link.alias) !== undefined) {
-    throw failure(`failed to move "${args.ifName}": "${link.alias}" already exists on the host`);
+  doing(`failed to rename "${link.name}"`, () =>
+    container.requestAll([changeLink(index, { up: false }), changeLink(index, { name: waitingBy })]),
+  );
+  const isTaken = findLink(host, name) !== undefined;
+  const there = isTaken ? { name: waitingBy, alias: name } : { name, alias: home.alias };
+  move(container, link, { netns: threadNamespace('net'), ...there });
+  return name;
+}
+
+function giveName(host: NetlinkSocket, { ifName }: PluginArgs, waiting: Link, home: Home): void {
+  const { index, alias: name } = waiting;
+  if (!isInterfaceName(name) || findLink(host, name) !== undefined) {
+    throw failure(
+      `failed to bring "${ifName}" back: "${name}" already exists on the host, where it waits as "${waiting.name}"`,
+    );
   }
-  move(container, link, { netns: threadNamespace('net'), name: link.alias, alias: '' });
-  if (!up) return;
-  const device = findLink(host, link.alias);
-  if (device !== undefined) host.request(changeLink(device.index, { up }));
+  const { alias } = home;
+  doing(`failed to rename "${waiting.name}"`, () =>
+    host.requestAll([
+      changeLink(index, { up: false }),
+      changeLink(index, { name }),
+      changeLink(index, { alias }),
+    ]),
+  );
 }
