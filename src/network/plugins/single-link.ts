@@ -32,6 +32,8 @@ export interface SingleLink<Conf> {
    * there is none that the kernel knows of, and no address is to be set.
    */
   create(args: PluginArgs, conf: Conf, undo: UndoList): Link | undefined;
+  /** Whether create makes no interface: then CHECK looks at none. */
+  hasNoLink?(conf: Conf): boolean;
   /** CHECK: compares what the kind has of its own. */
   look(link: Link, conf: Conf, args: PluginArgs): void;
   /** DEL: by default the interface is deleted. */
@@ -148,7 +150,10 @@ function check<Conf>(kind: SingleLink<Conf>, args: PluginArgs, context: PluginCo
   const conf = kind.decode(args);
   requireNetns(args.netns);
   askIpam('CHECK', args, context);
-  checkContainerLink(args, requirePrevious(args), (link) => kind.look(link, conf, args));
+  const previous = requirePrevious(args);
+  if (kind.hasNoLink?.(conf) !== true) {
+    checkContainerLink(args, previous, (link) => kind.look(link, conf, args));
+  }
 }
 
 /** The new link of this name (the container's own by default) in the container; it goes away when a later step fails. */

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdir, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
 import type { JsonObject } from '../../../../src/lib/json.ts';
 import { Cleanup } from '../../../helpers/cleanup.ts';
+import { Scratch } from '../../../helpers/fixture.ts';
 import { TestNode } from '../../../helpers/node.ts';
 import { callPlugin, callWell } from '../../../helpers/plugin-process.ts';
 
@@ -106,5 +110,35 @@ describe('host-device with devices that cannot be moved', () => {
       'failed to find original ifname for "eth0" (alias "a b" is no interface name)',
     );
     assert.deepEqual([await links(host), await links(pod)], [[], ['eth0 "a b" up']]);
+  });
+});
+
+describe('host-device with a device that a driver of user space has', () => {
+  const DEVICES = '/sys/bus/pci/devices';
+  const device = '0000:00:99.0';
+
+  it('gives addresses alone, and CHECK looks at no interface', async () => {
+    await using cleanup = new Cleanup();
+    const host = cleanup.use(await TestNode.create());
+    const pod = cleanup.use(await TestNode.create());
+    const { path } = cleanup.use(await Scratch.create());
+    await mkdir(join(path, 'devices', device), { recursive: true });
+    await mkdir(join(path, 'vfio-pci'));
+    await symlink(join(path, 'vfio-pci'), join(path, 'devices', device, 'driver'));
+    await execa('mount', ['--bind', join(path, 'devices'), DEVICES]);
+    try {
+      const ipam = { type: 'static', addresses: [{ address: '10.9.0.7/24' }] };
+      const config = { cniVersion: '1.0.0', name: 'net', type: 'host-device', pciBusID: device, ipam };
+      const call = { type: 'host-device', netns: pod.path };
+      const prevResult = await callWell(host, 'in-process', { ...call, verb: 'ADD', config });
+      assert.deepEqual(prevResult?.['interfaces'], [{ name: 'eth0', sandbox: pod.path }]);
+      const after = { ...config, prevResult };
+      await callWell(host, 'in-process', { ...call, verb: 'CHECK', config: after });
+      const without = await callPlugin(host, 'in-process', { ...call, verb: 'CHECK', config });
+      assert.equal(without.output?.['msg'], 'Required prevResult missing');
+      await callWell(host, 'in-process', { ...call, verb: 'DEL', config: after });
+    } finally {
+      await execa('umount', [DEVICES]);
+    }
   });
 });

@@ -11,6 +11,7 @@ export const hostDevice = singleLinkPlugin<HostDeviceConf>({
   sysctls: [],
   decode,
   create: (args, device, undo) => moveIn(args, device, undo),
+  hasNoLink: ({ userspace }) => userspace,
   // Any kind of interface can be moved.
   look: () => undefined,
   remove: moveOut,
