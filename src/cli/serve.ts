@@ -1,6 +1,6 @@
 import { DEFAULT_CONFIG_PATH, loadConfig } from '../config/load.ts';
 import { aborted } from '../lib/deadline.ts';
-import { BerthError } from '../lib/errors.ts';
+import { BerthError, messageOf } from '../lib/errors.ts';
 import { createLogger } from '../lib/log.ts';
 import { defineCommand } from './command.ts';
 import { Exit } from './exit.ts';
@@ -31,6 +31,10 @@ export const command = defineCommand({
     });
     const log = createLogger(config.log);
     requireRoot();
+    // Of a mistake of ours one pod may suffer, and not all of the node's.
+    process.on('unhandledRejection', (error) => {
+      log.error('a failure that nobody waited for', { error: messageOf(error), stack: stackOf(error) });
+    });
     for (const warning of warnings) log.warn('configuration', { warning });
     // A mistake in the configuration is told before the whole daemon is loaded.
     const { Daemon } = await import('../daemon/daemon.ts');
@@ -57,4 +61,8 @@ function requireRoot(): void {
       'PERMISSION_DENIED',
       `berth serve makes namespaces, links and mounts, and must be run by root: this is uid ${uid}`,
     );
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? '') : '';
 }

@@ -95,8 +95,8 @@ export class PodNetwork {
   }
 
   /**
-   * ADDs every attachment in order and chooses the primary IP. `cached` resolves when libcni's cache files are written. A failed ADD is not undone here: the caller, who wrote the
-   * intent, calls detach. `remainingMs` is what is left of the client's deadline. `ready` resolves when the namespace is there, which a
+   * ADDs every attachment in order and chooses the primary IP. `cached` settles once no cache file of libcni is being written any more. A failed
+   * ADD is not undone here: the caller, who wrote the intent, calls detach. `remainingMs` is what is left of the client's deadline. `ready` resolves when the namespace is there, which a
    * job with the affinity of threadOf(attachments) is making.
    */
   async attach(
@@ -132,11 +132,11 @@ export class PodNetwork {
           }),
         );
       }
-      return {
-        results,
-        primaryIp: this.#primary(results, target),
-        cached: Promise.all(writes),
-      };
+      const primaryIp = this.#primary(results, target);
+      const cached = Promise.allSettled(writes).then(() => Promise.all(writes));
+      // It is looked at later, which may be after it has failed.
+      cached.catch(() => undefined);
+      return { results, primaryIp, cached };
     } catch (error) {
       // A DEL follows, which drops what is written here.
       await Promise.allSettled(writes);

@@ -55,15 +55,10 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
     rollback.add('namespaces', () => releaseNamespaces(deps, sandbox));
     const prepared = prepare(deps, sandbox, plan);
     // Without its namespaces no ADD has begun, and no DEL is owed.
-    rollback.add('network', () =>
-      prepared.then(
-        () => detachNetwork(deps, sandbox),
-        () => undefined,
-      ),
-    );
+    rollback.add('network', () => prepared.then(() => detachNetwork(deps, sandbox), noop));
     const [, network] = await allDone([
       prepared,
-      attach(deps, sandbox, { ...options, ready: prepared }),
+      attach(deps, sandbox, { ...options, ready: prepared, rollback }),
       settle(deps, sandbox, prepared),
     ]);
     await finish(deps, sandbox, plan);
@@ -86,7 +81,7 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
 async function attach(
   deps: PodDeps,
   sandbox: Sandbox,
-  options: RunOptions & { readonly ready: Promise<unknown> },
+  { rollback, ...options }: RunOptions & { readonly ready: Promise<unknown>; readonly rollback: Rollback },
 ): Promise<{ facts: Partial<SandboxState>; cached: Promise<unknown> }> {
   if (sandbox.record.attachments.length === 0) return { facts: {}, cached: Promise.resolve() };
   const { cached, ...facts } = await deps.network.attach(
@@ -94,7 +89,13 @@ async function attach(
     observe(sandbox, deps),
     options,
   );
+  // The DEL drops what is written here, and must not come before it.
+  rollback.add('results', () => cached.then(noop, noop));
   return { facts, cached };
+}
+
+function noop(): void {
+  // How it has ended does not matter.
 }
 
 /** The first steps, on the thread that the network is then attached on: the one follows the other without the main thread between. */

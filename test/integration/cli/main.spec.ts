@@ -83,6 +83,32 @@ describe('the berth program', () => {
     assert.equal((await berth(['serve', '-c', join(dir, 'absent.toml')])).code, 4);
   });
 
+  it('serve goes on after a failure that nobody waited for, and tells it', async () => {
+    const config = join(dir, 'config.toml');
+    const socket = join(dir, 'berth.sock');
+    writeFileSync(
+      config,
+      `[storage]\nroot = "${dir}/root"\nstate = "${dir}/state"\n[grpc]\naddress = "${socket}"\n[containerd]\naddress = "${dir}/none"
+[cni]\nconf_dir = "${dir}"\ncache_dir = "${dir}/cni"\nnetns_dir = "${dir}/netns"\n`,
+    );
+    const hook = join(dir, 'hook.mjs');
+    writeFileSync(
+      hook,
+      `import { isMainThread } from 'node:worker_threads';
+      if (isMainThread) process.on('SIGUSR2', () => void Promise.reject(new Error('forgotten')));`,
+    );
+    const serve = ['--import', hook, main, 'serve', '--config', config];
+    const child = spawn(process.execPath, serve, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    await eventually('it serves', () => existsSync(socket) || undefined);
+    child.kill('SIGUSR2');
+    await eventually('it tells', () => /"level":"error".*"error":"forgotten"/.test(stderr) || undefined);
+    child.kill('SIGTERM');
+    const [code] = (await once(child, 'close')) as [number | null];
+    assert.equal(code, 0, stderr);
+  });
+
   it('serve says that it needs root', async () => {
     const config = join(dir, 'config.toml');
     writeFileSync(

@@ -68,6 +68,22 @@ describe('a disk that takes no records any more', () => {
     await eventually('nothing is left', () => (Object.keys(left()).length === 0 ? true : undefined));
   });
 
+  it('fails a pod alone whose result cannot be cached', async () => {
+    const { client, directory } = rig.daemon;
+    await client.remove(await client.run(podConfig('before')));
+    const mend = await refuseWrites([join(directory, 'cni/results')]);
+    // It takes its time after the network is attached.
+    const sysctls = { 'net.ipv4.conf.eth0.forwarding': '1' };
+    await assert.rejects(client.run(podConfig('full', { linux: { sysctls } })), {
+      details: /network "berth-test" cached result: EROFS/,
+    });
+    await mend();
+    // That no file is there could not be told apart from that it cannot be removed.
+    await eventually('nothing is left', () => (Object.keys(left()).length === 0 ? true : undefined));
+    await client.remove(await client.run(podConfig('full')));
+    assert.doesNotMatch(await rig.daemon.log(), /nobody waited/);
+  });
+
   it('does not keep Berth from starting when image volumes of a container without a record cannot be removed', async () => {
     const { daemon } = rig;
     const containers = join(daemon.directory, 'state/containers');

@@ -1,13 +1,36 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CniConfig } from '../../../src/config/schema.ts';
 import type { AttachmentRecord } from '../../../src/network/attachment.ts';
+import { ResultCache } from '../../../src/network/cni/cache.ts';
+import { Chain } from '../../../src/network/cni/chain.ts';
 import { fromResult } from '../../../src/network/cni/versions/convert.ts';
 import type { Debts } from '../../../src/network/debts.ts';
 import { PodNetwork, type Target } from '../../../src/network/pod-network.ts';
 import { both, ChainRig, RESULT, signal } from './cni/chain/rig.ts';
 
+type Debtor = Parameters<Debts['owe']>[0];
+
+const record: AttachmentRecord = { network: both(), ifName: 'eth0', args: [], capabilityArgs: {} };
+const target: Target = { sandboxId: 'c1', pod: 'default/web', netns: '/run/netns/n', attachments: [record] };
+const observer = { onStep: () => undefined, onProcess: () => undefined };
+
 describe('the networks of a pod', () => {
   const rig = new ChainRig();
+
+  function podNetwork(chain: Chain, owed: Debtor[] = []): PodNetwork {
+    return new PodNetwork({
+      chain,
+      debts: {
+        beforeAdd: async () => undefined,
+        owe: async (debtor: Debtor) => void owed.push(debtor),
+      } as unknown as Debts,
+      networks: undefined as never,
+      settings: { addTimeoutSeconds: 5, delTimeoutSeconds: 5, cacheDir: rig.dir } as CniConfig,
+      count: () => undefined,
+      withheld: () => ({ addresses: [], hostPorts: [] }),
+    });
+  }
 
   it('are taken down by what the plugins before the one that failed have returned', async () => {
     rig.invoke.behaviours['bridge'] = ({ verb }) => {
@@ -17,26 +40,8 @@ describe('the networks of a pod', () => {
     rig.invoke.behaviours['portmap'] = ({ verb }) => {
       if (verb === 'ADD') throw new Error('the port is taken');
     };
-    const owed: Parameters<Debts['owe']>[0][] = [];
-    const network = new PodNetwork({
-      chain: rig.chain,
-      debts: {
-        beforeAdd: async () => undefined,
-        owe: async (debtor: Parameters<Debts['owe']>[0]) => void owed.push(debtor),
-      } as unknown as Debts,
-      networks: undefined as never,
-      settings: { addTimeoutSeconds: 5, delTimeoutSeconds: 5, cacheDir: rig.dir } as CniConfig,
-      count: () => undefined,
-      withheld: () => ({ addresses: [], hostPorts: [] }),
-    });
-    const record: AttachmentRecord = { network: both(), ifName: 'eth0', args: [], capabilityArgs: {} };
-    const target: Target = {
-      sandboxId: 'c1',
-      pod: 'default/web',
-      netns: '/run/netns/n',
-      attachments: [record],
-    };
-    const observer = { onStep: () => undefined, onProcess: () => undefined };
+    const owed: Debtor[] = [];
+    const network = podNetwork(rig.chain, owed);
     const remainingMs = 10_000;
     await assert.rejects(network.attach(target, observer, { signal, remainingMs }), /the port is taken/);
     await network.detach(target, [], observer, { namespaceEnds: true, remainingMs });
@@ -49,5 +54,29 @@ describe('the networks of a pod', () => {
     const [{ result } = { result: undefined }] = owed;
     assert.ok(result !== undefined);
     assert.deepEqual(fromResult(result, '1.0.0')['ips'], RESULT.ips);
+  });
+
+  it('tell whoever asks, and only them, that a cache file could not be written', async () => {
+    let isWritten = false;
+    const cache = new ResultCache(rig.dir, async (path) => {
+      if (path.includes('second')) await sleep(20);
+      isWritten = path.includes('second');
+      throw new Error('EROFS');
+    });
+    const chain = new Chain({ invoke: rig.invoke, cache, binDirs: [] });
+    const options = { signal, remainingMs: 10_000 };
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): void => void unhandled.push(error);
+    process.on('unhandledRejection', note);
+    const late = await podNetwork(chain).attach(target, observer, options);
+    await sleep(20);
+    process.off('unhandledRejection', note);
+    await assert.rejects(late.cached, /EROFS/);
+    assert.deepEqual(unhandled, []);
+    const second = { ...record, network: both({ name: 'second' }), ifName: 'eth1' };
+    const several = { ...target, attachments: [record, second] };
+    const { cached } = await podNetwork(chain).attach(several, observer, options);
+    await assert.rejects(cached, /EROFS/);
+    assert.equal(isWritten, true, 'a DEL may follow');
   });
 });
