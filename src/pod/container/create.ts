@@ -62,6 +62,8 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
   const images = await volumeImages(deps, plan.config, { runtimeHandler, signal });
   const container = new Container(newRecord(deps, plan, image, images), containers.files);
   const recorded = containers.files.writeIntent(container.record);
+  // It is looked at once the engine has something to make, which may be after it has failed.
+  recorded.catch(() => undefined);
   try {
     const input = { image, images, recorded };
     const { spec, snapshotter } = await makeInEngine(deps, plan, container, input, signal);

@@ -129,6 +129,16 @@ describe('faults of containers', () => {
       assert.match(readFileSync(path, 'utf8'), /"phase":"exited".*"exitCode":6/);
     });
 
+    it('fails a container alone whose record fails before the engine makes anything', async () => {
+      const pod = await rig.runPod('first');
+      await execa('mount', ['-o', 'remount,ro', directories[0] ?? '']);
+      // The pause process is started meanwhile.
+      await assert.rejects(rig.create(pod, 'main', FOREVER), { details: /EROFS/ });
+      await remount('rw');
+      await rig.create(pod, 'main', FOREVER);
+      assert.doesNotMatch(await rig.daemon.log(), /nobody waited/);
+    });
+
     it('does not keep a pod with a pause process from being stopped', async () => {
       const pod = await rig.runPod('paused');
       const id = await rig.run(pod, 'main', FOREVER);
