@@ -22,13 +22,19 @@ const STDERR_KEPT = 4096;
 /** How long an aborted call waits for a plugin that is still at work, in milliseconds. */
 const LINGER_MS = 10_000;
 
+/** A call of a built-in plugin that may delegate. */
+interface Operation {
+  readonly type: string;
+  readonly options: InvokeOptions;
+}
+
 /**
  * Runs the executables that plugins on worker threads delegate to, each within the deadline and under the eyes of the
  * operation that it belongs to.
  */
 export class DelegatedExecutables {
   private readonly executables: Invoke;
-  private readonly operations = new Map<number, InvokeOptions>();
+  private readonly operations = new Map<number, Operation>();
   private lastNumber = 0;
 
   constructor(executables: Invoke) {
@@ -40,10 +46,10 @@ export class DelegatedExecutables {
     return { exec: (job) => this.run(job as ExecutableJob) };
   }
 
-  /** Opens an operation; the returned number stands for it until it is closed. */
-  open(options: InvokeOptions): number {
+  /** Opens an operation of the plugin of this type; the returned number stands for it until it is closed. */
+  open(type: string, options: InvokeOptions): number {
     this.lastNumber += 1;
-    this.operations.set(this.lastNumber, options);
+    this.operations.set(this.lastNumber, { type, options });
     return this.lastNumber;
   }
 
@@ -51,14 +57,17 @@ export class DelegatedExecutables {
     this.operations.delete(operation);
   }
 
-  private async run({ operation, request }: ExecutableJob): Promise<ExecutableJobReply> {
-    const options = this.operations.get(operation);
-    if (options === undefined) throw new Error(`operation ${operation} has ended`);
+  private async run({ operation: number, request }: ExecutableJob): Promise<ExecutableJobReply> {
+    const operation = this.operations.get(number);
+    if (operation === undefined) throw new Error(`operation ${number} has ended`);
+    const startedAt = new Date();
     try {
-      return await this.invoke(request, options);
+      return await this.invoke(request, operation.options);
     } catch (error) {
       const { provider, stderr } = error instanceof PluginError ? error : { provider: '', stderr: '' };
-      return { outcome: { failure: failureOf(error) }, provider, stderr };
+      const reply = { outcome: { failure: failureOf(error) }, provider, stderr };
+      tellAborted(operation, request, startedAt, reply);
+      return reply;
     }
   }
 
@@ -70,6 +79,30 @@ export class DelegatedExecutables {
     const { output, provider, stderr } = await this.executables.invoke(request, options);
     return { outcome: { output }, provider, stderr };
   }
+}
+
+/** What the plugin would tell of it at its end is lost: nobody waits for it any more. */
+function tellAborted(
+  { type, options: { signal, onStep } }: Operation,
+  request: PluginRequest,
+  startedAt: Date,
+  { provider, stderr, outcome: { failure } }: ExecutableJobReply & { outcome: { failure: Failure } },
+): void {
+  if (!signal.aborted) return;
+  onStep?.(
+    masked({
+      plugin: request.type,
+      verb: request.verb,
+      provider,
+      delegatedBy: type,
+      startedAt: startedAt.toISOString(),
+      durationMs: Date.now() - startedAt.getTime(),
+      config: request.config,
+      error: failure.message,
+      code: failure.code,
+      ...(stderr === '' ? {} : { stderr }),
+    }),
+  );
 }
 
 function failureOf(error: unknown): Failure {
@@ -105,7 +138,7 @@ export class BuiltinInvoke implements Invoke {
   }
 
   /**
-   * Throws a PluginError when the plugin failed, the abort reason when the signal ended the call. A plugin that is at work
+   * Throws a PluginError when the plugin failed or the signal ended it, the abort reason when it has not begun. A plugin that is at work
    * cannot be stopped (its executables are killed, its own kernel calls end by themselves): after an abort this waits up to
    * LINGER_MS for its end, so that a DEL that follows finds all that the ADD made. Also past that time a DEL on the same
    * network runs after it, on the same thread, if calls go by network.
@@ -113,12 +146,14 @@ export class BuiltinInvoke implements Invoke {
   async invoke(request: PluginRequest, options: InvokeOptions): Promise<PluginReply> {
     // The namespace is being made by another thread than will be used.
     if (!this.byNetwork) await options.ready;
-    const operation = this.delegated.open(options);
+    const operation = this.delegated.open(request.type, options);
     const job: PluginJob = { operation, request };
+    let hasEnded = false as boolean;
     let ended: () => void;
     const end = new Promise<void>((resolve) => (ended = resolve));
     const onSettled = (): void => {
       this.delegated.close(operation);
+      hasEnded = true;
       ended();
     };
     // A STATUS that waits behind a burst of pods would call the network not ready.
@@ -133,10 +168,11 @@ export class BuiltinInvoke implements Invoke {
       return finish(reply, options);
     } catch (error) {
       if (error instanceof PluginError) throw error;
-      if (!options.signal.aborted)
-        throw new PluginError(messageOf(error), { provider: 'built-in', cause: error });
-      await Promise.race([end, delay(LINGER_MS)]);
-      throw error;
+      // It was dropped where it waited for its turn.
+      if (error === options.signal.reason && hasEnded) throw error;
+      if (options.signal.aborted) await Promise.race([end, delay(LINGER_MS)]);
+      const message = error === options.signal.reason ? 'ended before it answered' : messageOf(error);
+      throw new PluginError(message, { provider: 'built-in', cause: error });
     }
   }
 }

@@ -8,6 +8,7 @@ import { bridgeNetwork } from '../../helpers/daemon.ts';
 import { podConfig } from '../../helpers/cri-client.ts';
 import { eventually, Rig, Scratch } from '../../helpers/fixture.ts';
 import { scriptedPlugin } from '../../helpers/scripted-plugin.ts';
+import { berth } from '../cli/run-main.ts';
 
 interface Conflist {
   plugins: Record<string, unknown>[];
@@ -299,6 +300,36 @@ describe('an IPAM executable behind a built-in', () => {
     assert.equal(hasEnded, false);
     await writeFile(go, '');
     await slow;
+  });
+});
+
+describe('an IPAM executable behind a built-in that hangs beyond the deadline', () => {
+  it('owes its DEL when that fails, too, and is told of with what it said', async () => {
+    await using scratch = await Scratch.create();
+    const ipam = await scriptedPlugin(scratch.path, 'ponder');
+    const list = bridgeNetwork(scratch.path) as Conflist;
+    const plugins = [{ ...list.plugins[0], ipam: { type: 'ponder' } }];
+    await using rig = await Rig.start({
+      networks: { '10-test.conflist': { ...list, plugins } },
+      config: { cni: { bin_dirs: [scratch.path], add_timeout_seconds: 2 } },
+    });
+    const { client, directory, socket } = rig.daemon;
+    await ipam.on('add', 'echo "no answer from the store" >&2; exec sleep 60');
+    await ipam.on('del', 'exit 1');
+    await assert.rejects(client.run(podConfig('slow')), {
+      code: status.DEADLINE_EXCEEDED,
+      details: /"bridge".*ended before it answered: the CNI chain took longer than 2000 ms/,
+    });
+    assert.equal(readdirSync(join(directory, 'root/debts')).length, 1);
+    const { stdout } = await berth(['net', 'explain', 'default/slow', '--address', socket]);
+    assert.match(
+      stdout,
+      / ADD +bridge .* failed +built-in\n[^]* ADD +ponder .* failed +\/.*\/ponder\n[^]*no answer from the store/,
+    );
+    await ipam.on('del', '');
+    await eventually('the debt is paid', () =>
+      entries(join(directory, 'root/debts')).length === 0 ? true : undefined,
+    );
   });
 });
 

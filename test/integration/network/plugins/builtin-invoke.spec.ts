@@ -173,21 +173,55 @@ describe('built-in plugins on worker threads', () => {
     );
   });
 
-  it('end with the abort reason once the delegated executable is killed, and the next call works', async () => {
-    script('exec sleep 60');
+  it('end once the delegated executable is killed, of which they tell, and the next call works', async () => {
+    script('echo "no server answers" >&2; exec sleep 60');
     const controller = new AbortController();
+    const reason = new Error('too slow');
+    const steps: Step[] = [];
     let pid = 0;
-    const call = invoke.invoke(request('flannel', flannel()), {
+    const config = { ...flannel(), delegate: { type: 'scripted', password: 'secret' } };
+    const call = invoke.invoke(request('flannel', config), {
       signal: controller.signal,
+      onStep: (step) => void steps.push(step),
       onProcess: (process) => {
         if (process === undefined) return;
         pid = process.pid;
-        controller.abort(new Error('too slow'));
+        setTimeout(() => controller.abort(reason), 200);
       },
     });
-    await assert.rejects(call, { message: 'too slow' });
+    await assert.rejects(call, {
+      name: 'PluginError',
+      message: 'ended before it answered',
+      provider: 'built-in',
+      cause: reason,
+    });
     assert.equal(existsSync(`/proc/${pid}`), false);
+    const told = steps.map(({ plugin, delegatedBy, provider, stderr }) => [
+      plugin,
+      delegatedBy,
+      provider,
+      stderr?.trim(),
+    ]);
+    assert.deepEqual(told, [['scripted', 'flannel', join(directory, 'scripted'), 'no server answers']]);
+    assert.equal(steps[0]?.config['password'], '***');
     const { signal } = new AbortController();
     await invoke.invoke(request('host-local', hostLocal()), { signal });
+  });
+
+  it('that wait for their turn end with the abort reason', async () => {
+    script('exec sleep 60');
+    const first = new AbortController();
+    const second = new AbortController();
+    const reason = new Error('too slow');
+    const running = invoke.invoke(request('flannel', flannel()), {
+      signal: first.signal,
+      onProcess: (process) => {
+        if (process !== undefined) second.abort(reason);
+      },
+    });
+    const waiting = invoke.invoke(request('host-local', hostLocal()), { signal: second.signal });
+    await assert.rejects(waiting, (error) => error === reason);
+    first.abort(reason);
+    await assert.rejects(running, { provider: 'built-in' });
   });
 });
