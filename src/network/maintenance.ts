@@ -20,6 +20,9 @@ const PERIOD_MS = 60 * 60_000;
 const EXHAUSTED_PAUSE_MS = 30_000;
 /** How long one network's collection may take, waiting for a moment without ADD and DEL included. */
 const COLLECT_MS = 60_000;
+/** A collection that took so long, of which pods may have waited for the most, is not soon begun again for a range that is exhausted. */
+const SLOW_MS = 10_000;
+const SLOW_PAUSE_MS = 5 * 60_000;
 
 export interface MaintenanceOptions {
   readonly chain: Chain;
@@ -68,7 +71,8 @@ export class Maintenance {
   readonly #options: MaintenanceOptions;
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
-  #exhaustedAt = Number.NEGATIVE_INFINITY;
+  /** No collection is begun for an exhausted range before that. */
+  #notBefore = Number.NEGATIVE_INFINITY;
   #exhausted: Promise<unknown> | undefined;
 
   constructor(options: MaintenanceOptions) {
@@ -91,9 +95,12 @@ export class Maintenance {
    */
   async onExhausted(): Promise<void> {
     const now = performance.now();
-    if (now - this.#exhaustedAt >= EXHAUSTED_PAUSE_MS) {
-      this.#exhaustedAt = now;
-      this.#exhausted = this.collect({ dryRun: false });
+    if (now >= this.#notBefore) {
+      this.#notBefore = Infinity;
+      this.#exhausted = this.collect({ dryRun: false }).finally(() => {
+        const ended = performance.now();
+        this.#notBefore = ended - now < SLOW_MS ? now + EXHAUSTED_PAUSE_MS : ended + SLOW_PAUSE_MS;
+      });
     }
     await this.#exhausted;
   }

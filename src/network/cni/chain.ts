@@ -1,5 +1,5 @@
 /** The operations on a network list, plugin after plugin (CNI specification 1.1.0, sections 3 and 4). */
-import { BerthError, invalid, messageOf } from '../../lib/errors.ts';
+import { BerthError, invalid, messageOf, wrap } from '../../lib/errors.ts';
 import { deadlineSignal } from '../../lib/deadline.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json.ts';
 import { formatArgs } from './args.ts';
@@ -28,6 +28,8 @@ export interface ChainParts {
   readonly cache: ResultCache;
   /** CNI_PATH. */
   readonly binDirs: readonly string[];
+  /** Ten seconds when absent. */
+  readonly garbageCallMs?: number;
 }
 
 export interface ChainOptions extends CallOptions {
@@ -82,51 +84,48 @@ export interface DelOutcome {
   readonly failures: readonly DelFailure[];
 }
 
+/** How long one plugin may take for a GC, and all of a chain for the DEL of something stale: other pods of the network wait meanwhile. */
+const GARBAGE_CALL_MS = 10_000;
+
 /**
  * Runs chains. Operations on one attachment must not overlap, which is the caller's to see to; operations on different ones
- * run side by side, and a garbage collection runs alone.
+ * run side by side, and a garbage collection runs alone on its network.
  */
 export class Chain {
   readonly #invoke: Invoke;
   readonly #cache: ResultCache;
   readonly #binDirs: readonly string[];
-  readonly #gate = new Gate();
+  readonly #garbageCallMs: number;
+  /** By the names of networks. */
+  readonly #gates = new Map<string, Gate>();
 
   constructor(parts: ChainParts) {
     this.#invoke = parts.invoke;
     this.#cache = parts.cache;
     this.#binDirs = parts.binDirs;
+    this.#garbageCallMs = parts.garbageCallMs ?? GARBAGE_CALL_MS;
   }
 
   /**
    * ADD: each plugin is given the result of the one before; the last result is cached and returned. After a
-   * failure nothing is undone: it throws a FailedPlugin, and the caller owes a del.
+   * failure nothing is undone: it throws a FailedPlugin, and the caller owes a del. One of index -1 says that no plugin was called: a
+   * garbage collection took all the time.
    */
   async add(attachment: Attachment, options: AddOptions): Promise<Result> {
     checkAttachment(attachment);
-    return this.#gate.shared(async () => {
-      let result: Result | undefined;
-      const { network } = attachment;
-      for (const [index, plugin] of network.plugins.entries()) {
-        const prevResult = result;
-        const request = this.#request('ADD', attachment, plugin, options, prevResult);
-        result = await this.#call(request, network, options, (reply) =>
-          toResult(resultOf(reply), network.cniVersion),
-        ).catch((error: unknown) => {
-          throw error instanceof BerthError ? new FailedPlugin(error, index, prevResult) : error;
-        });
-      }
-      if (result === undefined) throw invalid('network list', `"${attachment.network.name}" has no plugins`);
-      const written = this.#cache.write(attachment, fromResult(result, attachment.network.cniVersion));
-      if (options.onCacheWrite === undefined) {
-        await written;
-      } else {
-        options.onCacheWrite(written);
-        // Until it is written a garbage collection would take the attachment for nobody's.
-        void this.#gate.shared(() => written.catch(() => undefined), new AbortController().signal);
-      }
-      return result;
-    }, options.signal);
+    const gate = this.#gateOf(attachment.network);
+    let hasBegun = false as boolean;
+    const begin = (): Promise<Result> => {
+      hasBegun = true;
+      return this.#add(attachment, gate, options);
+    };
+    try {
+      return await gate.shared(begin, options.signal);
+    } catch (error) {
+      if (hasBegun) throw error;
+      const doing = `no plugin of network "${attachment.network.name}" was called`;
+      throw new FailedPlugin(wrap(doing, error), -1, undefined);
+    }
   }
 
   /**
@@ -136,7 +135,7 @@ export class Chain {
    */
   async del(attachment: Attachment, options: DelOptions): Promise<DelOutcome> {
     checkAttachment(attachment);
-    return this.#gate.shared(() => this.#del(attachment, options), options.signal);
+    return this.#gateOf(attachment.network).shared(() => this.#del(attachment, options), options.signal);
   }
 
   /**
@@ -163,7 +162,7 @@ export class Chain {
         `failed to get network "${network.name}" cached result: there is none`,
       );
     }
-    await this.#gate.shared(async () => {
+    await this.#gateOf(network).shared(async () => {
       for (const plugin of network.plugins) {
         await this.#call(
           this.#request('CHECK', attachment, plugin, options, result),
@@ -175,7 +174,7 @@ export class Chain {
     }, options.signal);
   }
 
-  /** Garbage collection; see collectGarbage. Waits for a moment without ADD and DEL, and holds new ones back. */
+  /** Garbage collection; see collectGarbage. Waits for a moment without ADD and DEL on this network, and holds new ones back. */
   async gc(network: NetworkList, plan: GarbagePlan, options: CallOptions): Promise<void> {
     if (network.disableGC) return;
     const { dryRun = false } = plan;
@@ -183,15 +182,16 @@ export class Chain {
     const collect = (): Promise<void> =>
       collectGarbage(network, plan, {
         cache: this.#cache,
-        del: (attachment) => this.#del(attachment, options),
+        del: (attachment) => this.#del(attachment, { ...options, timeoutMs: this.#garbageCallMs }),
         gc: async (plugin, attachments) => {
           const config = networkConfig(network, plugin, attachments);
           const request = { ...this.#networkRequest('GC', plugin.type, config), hints };
-          await this.#call(request, network, options, nothing);
+          using limit = deadlineSignal('GC', this.#garbageCallMs, options.signal);
+          await this.#call(request, network, { ...options, signal: limit.signal }, nothing);
         },
       });
     // To look changes nothing, and need not hold up pods.
-    await (dryRun ? collect() : this.#gate.exclusive(collect, options.signal));
+    await (dryRun ? collect() : this.#gateOf(network).exclusive(collect, options.signal));
   }
 
   /**
@@ -217,6 +217,36 @@ export class Chain {
       if (messageOf(error).includes('unknown CNI_COMMAND: VERSION')) return ['0.1.0'];
       throw error;
     }
+  }
+
+  #gateOf({ name }: NetworkList): Gate {
+    const gate = this.#gates.get(name) ?? new Gate();
+    this.#gates.set(name, gate);
+    return gate;
+  }
+
+  async #add(attachment: Attachment, gate: Gate, options: AddOptions): Promise<Result> {
+    let result: Result | undefined;
+    const { network } = attachment;
+    for (const [index, plugin] of network.plugins.entries()) {
+      const prevResult = result;
+      const request = this.#request('ADD', attachment, plugin, options, prevResult);
+      result = await this.#call(request, network, options, (reply) =>
+        toResult(resultOf(reply), network.cniVersion),
+      ).catch((error: unknown) => {
+        throw error instanceof BerthError ? new FailedPlugin(error, index, prevResult) : error;
+      });
+    }
+    if (result === undefined) throw invalid('network list', `"${network.name}" has no plugins`);
+    const written = this.#cache.write(attachment, fromResult(result, network.cniVersion));
+    if (options.onCacheWrite === undefined) {
+      await written;
+    } else {
+      options.onCacheWrite(written);
+      // Until it is written a garbage collection would take the attachment for nobody's.
+      void gate.shared(() => written.catch(() => undefined), new AbortController().signal);
+    }
+    return result;
   }
 
   async #del(attachment: Attachment, options: DelOptions): Promise<DelOutcome> {

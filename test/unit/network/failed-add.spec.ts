@@ -25,6 +25,8 @@ describe('a DEL that fails after an ADD that failed', () => {
   it('is not owed by what was not called, or is not there', () => {
     assert.equal(owes(del(2), refused), false);
     assert.equal(owes(del(0), NEVER_BEGUN), false);
+    const heldUp = failedAdd(new FailedPlugin(new BerthError('DEADLINE_EXCEEDED', 'no turn'), -1, undefined));
+    assert.equal(owes(del(0), heldUp), false);
     assert.equal(owes(del(1), { ...refused, ran: false }), false);
   });
 

@@ -107,4 +107,27 @@ describe('maintenance', () => {
       1,
     );
   });
+
+  it('collects for no exhausted range for some minutes after a collection that took long', async () => {
+    const now = performance.now.bind(performance);
+    let later = 0;
+    performance.now = () => now() + later;
+    try {
+      const subject = maintenance({});
+      const collections = (): number => rig.invoke.calls.filter((call) => call === 'GC bridge').length;
+      rig.invoke.behaviours['bridge'] = () => void (later += 15_000);
+      await subject.onExhausted();
+      later += 60_000;
+      await subject.onExhausted();
+      assert.equal(collections(), 1);
+      later += 300_000;
+      rig.invoke.behaviours['bridge'] = () => undefined;
+      await subject.onExhausted();
+      later += 30_000;
+      await subject.onExhausted();
+      assert.equal(collections(), 3);
+    } finally {
+      performance.now = now;
+    }
+  });
 });

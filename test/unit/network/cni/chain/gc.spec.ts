@@ -149,4 +149,52 @@ describe('a chain on GC', () => {
     await collecting;
     assert.deepEqual(order, ['ADD begins', 'ADD ends', 'GC begins', 'GC ends', 'ADD begins', 'ADD ends']);
   });
+
+  describe('with a plugin that hangs in its GC', () => {
+    const hangs = (_: unknown, options: { signal: AbortSignal }): Promise<never> =>
+      new Promise((_resolve, reject) =>
+        options.signal.addEventListener('abort', () => reject(options.signal.reason as Error)),
+      );
+    let collected: Promise<void>;
+
+    function collect(garbageCallMs: number): Chain {
+      rig.invoke.behaviours['bridge'] = (request, options) => {
+        if (request.verb === 'GC') return hangs(request, options);
+        return request.verb === 'ADD' ? RESULT : undefined;
+      };
+      const chain = new Chain({ invoke: rig.invoke, cache: rig.cache, binDirs: [], garbageCallMs });
+      collected = chain.gc(both(), nobody, { signal });
+      collected.catch(() => undefined);
+      return chain;
+    }
+
+    it('holds up pods of its own network alone, and those for a short time', async () => {
+      const chain = collect(100);
+      const order: string[] = [];
+      const add = (name: string): Promise<unknown> =>
+        chain.add(attachment(both({ name })), { signal }).then(() => order.push(name));
+      await Promise.all([add('net'), add('other')]);
+      assert.deepEqual(order, ['other', 'net']);
+      await assert.rejects(collected, /GC plugin bridge: .*GC took longer than 100 ms/);
+      assert.ok(rig.invoke.calls.includes('GC portmap'), 'the next plugin has its turn');
+    });
+
+    it('has an ADD that it held up begin nothing', async () => {
+      const chain = collect(200);
+      const add = chain.add(attachment(both()), { signal: AbortSignal.timeout(20) });
+      await assert.rejects(add, { index: -1, message: /^no plugin of network "net" was called: / });
+      await assert.rejects(collected);
+      assert.deepEqual(rig.invoke.calls, ['GC bridge', 'GC portmap']);
+    });
+
+    it('gives up on the DEL of something stale as soon', async () => {
+      await rig.chain.add(attachment(both()), { signal });
+      const chain = new Chain({ invoke: rig.invoke, cache: rig.cache, binDirs: [], garbageCallMs: 100 });
+      rig.invoke.behaviours['portmap'] = (request, options) =>
+        request.verb === 'DEL' ? hangs(request, options) : undefined;
+      const gc = chain.gc(both(), { valid: () => [], isStale: () => true }, { signal });
+      await assert.rejects(gc, /stale attachment c1 eth0: .*took longer than 50 ms/);
+      assert.ok(rig.invoke.calls.includes('DEL bridge'));
+    });
+  });
 });
