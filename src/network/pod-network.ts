@@ -8,7 +8,7 @@ import { BerthError, codeOf, messageOf } from '../lib/errors.ts';
 import type { JsonObject } from '../lib/json.ts';
 import { type AttachmentRecord, attachmentOf } from './attachment.ts';
 import { capabilityArgs, podArgs, type PodCapabilities, type PodIdentity } from './cni/args.ts';
-import type { AddOptions, Chain, DelOutcome } from './cni/chain.ts';
+import { type AddOptions, type Chain, type DelOutcome, FailedPlugin } from './cni/chain.ts';
 import type { Hints } from './cni/invoke/invoke.ts';
 import type { Attachment, NetworkList, Result, Step } from './cni/types.ts';
 import type { Debts } from './debts.ts';
@@ -205,17 +205,29 @@ export class PodNetwork {
     }
   }
 
-  /** ADD; once more when a range was exhausted and garbage has been collected. */
+  /** ADD; once more, after a DEL of the first, when a range was exhausted and garbage has been collected. */
   async #add(attachment: Attachment, options: AddOptions): Promise<Result> {
     try {
       return await this.#chain.add(attachment, options);
     } catch (error) {
-      if (!EXHAUSTED.test(messageOf(error))) throw error;
-      await raceSignal(this.#onExhausted(), options.signal);
-      const living = this.#livingAddresses?.();
-      const hints = { ...options.hints, ...(living === undefined ? {} : { living }) };
-      return await this.#chain.add(attachment, { ...options, hints });
+      if (!(error instanceof FailedPlugin) || !EXHAUSTED.test(error.message)) throw error;
+      return await this.#addAgain(attachment, error, options).catch((again: unknown) => {
+        throw EXHAUSTED.test(messageOf(again)) ? again : bothOf(error, again);
+      });
     }
+  }
+
+  async #addAgain(
+    attachment: Attachment,
+    { prevResult: result }: FailedPlugin,
+    options: AddOptions,
+  ): Promise<Result> {
+    await raceSignal(this.#onExhausted(), options.signal);
+    // What it cannot undo is owed when the second ADD fails, too.
+    await this.#chain.del(attachment, { ...options, hints: {}, result });
+    const living = this.#livingAddresses?.();
+    const hints = { ...options.hints, ...(living === undefined ? {} : { living }) };
+    return this.#chain.add(attachment, { ...options, hints });
   }
 
   #counting(observer: Observer): Observer {
@@ -251,6 +263,14 @@ function allFailed(attachment: AttachmentRecord, error: unknown): DelOutcome {
   const { plugins } = attachment.network;
   const reason = messageOf(error);
   return { failures: plugins.map(({ type }, index) => ({ index, type, error: reason, code: 0, reason })) };
+}
+
+/** The second failure, which may come of the first, with both told; what is to be undone is of the one that came further. */
+function bothOf(first: FailedPlugin, second: unknown): FailedPlugin {
+  const { cause, meta, index, prevResult } =
+    second instanceof FailedPlugin && second.index >= first.index ? second : first;
+  const message = `${first.message}; and tried again: ${messageOf(second)}`;
+  return new FailedPlugin(new BerthError(codeOf(second), message, { cause, meta }), index, prevResult);
 }
 
 function setupError(sandboxId: string, error: unknown): BerthError {

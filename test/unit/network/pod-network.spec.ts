@@ -4,6 +4,7 @@ import type { CniConfig } from '../../../src/config/schema.ts';
 import type { AttachmentRecord } from '../../../src/network/attachment.ts';
 import { ResultCache } from '../../../src/network/cni/cache.ts';
 import { Chain } from '../../../src/network/cni/chain.ts';
+import { PluginError } from '../../../src/network/cni/invoke/invoke.ts';
 import { fromResult } from '../../../src/network/cni/versions/convert.ts';
 import type { Debts } from '../../../src/network/debts.ts';
 import { PodNetwork, type Target } from '../../../src/network/pod-network.ts';
@@ -78,5 +79,48 @@ describe('the networks of a pod', () => {
     const { cached } = await podNetwork(chain).attach(several, observer, options);
     await assert.rejects(cached, /EROFS/);
     assert.equal(isWritten, true, 'a DEL may follow');
+  });
+
+  it('are tried again after an exhausted range with a DEL between, and both failures are told', async () => {
+    let isTaken = false;
+    rig.invoke.behaviours['portmap'] = ({ verb }) => {
+      if (verb === 'DEL') isTaken = false;
+      if (verb !== 'ADD') return;
+      if (isTaken) throw new Error('container veth name provided (eth0) already exists');
+      isTaken = true;
+      throw new Error('no IP addresses available in range set: 10.0.0.1-10.0.0.2');
+    };
+    const options = { signal, remainingMs: 10_000 };
+    await assert.rejects(
+      podNetwork(rig.chain).attach(target, observer, options),
+      /no IP addresses available/,
+    );
+    assert.deepEqual(rig.invoke.calls, [
+      'ADD bridge',
+      'ADD portmap',
+      'DEL portmap',
+      'DEL bridge',
+      'ADD bridge',
+      'ADD portmap',
+    ]);
+    const del = rig.invoke.requests.find(({ verb }) => verb === 'DEL');
+    assert.deepEqual((del?.config['prevResult'] as typeof RESULT).ips, RESULT.ips);
+    let adds = 0;
+    rig.invoke.behaviours['bridge'] = ({ verb }) => {
+      if (verb === 'ADD' && (adds += 1) === 2) throw new Error('already exists');
+      return RESULT;
+    };
+    rig.invoke.behaviours['portmap'] = ({ verb }) => {
+      const text = verb === 'DEL' ? 'broken' : 'no IP addresses available in range set: 10.0.0.1-10.0.0.2';
+      throw new PluginError(text, { provider: '/bin/portmap' });
+    };
+    const owed: Debtor[] = [];
+    const network = podNetwork(rig.chain, owed);
+    await assert.rejects(
+      network.attach(target, observer, options),
+      /no IP addresses available in range set.*; and tried again: .*already exists/,
+    );
+    await network.detach(target, [], observer, { namespaceEnds: true, remainingMs: 10_000 });
+    assert.equal(owed.length, 1, 'the first ADD came to the plugin whose DEL fails');
   });
 });
