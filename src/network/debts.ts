@@ -177,9 +177,10 @@ export class Debts {
     throw new BerthError('FAILED_PRECONDITION', `failed to settle debt "${debt.id}": ${still.lastError}`);
   }
 
-  /** Strikes a debt that will never be paid: the operator has cleaned up by hand. */
+  /** Strikes a debt that will never be paid: the operator has cleaned up by hand. No garbage collection tries its DEL either. */
   async forgive(id: string): Promise<Debt> {
     const debt = this.get(id);
+    await this.#options.chain.forget(attachmentOf(debt.attachment, debt.sandboxId, ''));
     await this.#drop(debt.id);
     this.#options.log.warn('debt forgiven', { debt: debt.id, pod: debt.pod });
     return debt;

@@ -47,6 +47,8 @@ export interface NetworkGarbage {
   readonly network: string;
   /** Ours, and gone: collected, unless it is a dry run. */
   readonly orphans: readonly AttachmentKey[];
+  /** As these, but not collected: a later collection tries again. */
+  readonly failed: readonly AttachmentKey[];
   /** Of somebody else, with no namespace: reported and left alone. */
   readonly foreign: readonly AttachmentKey[];
   /** What else built-in plugins find: reservations, rules, links and files. Only a GC of CNI 1.1.0 asks them. */
@@ -117,8 +119,8 @@ export class Maintenance {
       const { orphans, remains, error } = garbage;
       const stale = remains.filter(({ verdict }) => verdict === 'stale').map(({ what }) => what);
       if (orphans.length + stale.length > 0 && !dryRun) {
-        const collected = { network: network.name, orphans, remains: stale };
-        this.#options.log.info('collected attachments that are gone', collected);
+        const what = { network: network.name, orphans, remains: stale };
+        this.#options.log.info('collected attachments that are gone', what);
       }
       if (error !== undefined) {
         this.#options.log.warn('failed to collect garbage', { network: network.name, error });
@@ -144,6 +146,7 @@ export class Maintenance {
   async #collectOne(network: NetworkList, dryRun: boolean): Promise<NetworkGarbage> {
     const { cache, chain, living, livingAddresses } = this.#options;
     const remains: Remain[] = [];
+    const collected = new Set<string>();
     let found: Sorted = { orphans: [], foreign: [], unreadable: [] };
     try {
       found = await this.#sort(network.name);
@@ -151,7 +154,12 @@ export class Maintenance {
       using deadline = deadlineSignal('garbage collection', COLLECT_MS, this.#stopping.signal);
       await chain.gc(
         network,
-        { valid: living, isStale: (entry) => dead.has(nameOf(entry)), dryRun },
+        {
+          valid: living,
+          isStale: (entry) => dead.has(nameOf(entry)),
+          onCollected: (entry) => collected.add(nameOf(entry)),
+          dryRun,
+        },
         {
           signal: deadline.signal,
           hints: { living: livingAddresses() },
@@ -162,9 +170,17 @@ export class Maintenance {
       for (const { containerId } of living()) elsewhere.add(containerId);
       const isLeft = ({ verdict, containerId }: Remain): boolean =>
         verdict === 'stale' || !elsewhere.has(containerId);
-      return { network: network.name, ...found, remains: remains.filter(isLeft) };
+      return { network: network.name, ...found, failed: [], remains: remains.filter(isLeft) };
     } catch (error) {
-      return { network: network.name, ...found, remains, error: messageOf(error) };
+      const isCollected = (key: AttachmentKey): boolean => dryRun || collected.has(nameOf(key));
+      return {
+        network: network.name,
+        ...found,
+        orphans: found.orphans.filter(isCollected),
+        failed: found.orphans.filter((key) => !isCollected(key)),
+        remains,
+        error: messageOf(error),
+      };
     }
   }
 

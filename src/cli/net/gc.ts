@@ -36,6 +36,7 @@ export function garbageTable(networks: readonly JsonObject[], dryRun: boolean): 
     const error = stringOf(network['error']);
     const found = [
       ...objectsOf(network['orphans']).map(row(collected)),
+      ...objectsOf(network['failed']).map(row('failed, tried again later')),
       ...objectsOf(network['foreign']).map(row('foreign, left alone')),
       ...objectsOf(network['remains']).map((remain) => {
         const verdict = remain['verdict'] === 'stale' ? collected : 'foreign, left alone';

@@ -138,6 +138,11 @@ export class Chain {
     return this.#gateOf(attachment.network).shared(() => this.#del(attachment, options), options.signal);
   }
 
+  /** Drops what is cached of an attachment whose DEL nobody will ask for any more. */
+  async forget(attachment: Attachment): Promise<void> {
+    await this.#cache.delete(keyOf(attachment));
+  }
+
   /**
    * CHECK (0.4.0 and newer), in order, each plugin given the final result: the one given, or the cached one.
    * Throws what the first failing plugin reported. Nothing happens for a list that disables it.

@@ -14,6 +14,8 @@ export interface GarbagePlan {
    * alive.
    */
   isStale(entry: CachedAttachment): boolean;
+  /** Told of each cache entry whose DEL is done. */
+  readonly onCollected?: (entry: CachedAttachment) => void;
   /** Plugins are asked what they would remove; nothing is deleted. */
   readonly dryRun?: boolean;
 }
@@ -51,6 +53,7 @@ export async function collectGarbage(
     }
     if (plan.dryRun === true) continue;
     const { failures } = await work.del({ ...entry, network: await networkOf(entry, network) });
+    if (failures.length === 0) plan.onCollected?.(entry);
     const what = `failed to delete stale attachment ${entry.containerId} ${entry.ifName}`;
     problems.push(...failures.map((failure) => `${what}: ${failure.error}`));
   }

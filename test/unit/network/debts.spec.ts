@@ -6,7 +6,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { debtInfo } from '../../../src/cri/debt-info.ts';
 import { BerthError } from '../../../src/lib/errors.ts';
 import { createLogger } from '../../../src/lib/log.ts';
-import type { AttachmentRecord } from '../../../src/network/attachment.ts';
+import { type AttachmentRecord, attachmentOf } from '../../../src/network/attachment.ts';
 import { ResultCache } from '../../../src/network/cni/cache.ts';
 import { Chain } from '../../../src/network/cni/chain.ts';
 import { type Invoke, PluginError, type PluginRequest } from '../../../src/network/cni/invoke/invoke.ts';
@@ -248,6 +248,15 @@ describe('debts', () => {
     await debts.forgive(ID.slice(0, 13));
     assert.deepEqual(open().list(), []);
     assert.equal(plugins.calls.length, 0);
+  });
+
+  it('that are forgiven leave no cached result, by which a collection would try their DEL again', async () => {
+    const cache = new ResultCache(join(directory, 'cache'));
+    await cache.write(attachmentOf(attachment, ID, '/run/netns/n'), {});
+    const debts = open();
+    await debts.owe(debtor, [1], 'broken');
+    await debts.forgive(ID.slice(0, 13));
+    assert.deepEqual(await cache.list(attachment.network.name), { entries: [], unreadable: [] });
   });
 
   it('say NOT_FOUND for an unknown id', async () => {

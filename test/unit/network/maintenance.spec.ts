@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { garbageTable } from '../../../src/cli/net/gc.ts';
+import type { JsonObject } from '../../../src/lib/json.ts';
 import { createLogger } from '../../../src/lib/log.ts';
 import type { AttachmentKey } from '../../../src/network/cni/cache.ts';
 import { Maintenance, type MaintenanceOptions } from '../../../src/network/maintenance.ts';
@@ -129,5 +131,30 @@ describe('maintenance', () => {
     } finally {
       performance.now = now;
     }
+  });
+
+  it('tells what it could not collect as failed', async () => {
+    const netns = '/run/netns/berth-12345678-gone';
+    for (const containerId of ['stuck', 'free'])
+      await rig.chain.add(attachment(both(), { containerId, netns }), { signal });
+    rig.invoke.behaviours['bridge'] = ({ verb, containerId }) => {
+      if (verb === 'DEL' && containerId === 'stuck') throw new Error('broken');
+    };
+    const namespaces = {
+      create: () => Promise.resolve({}),
+      remove: () => Promise.resolve(),
+      isNamespace: () => false,
+    };
+    const key = (containerId: string): AttachmentKey => ({ network: 'net', containerId, ifName: 'eth0' });
+    const subject = maintenance({ namespaces });
+    const [looked] = await subject.collect({ dryRun: true });
+    assert.deepEqual([looked?.orphans, looked?.failed], [[key('free'), key('stuck')], []]);
+    const [garbage] = await subject.collect({ dryRun: false });
+    assert.deepEqual([garbage?.orphans, garbage?.failed], [[key('free')], [key('stuck')]]);
+    assert.match(garbage?.error ?? '', /stale attachment stuck eth0: .*broken/);
+    assert.match(
+      garbageTable([garbage as unknown as JsonObject], false),
+      /\nnet +stuck +eth0 +failed, tried again later\n/,
+    );
   });
 });
