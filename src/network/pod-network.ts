@@ -159,8 +159,9 @@ export class PodNetwork {
       using deadline = deadlineSignal('the CNI chain', budget);
       // Rules that tell no more than an address are found by what the plugins before the one that failed have returned.
       const result = results[i] ?? this.#failedAdds.get(attachment)?.prevResult;
+      const whole = attachmentOf(attachment, target.sandboxId, target.netns);
       const outcome = await this.#chain
-        .del(attachmentOf(attachment, target.sandboxId, target.netns), {
+        .del(whole, {
           ...this.#counting(observer),
           ...(result === undefined ? {} : { result }),
           signal: deadline.signal,
@@ -172,11 +173,10 @@ export class PodNetwork {
       if (failures.length === 0) continue;
       const owed = failures.map((f) => f.index).sort((a, b) => a - b);
       const errors = failures.map((f) => f.error).join('; ');
-      await this.#debts.owe(
-        { sandboxId: target.sandboxId, pod: target.pod, attachment, result },
-        owed,
-        errors,
-      );
+      // Of a network before the one that failed, or of a Berth that was killed, nobody has kept it. What it gave is to be withheld.
+      const known = result ?? (await this.#chain.cachedResult(whole).catch(() => undefined));
+      const debtor = { sandboxId: target.sandboxId, pod: target.pod, attachment, result: known };
+      await this.#debts.owe(debtor, owed, errors);
     }
   }
 

@@ -138,6 +138,13 @@ export class Chain {
     return this.#gateOf(attachment.network).shared(() => this.#del(attachment, options), options.signal);
   }
 
+  /** What the last ADD returned, as cached; undefined when nothing is. */
+  async cachedResult(attachment: Attachment): Promise<Result | undefined> {
+    const cached = await this.#cache.read(keyOf(attachment));
+    if (cached?.result === undefined) return undefined;
+    return toResult(cached.result, attachment.network.cniVersion);
+  }
+
   /** Drops what is cached of an attachment whose DEL nobody will ask for any more. */
   async forget(attachment: Attachment): Promise<void> {
     await this.#cache.delete(keyOf(attachment));
@@ -160,7 +167,7 @@ export class Chain {
         `configuration version "${network.cniVersion}" does not support CHECK command`,
       );
     }
-    const result = options.result ?? (await this.#cachedResult(attachment));
+    const result = options.result ?? (await this.cachedResult(attachment));
     if (result === undefined) {
       throw new BerthError(
         'FAILED_PRECONDITION',
@@ -257,7 +264,7 @@ export class Chain {
   async #del(attachment: Attachment, options: DelOptions): Promise<DelOutcome> {
     const { network } = attachment;
     const prevResult = isAtLeast(network.cniVersion, '0.4.0')
-      ? (options.result ?? (await this.#cachedResult(attachment).catch(() => undefined)))
+      ? (options.result ?? (await this.cachedResult(attachment).catch(() => undefined)))
       : undefined;
     const indexes = [...network.plugins.keys()]
       .filter((index) => options.only?.includes(index) ?? true)
@@ -295,12 +302,6 @@ export class Chain {
       if (code === CniCode.ContainerUnknown) return undefined;
       return { error: messageOf(error), code, reason: messageOf((error as Error).cause ?? error) };
     }
-  }
-
-  async #cachedResult(attachment: Attachment): Promise<Result | undefined> {
-    const cached = await this.#cache.read(keyOf(attachment));
-    if (cached?.result === undefined) return undefined;
-    return toResult(cached.result, attachment.network.cniVersion);
   }
 
   #request(

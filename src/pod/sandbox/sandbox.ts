@@ -1,4 +1,4 @@
-import type { Step } from '../../network/cni/types.ts';
+import type { Result, Step } from '../../network/cni/types.ts';
 import { Recorded } from '../recorded.ts';
 import { newState, type SandboxFiles, type SandboxRecord, type SandboxState } from './record.ts';
 
@@ -26,5 +26,10 @@ export class Sandbox extends Recorded<SandboxRecord, SandboxState> {
   /** Adds to the timeline, in memory only: the next update writes it. */
   addStep(step: Step): void {
     this.note({ timeline: [...this.state.timeline, step].slice(-TIMELINE_MOST) });
+  }
+
+  /** Keeps what the network gave, in memory only: should anything fail from now on it has to be given back. */
+  noteResults(results: readonly Result[]): void {
+    this.note({ results });
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CniConfig } from '../../../src/config/schema.ts';
-import type { AttachmentRecord } from '../../../src/network/attachment.ts';
+import { addressesOf, type AttachmentRecord } from '../../../src/network/attachment.ts';
 import { ResultCache } from '../../../src/network/cni/cache.ts';
 import { Chain } from '../../../src/network/cni/chain.ts';
 import { PluginError } from '../../../src/network/cni/invoke/invoke.ts';
@@ -122,5 +122,21 @@ describe('the networks of a pod', () => {
     );
     await network.detach(target, [], observer, { namespaceEnds: true, remainingMs: 10_000 });
     assert.equal(owed.length, 1, 'the first ADD came to the plugin whose DEL fails');
+  });
+
+  it('owe the DEL of a network with what it gave when a later one failed', async () => {
+    rig.invoke.behaviours['bridge'] = ({ verb, config }) => {
+      if (verb === 'DEL') throw new Error('broken');
+      if (config['name'] === 'second') throw new Error('no luck');
+      return RESULT;
+    };
+    const second = { ...record, network: both({ name: 'second' }), ifName: 'eth1' };
+    const several = { ...target, attachments: [record, second] };
+    const owed: Debtor[] = [];
+    const network = podNetwork(rig.chain, owed);
+    await assert.rejects(network.attach(several, observer, { signal, remainingMs: 10_000 }), /no luck/);
+    await network.detach(several, [], observer, { namespaceEnds: true, remainingMs: 10_000 });
+    const given = owed.map(({ attachment, result }) => [attachment.network.name, addressesOf(result)]);
+    assert.deepEqual(given, [['net', ['10.0.0.2']]]);
   });
 });
