@@ -26,6 +26,9 @@ const MESSAGE_MAX = 16 * 1024 * 1024;
 /** How long calls under way may still take when Berth stops. */
 const GRACE_MS = 3_000;
 
+/** A stream without an end of its own, which is whole wherever it is cut; of any other a part would look like all of it. */
+const ENDLESS = 'GetContainerEvents';
+
 /**
  * After so long without a call a connection is closed: a client that spoke HTTP/2 wrongly leaves one of which Node neither reads nor
  * tells anything any more, and which it would keep for good. Others connect again by themselves.
@@ -129,13 +132,16 @@ export class CriServer {
       const { context, done } = this.#context(method, call);
       const handler = this.#intercepted(async (request) => {
         for await (const message of handle(this.#deps, request, context)) {
-          if (context.signal.aborted) return;
+          if (context.signal.aborted) {
+            if (method === ENDLESS) return;
+            throw context.signal.reason;
+          }
           if (!call.write(message)) await drained(call, context.signal);
         }
       });
       handler(call.request, context)
         .then(() => call.end())
-        .catch((error: unknown) => call.destroy(toServiceError(error)))
+        .catch((error: unknown) => call.emit('error', toServiceError(error)))
         .finally(done);
     };
   }

@@ -4,8 +4,10 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type ServiceError, status } from '@grpc/grpc-js';
 import type { CriDeps } from '../../../src/cri/deps.ts';
 import { CriServer } from '../../../src/cri/server.ts';
+import { BerthError } from '../../../src/lib/errors.ts';
 import { createLogger } from '../../../src/lib/log.ts';
 import { createMetrics } from '../../../src/lib/metrics.ts';
 import { CriClient } from '../../helpers/cri-client.ts';
@@ -76,9 +78,59 @@ describe('the server of the CRI', () => {
       rmSync(directory, { recursive: true });
     }
   });
+
+  it('tells why a stream failed, at once', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'berth-cri-'));
+    const address = join(directory, 'cri.sock');
+    const listImages = () => Promise.reject(new BerthError('UNAVAILABLE', 'away'));
+    const server = serverOn(address, { images: { listImages } as unknown as CriDeps['images'] });
+    await server.start();
+    using client = new CriClient(address);
+    try {
+      const [error] = (await once(client.image.streamImages({}).resume(), 'error')) as [ServiceError];
+      assert.deepEqual([error.code, error.details], [status.UNAVAILABLE, 'away']);
+    } finally {
+      await server.stop();
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it('ends a list with an error that its own stop has cut short', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'berth-cri-'));
+    const address = join(directory, 'cri.sock');
+    const stopping = new AbortController();
+    const all = Array.from({ length: 50_000 }, (_, at) => ({ id: `${at}`.padStart(500, '0') }));
+    const images = { listImages: async () => ({ images: all }) } as unknown as CriDeps['images'];
+    const server = serverOn(address, { images, stopping: stopping.signal });
+    await server.start();
+    using client = new CriClient(address);
+    try {
+      const stream = client.image.streamImages({});
+      await once(stream, 'readable');
+      // Nobody reads on: the server waits.
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      stopping.abort();
+      let seen = 0;
+      const ended = new Promise((resolve) => {
+        stream.on('error', resolve).on('end', resolve);
+      });
+      stream.on('data', (message: { images: unknown[] }) => {
+        seen += message.images.length;
+      });
+      const error = (await ended) as ServiceError | undefined;
+      assert.ok(seen > 0 && seen < all.length, String(seen));
+      assert.equal(error?.code, status.CANCELLED);
+    } finally {
+      await server.stop();
+      rmSync(directory, { recursive: true });
+    }
+  });
 });
 
-function serverOn(address: string, options: { readonly idleMs?: number } = {}): CriServer {
+function serverOn(
+  address: string,
+  { idleMs = 60_000, ...others }: { readonly idleMs?: number } & Partial<CriDeps> = {},
+): CriServer {
   const nothing = {
     sandboxesByState: () => ({}),
     debts: () => ({ count: 0, oldestSeconds: 0 }),
@@ -88,8 +140,9 @@ function serverOn(address: string, options: { readonly idleMs?: number } = {}): 
     config: { grpc: { address } },
     log: createLogger({ level: 'error', format: 'json' }),
     stopping: new AbortController().signal,
+    ...others,
   };
-  return new CriServer(deps as unknown as CriDeps, createMetrics(nothing, { served: false }), options);
+  return new CriServer(deps as unknown as CriDeps, createMetrics(nothing, { served: false }), { idleMs });
 }
 
 function descriptors(): number {
