@@ -16,8 +16,11 @@ import type { Remapper } from './remapper.ts';
 import type { RootFs } from './rootfs.ts';
 import type { Snapshotters } from './snapshotters.ts';
 
-/** What is made before the container object holds it; a Berth that dies in between leaves it no longer than this. */
-const LEASE_MS = 10 * 60 * 1_000;
+/**
+ * What is made before the container object holds it: longer than any image takes to be unpacked, and copied for a user namespace or into
+ * volumes, on whatever disk. What a Berth that dies in between leaves, the next one lets go of.
+ */
+const LEASE_MS = 24 * 60 * 60 * 1_000;
 /** containerd's shim puts containers with the same value into one process: a pod's containers share one. */
 const SHIM_GROUP = 'io.containerd.runc.v2.group';
 
