@@ -1,5 +1,6 @@
-import { type FSWatcher, watch } from 'node:fs';
+import { type FSWatcher, fstatSync, ftruncateSync, watch } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { StringDecoder } from 'node:string_decoder';
 import { messageOf } from '../../lib/errors.ts';
 import { isJsonObject } from '../../lib/json.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -17,6 +18,8 @@ export class LogTail {
   readonly #file: FileHandle;
   readonly #watcher: FSWatcher;
   #position: number;
+  /** A chunk may end within a character. */
+  readonly #decoder = new StringDecoder('utf8');
   #rest = '';
   #reading: Promise<void> | undefined;
   #again = false;
@@ -60,13 +63,21 @@ export class LogTail {
         const { bytesRead } = await this.#file.read(buffer, 0, CHUNK, this.#position);
         if (bytesRead === 0) break;
         this.#position += bytesRead;
-        this.#lines(buffer.toString('utf8', 0, bytesRead));
+        this.#lines(this.#decoder.write(buffer.subarray(0, bytesRead)));
       }
-      if (this.#position > KEEP_MAX) {
-        await this.#file.truncate(0);
-        this.#position = 0;
-      }
+      if (this.#position > KEEP_MAX) this.#empty();
     }
+  }
+
+  /** At once, unless more was written since the last read: between looking and emptying there is no time for more. */
+  #empty(): void {
+    const { fd } = this.#file;
+    if (fstatSync(fd).size > this.#position) {
+      this.#again = true;
+      return;
+    }
+    ftruncateSync(fd);
+    this.#position = 0;
   }
 
   #lines(text: string): void {

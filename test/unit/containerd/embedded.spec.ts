@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { appendFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { embeddedConfig, parseVersion } from '../../../src/containerd/embedded/config.ts';
 import { embeddedPaths } from '../../../src/containerd/embedded/embedded.ts';
-import { writeLine } from '../../../src/containerd/embedded/log-tail.ts';
+import { LogTail, writeLine } from '../../../src/containerd/embedded/log-tail.ts';
 import { identify, isContainerd, isRunning, isShimOf } from '../../../src/containerd/embedded/process.ts';
 import type { Fields, Logger } from '../../../src/lib/log.ts';
+import { eventually } from '../../helpers/fixture.ts';
 
 type Table = Record<string, Record<string, unknown> | undefined>;
 
@@ -112,6 +116,30 @@ describe("containerd's log in ours", () => {
     assert.deepEqual(written('panic: runtime error'), ['error', 'panic: runtime error', {}]);
     assert.deepEqual(written('[1]'), ['error', '[1]', {}]);
     assert.deepEqual(written('{"level":"error"}'), ['error', '{"level":"error"}', {}]);
+  });
+});
+
+describe('the log file of the embedded containerd', () => {
+  it('is followed to the last character, wherever a chunk ends, and emptied once it is large', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'berth-tail-'));
+    const path = join(directory, 'log');
+    const messages: string[] = [];
+    const note = (message: string): void => void messages.push(message);
+    const log: Logger = { debug: note, info: note, warn: note, error: note, child: () => log };
+    const tail = await LogTail.follow(path, log);
+    try {
+      // Of three bytes a character: in chunks of a power of two most ends are within one.
+      const line = (at: number): string => `${at} ${'€'.repeat(40_000)}`;
+      const lines = Array.from({ length: 100 }, (_, at) => line(at));
+      appendFileSync(path, `${lines.join('\n')}\nbegun `);
+      await eventually('it is read', () => (statSync(path).size === 0 ? true : undefined));
+      appendFileSync(path, 'and ended\n');
+      await eventually('it is followed', () => (messages.length > lines.length ? true : undefined));
+      assert.ok([...lines, 'begun and ended'].every((each, at) => messages[at] === each));
+    } finally {
+      await tail.stop();
+      rmSync(directory, { recursive: true });
+    }
   });
 });
 
