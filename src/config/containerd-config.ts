@@ -17,7 +17,7 @@ interface SectionPaths {
   readonly containerd: readonly string[];
   /** The CRI plugin's own keys. */
   readonly cri: readonly string[];
-  /** Those of its streaming server. */
+  /** Where those of its streaming server are. */
   readonly streaming: readonly string[];
 }
 
@@ -47,12 +47,18 @@ const NEWEST = 4;
 /** containerd treats any other ip_pref as ipv4. */
 const IP_PREFERENCES = ['ipv4', 'ipv6', 'cni'];
 
-/** Keys that say how containers are secured, and have no counterpart of ours: the values that mean the same as here, and what holds instead. */
+/** Keys that say how containers are secured or limited, and have no counterpart of ours: the values that mean the same as here, and what holds instead. */
 const NOT_TAKEN: readonly (readonly [key: string, same: readonly unknown[], instead: string])[] = [
   ['disable_apparmor', [false], 'containers have AppArmor profiles where the kernel has AppArmor'],
   ['disable_proc_mount', [false], 'what is masked and read-only in /proc is as kubelet says'],
   ['ignore_image_defined_volumes', [false], 'volumes that images declare are made'],
   ['selinux_category_range', [0, 1024], 'SELinux labels have any of 1024 categories'],
+  ['ignore_blockio_not_enabled_errors', [false], 'containers with a class of block I/O are refused'],
+  [
+    'ignore_rdt_not_enabled_errors',
+    [false],
+    'containers with an RDT class that the node does not have are refused',
+  ],
   ['enable_tls_streaming', [false], 'exec, attach and port-forward are served without TLS'],
 ];
 
@@ -81,7 +87,8 @@ export function importContainerdConfig(path: string): ContainerdImport {
     Object.assign(cni, section(file, paths.cni));
     Object.assign(registry, section(file, paths.registry));
     Object.assign(containerd, section(file, paths.containerd));
-    Object.assign(cri, section(file, paths.streaming), section(file, paths.cri));
+    for (const path of [paths.streaming, paths.containerd, paths.cri])
+      Object.assign(cri, section(file, path));
     for (const [name, keys] of Object.entries(section(file, [...paths.containerd, 'runtimes'])))
       if (isTable(keys)) runtimes[name] = merged(runtimes[name], keys);
   }

@@ -7,6 +7,7 @@ import type { SpecInput, Step } from './input.ts';
 import { withMounts } from './mounts.ts';
 import { withNamespaces } from './namespaces.ts';
 import { withProcess } from './process.ts';
+import { withResourceClasses } from './resource-classes.ts';
 import { withResources } from './resources.ts';
 import { withCgroup, withRoot, withSysfsOfNode } from './root.ts';
 import { withSeccomp } from './seccomp.ts';
@@ -30,6 +31,7 @@ const STEPS: readonly Step[] = [
   withApparmor,
   withSelinux,
   withAnnotations,
+  withResourceClasses,
   withSeccomp,
   withDevices,
   withMounts,

@@ -218,12 +218,17 @@ describe("containerd's configuration", () => {
       [...all.map((key) => `${key} = ${value}`), `selinux_category_range = ${range}`].join('\n');
     const streaming = (value: boolean): string => `[${V2}]\nenable_tls_streaming = ${value}\n`;
     const section = `version = 3\n[${V3_RUNTIME}]`;
-    const { warnings } = load(`${section}\n${toml(true, 64)}\n${streaming(true)}`);
+    const classes = (value: boolean): string =>
+      `[${V3_RUNTIME}.containerd]\nignore_rdt_not_enabled_errors = ${value}\n`;
+    const { warnings } = load(`${section}\n${toml(true, 64)}\n${classes(true)}${streaming(true)}`);
     assert.deepEqual(
       warnings.map((warning) => /^\/.*\/containerd\.toml: (\S+) is not taken over: /.exec(warning)?.[1]),
-      [...all, 'selinux_category_range', 'enable_tls_streaming'],
+      [...all, 'selinux_category_range', 'ignore_rdt_not_enabled_errors', 'enable_tls_streaming'],
     );
-    assert.deepEqual(load(`${section}\n${toml(false, 1024)}\n${streaming(false)}`).warnings, []);
+    assert.deepEqual(
+      load(`${section}\n${toml(false, 1024)}\n${classes(false)}${streaming(false)}`).warnings,
+      [],
+    );
   });
 
   it('leaves the runtimes that our own file names to it, each as a whole', () => {
