@@ -106,9 +106,13 @@ export function seconds(code: number, value: number): readonly [number, Uint8Arr
 
 const MASK = [Option.subnetMask, Uint8Array.of(255, 255, 255, 0)] as const;
 
-/** A server that gives one address, for so many seconds. */
-export function giving(address: string, lease: number): Answering {
-  const options = [MASK, seconds(Option.leaseTime, lease)];
+/** A server that gives one address, for so many seconds, and what more it is told to say. */
+export function giving(
+  address: string,
+  lease: number,
+  more: readonly (readonly [number, Uint8Array])[] = [],
+): Answering {
+  const options = [MASK, seconds(Option.leaseTime, lease), ...more];
   return ({ type }) => {
     if (type === MessageType.discover) return [answer(MessageType.offer, address, options)];
     return type === MessageType.request ? [answer(MessageType.ack, address, options)] : [];

@@ -5,6 +5,7 @@ import {
   booleanAt,
   failure,
   firstUnknownKey,
+  integerAt,
   key,
   type KnownKeys,
   objectAt,
@@ -22,6 +23,7 @@ export const ipamKeys: KnownKeys = {
   daemonSocketPath: true,
   request: { skipDefault: true, option: true },
   provide: { option: true, value: true, fromArg: true },
+  priority: true,
 };
 
 /** Only the ipam object is ours: the rest of the configuration belongs to the plugin that delegates. */
@@ -32,6 +34,13 @@ export function unknownKey(config: JsonObject): string | undefined {
 /** The socket of the daemon that a caller of another process hands its lease to. */
 export function socketPath(config: JsonObject): string {
   return stringAt(ipamOf(config), 'daemonSocketPath', 'ipam.daemonSocketPath') || DEFAULT_SOCKET;
+}
+
+/** The metric that the routes are to have; 0 for that of the kernel. */
+export function routePriority(config: JsonObject): number {
+  const priority = integerAt(ipamOf(config), 'priority', 'ipam.priority') ?? 0;
+  if (priority < 0 || priority > 0xffff_ffff) throw badValue('ipam.priority', `${priority} is no metric`);
+  return priority;
 }
 
 function ipamOf(config: JsonObject): JsonObject {

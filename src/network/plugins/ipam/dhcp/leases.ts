@@ -12,7 +12,7 @@ import { failure, stringAt } from '../../config.ts';
 import { toFailure } from '../../failure.ts';
 import { acquire } from './acquire.ts';
 import type { LeaseAnswer, LeaseCall, LeaseReply } from './call.ts';
-import { clientName, clientOptions } from './conf.ts';
+import { clientName, clientOptions, routePriority } from './conf.ts';
 import type { Clock } from './exchange.ts';
 import { Lease, type LeaseDeps, type LeaseEvent } from './lease.ts';
 import type { Links } from './links.ts';
@@ -89,6 +89,7 @@ export class Leases {
       case 'STATUS':
       case 'VERSION':
         clientOptions(call);
+        routePriority(call.config);
         return {};
     }
   }
@@ -98,9 +99,10 @@ export class Leases {
     const { containerId, ifName, netns, config } = call;
     const client = clientName(call);
     const options = clientOptions(call);
+    const priority = routePriority(config);
     signal.throwIfAborted();
     const known = this.#leases.get(client);
-    if (known?.record.netns === netns && known.phase !== 'expired') return answerOf(known);
+    if (known?.record.netns === netns && known.phase !== 'expired') return answerOf(known, priority);
     await this.#release(client);
     const now = this.#deps.clock.now();
     const left = call.deadline === undefined ? ACQUIRE_MS : SHARE_OF_DEADLINE * (call.deadline - now);
@@ -115,7 +117,7 @@ export class Leases {
       server: record.server.address,
     });
     this.#deps.observe('acquired');
-    return answerOf(this.#keep(record));
+    return answerOf(this.#keep(record), priority);
   }
 
   #keep(record: LeaseRecord): Lease {
@@ -165,6 +167,9 @@ export class Leases {
   }
 }
 
-function answerOf({ result }: Lease): LeaseAnswer {
-  return result === undefined ? {} : { result };
+/** The server knows of no metrics: it is the configuration that has one for all routes. */
+function answerOf({ result }: Lease, priority: number): LeaseAnswer {
+  if (result === undefined) return {};
+  if (priority === 0) return { result };
+  return { result: { ...result, routes: result.routes.map((route) => ({ ...route, priority })) } };
 }

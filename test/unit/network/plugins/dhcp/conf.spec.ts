@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import type { JsonObject } from '../../../../../src/lib/json.ts';
-import { clientOptions, socketPath, unknownKey } from '../../../../../src/network/plugins/ipam/dhcp/conf.ts';
+import {
+  clientOptions,
+  routePriority,
+  socketPath,
+  unknownKey,
+} from '../../../../../src/network/plugins/ipam/dhcp/conf.ts';
 
 function options(ipam: JsonObject, args = '', containerId = 'c1'): Record<string, string> {
   const config = { name: 'lan', ipam };
@@ -54,10 +59,23 @@ describe('configuration of dhcp', () => {
   });
 
   it('only keys of ipam are looked at, in any case', () => {
-    const ipam = { Type: 'dhcp', daemonSocketPath: '/x', Request: [{ skipDefault: true }], provide: [] };
+    const ipam = {
+      Type: 'dhcp',
+      daemonSocketPath: '/x',
+      Request: [{ skipDefault: true }],
+      provide: [],
+      priority: 5,
+    };
     assert.equal(unknownKey({ bridge: 'b', ipam }), undefined);
-    assert.equal(unknownKey({ ipam: { type: 'dhcp', priority: 5 } }), 'ipam.priority');
+    assert.equal(unknownKey({ ipam: { type: 'dhcp', metric: 5 } }), 'ipam.metric');
     assert.equal(unknownKey({ ipam: { provide: [{ option: '12', text: '' }] } }), 'ipam.provide[0].text');
+  });
+
+  it('a metric for routes is one that the kernel can have', () => {
+    assert.equal(routePriority({ ipam: {} }), 0);
+    assert.equal(routePriority({ ipam: { priority: 300 } }), 300);
+    for (const priority of [-1, 2 ** 32, '300', 1.5])
+      assert.throws(() => routePriority({ ipam: { priority } }), { message: /^invalid ipam\.priority: / });
   });
 
   it('the socket of the daemon has a default', () => {

@@ -3,9 +3,10 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import type { JsonObject } from '../../../../../src/lib/json.ts';
 import type { LeaseCall } from '../../../../../src/network/plugins/ipam/dhcp/call.ts';
 import { Leases, systemClock } from '../../../../../src/network/plugins/ipam/dhcp/leases.ts';
-import { MessageType } from '../../../../../src/network/plugins/ipam/dhcp/message.ts';
+import { encodeIp, MessageType, Option } from '../../../../../src/network/plugins/ipam/dhcp/message.ts';
 import { LeaseServer } from '../../../../../src/network/plugins/ipam/dhcp/server.ts';
 import { FakeLan, giving, silent } from '../../../../fakes/dhcp-lan.ts';
 import { quietLogger } from '../../../../fakes/logger.ts';
@@ -53,6 +54,25 @@ describe('the keeper of DHCP leases', () => {
     assert.deepEqual(await leases.serve(call('ADD'), never), first);
     assert.equal(said(request), 1);
     assert.deepEqual(await leases.serve(call('CHECK'), never), {});
+  });
+
+  it('gives all routes the metric of the configuration', async () => {
+    lan.answering = giving('10.0.0.9', 1_000, [[Option.routers, encodeIp('10.0.0.1')]]);
+    const leases = keeper();
+    const route = { dst: '0.0.0.0/0', gw: '10.0.0.1' };
+    const routesOf = async (ipam: JsonObject): Promise<unknown> => {
+      const answer = await leases.serve(call('ADD', { config: { name: 'lan', ipam } }), never);
+      return 'result' in answer ? answer.result.routes : answer;
+    };
+    assert.deepEqual(await routesOf({ priority: 300 }), [{ ...route, priority: 300 }]);
+    // The lease is there already.
+    assert.deepEqual(await routesOf({ priority: 400 }), [{ ...route, priority: 400 }]);
+    assert.deepEqual(await routesOf({}), [route]);
+    const refused = { code: 7, message: 'invalid ipam.priority: -1 is no metric', details: '' };
+    for (const verb of ['ADD', 'STATUS'] as const) {
+      const config = { name: 'lan', ipam: { priority: -1 } };
+      assert.deepEqual(await leases.serve(call(verb, { config }), never), { failure: refused });
+    }
   });
 
   it('gives back what a DEL names, and knows nothing of what is not there', async () => {
