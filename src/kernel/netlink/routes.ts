@@ -13,6 +13,8 @@ export const RT_SCOPE_LINK = 253;
 export const RT_SCOPE_HOST = 254;
 /** On deletion: whatever the route's scope. */
 export const RT_SCOPE_NOWHERE = 255;
+/** Those that come with an address. */
+export const RTPROT_KERNEL = 2;
 const RTPROT_BOOT = 3;
 const RTN_UNICAST = 1;
 const RTNH_F_ONLINK = 4;

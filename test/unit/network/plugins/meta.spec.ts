@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseSaved } from '../../../../src/kernel/iptables.ts';
+import type { Route } from '../../../../src/kernel/netlink/routes.ts';
 import type { JsonObject } from '../../../../src/lib/json.ts';
 import { limitsOf } from '../../../../src/network/plugins/meta/bandwidth/conf.ts';
 import { bandwidth, ifbName } from '../../../../src/network/plugins/meta/bandwidth/index.ts';
@@ -16,7 +17,7 @@ import { readBackup, writeBackup } from '../../../../src/network/plugins/meta/tu
 import { parseConf as tuningConf } from '../../../../src/network/plugins/meta/tuning/conf.ts';
 import { sysctlName } from '../../../../src/network/plugins/meta/tuning/sysctls.ts';
 import { tuning } from '../../../../src/network/plugins/meta/tuning/index.ts';
-import { vrf } from '../../../../src/network/plugins/meta/vrf/index.ts';
+import { routesToKeep, vrf } from '../../../../src/network/plugins/meta/vrf/index.ts';
 import { fakeContext, pluginArgs, someResult } from './fake-plugin.ts';
 
 const context = fakeContext([]);
@@ -284,6 +285,33 @@ describe('sbr and vrf', () => {
       message: /table/,
     });
     assert.throws(() => vrf.add(pluginArgs({}), context), { message: /valid vrf name/ });
+  });
+
+  it('vrf keeps all routes but those that the kernel makes, and the ways to gateways come first', () => {
+    const route = (destination: string, more: Partial<Route>): Route => ({
+      destination,
+      index: 2,
+      gateway: '',
+      source: '',
+      priority: 0,
+      table: 254,
+      scope: 0,
+      protocol: 3,
+      type: 1,
+      mtu: undefined,
+      advmss: undefined,
+      ...more,
+    });
+    const routes = [
+      route('0.0.0.0/0', { gateway: '10.8.0.1' }),
+      route('10.8.0.0/24', { scope: 253, protocol: 2, source: '10.8.0.5' }),
+      route('10.8.0.1/32', { scope: 253 }),
+      route('10.9.0.0/16', {}),
+      route('fd08::/64', { protocol: 2 }),
+      route('fd09::/64', {}),
+    ];
+    const kept = routesToKeep(routes).map(({ destination }) => destination);
+    assert.deepEqual(kept, ['10.8.0.1/32', '10.9.0.0/16', 'fd09::/64', '0.0.0.0/0']);
   });
 
   it('have nothing to take down where no namespace is', () => {

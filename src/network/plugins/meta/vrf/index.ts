@@ -14,6 +14,7 @@ import {
   listRoutes,
   replaceRoute,
   RT_SCOPE_UNIVERSE,
+  RTPROT_KERNEL,
   type Route,
 } from '../../../../kernel/netlink/routes.ts';
 import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
@@ -106,8 +107,8 @@ function freeTable(socket: NetlinkSocket): number {
 }
 
 /**
- * The kernel takes an interface that changes its master down and up: IPv6 addresses go unless they are to be kept, and so do routes
- * by gateways. Both are put back, the routes into the VRF's table.
+ * The kernel takes an interface that changes its master down and up: IPv6 addresses go unless they are to be kept, and so do all
+ * routes but its own. Both are put back, the routes into the VRF's table.
  */
 function moveInto(socket: NetlinkSocket, ifName: string, master: Link, table: number): void {
   const link = requireFree(socket, ifName);
@@ -117,9 +118,9 @@ function moveInto(socket: NetlinkSocket, ifName: string, master: Link, table: nu
       .filter(({ scope }) => scope === RT_SCOPE_UNIVERSE)
       .map(({ address }) => address);
   const before = addresses();
-  const routes = ([AF_INET, AF_INET6] as const)
-    .flatMap((family) => listRoutes(socket, { family, index }))
-    .filter(isThroughGateway);
+  const routes = routesToKeep(
+    ([AF_INET, AF_INET6] as const).flatMap((family) => listRoutes(socket, { family, index })),
+  );
   doing(`could not set vrf ${master.name} as master of ${ifName}`, () =>
     socket.request(changeLink(index, { master: master.index })),
   );
@@ -145,16 +146,21 @@ function requireFree(socket: NetlinkSocket, ifName: string): Link {
   throw failure(`interface ${ifName} has already a master set: ${master}`);
 }
 
-/** Local and connected routes the kernel makes anew by itself. */
-function isThroughGateway({ gateway, scope }: Route): boolean {
-  return gateway !== '' && scope === RT_SCOPE_UNIVERSE;
+/**
+ * Those to be put back, in that order: local and connected routes the kernel makes anew by itself, and gateways may be reached by the
+ * routes that have none.
+ */
+export function routesToKeep(routes: readonly Route[]): Route[] {
+  const kept = routes.filter(({ protocol }) => protocol !== RTPROT_KERNEL);
+  return kept.sort((a, b) => Number(a.gateway !== '') - Number(b.gateway !== ''));
 }
 
-function specOf({ destination, index, gateway, source, priority, mtu, advmss }: Route) {
+function specOf({ destination, index, gateway, scope, source, priority, mtu, advmss }: Route) {
   return {
     destination,
     index,
-    gateway,
+    gateway: gateway || undefined,
+    scope,
     source: source || undefined,
     priority: priority === 0 ? undefined : priority,
     mtu,
