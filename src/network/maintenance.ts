@@ -3,6 +3,7 @@
  * could be attached.
  */
 import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Namespaces } from '../kernel/namespaces.ts';
 import { deadlineSignal } from '../lib/deadline.ts';
@@ -10,6 +11,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { AttachmentKey, CachedAttachment, ResultCache } from './cni/cache.ts';
 import type { Chain } from './cni/chain.ts';
+import { parseNetworkList } from './cni/configuration/parse.ts';
 import type { Hints, Remain } from './cni/invoke/invoke.ts';
 import type { Attachment, NetworkList, Result, Step } from './cni/types.ts';
 import { isAtLeast } from './cni/versions/versions.ts';
@@ -23,6 +25,9 @@ const COLLECT_MS = 60_000;
 /** A collection that took so long, of which pods may have waited for the most, is not soon begun again for a range that is exhausted. */
 const SLOW_MS = 10_000;
 const SLOW_PAUSE_MS = 5 * 60_000;
+
+/** What the container of a trial is called. */
+const TRIAL = 'trial-';
 
 export interface MaintenanceOptions {
   readonly chain: Chain;
@@ -81,8 +86,9 @@ export class Maintenance {
     this.#options = options;
   }
 
-  /** Collects once an hour from now on. */
+  /** Takes down the trials that a Berth was killed in, and collects once an hour from now on. */
   start(): void {
+    void this.#endTrials();
     this.#timer = setInterval(() => void this.collect({ dryRun: false }), PERIOD_MS).unref();
   }
 
@@ -166,7 +172,7 @@ export class Maintenance {
           onRemain: (remain) => void remains.push(remain),
         },
       );
-      const elsewhere = await cache.containers();
+      const elsewhere = new Set((await cache.all()).map(({ containerId }) => containerId));
       for (const { containerId } of living()) elsewhere.add(containerId);
       const isLeft = ({ verdict, containerId }: Remain): boolean =>
         verdict === 'stale' || !elsewhere.has(containerId);
@@ -211,7 +217,7 @@ export class Maintenance {
    */
   async trial(signal: AbortSignal): Promise<NetworkTrial[]> {
     const { networks, namespaces, netnsDir, instance } = this.#options;
-    const id = `trial-${randomBytes(8).toString('hex')}`;
+    const id = `${TRIAL}${randomBytes(8).toString('hex')}`;
     const netns = join(netnsDir, `berth-${instance}-${id}`);
     await namespaces.create({ net: netns, loopbackUp: true });
     try {
@@ -230,6 +236,37 @@ export class Maintenance {
       return trials;
     } finally {
       await namespaces.remove(netns);
+    }
+  }
+
+  /** Of earlier Berths. A DEL that fails is left to garbage collections, which find the namespace gone. Never rejects. */
+  async #endTrials(): Promise<void> {
+    const { cache, namespaces, netnsDir, instance, log } = this.#options;
+    // At once, before there can be one of ours.
+    const pins = namesIn(netnsDir)
+      .filter((name) => name.startsWith(`berth-${instance}-${TRIAL}`))
+      .map((name) => join(netnsDir, name));
+    if (pins.length === 0) return;
+    try {
+      const entries = (await cache.all()).filter(({ netns }) => pins.includes(netns));
+      for (const entry of entries) await this.#endTrial(entry);
+      for (const pin of pins) await namespaces.remove(pin);
+      log.info('took down trials that were cut off', { namespaces: pins });
+    } catch (error) {
+      log.warn('failed to take down trials that were cut off', { namespaces: pins, error: messageOf(error) });
+    }
+  }
+
+  async #endTrial(entry: CachedAttachment): Promise<void> {
+    const { chain, delTimeoutMs, log } = this.#options;
+    using deadline = deadlineSignal('the CNI chain', delTimeoutMs, this.#stopping.signal);
+    try {
+      const network = await parseNetworkList(entry.config, { source: '' });
+      const del = { signal: deadline.signal, timeoutMs: delTimeoutMs };
+      const { failures } = await chain.del({ ...entry, network }, del);
+      for (const { error } of failures) log.warn('failed to take down a trial', { ...keyOf(entry), error });
+    } catch (error) {
+      log.warn('failed to take down a trial', { ...keyOf(entry), error: messageOf(error) });
     }
   }
 
@@ -255,6 +292,15 @@ export class Maintenance {
     const [error] = errors;
     const addresses = result?.ips.map(({ address }) => address) ?? [];
     return { network: attachment.network.name, steps, addresses, ...(error === undefined ? {} : { error }) };
+  }
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    // Nothing was ever made there.
+    return [];
   }
 }
 

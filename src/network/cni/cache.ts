@@ -110,15 +110,14 @@ export class ResultCache {
     return { entries, unreadable };
   }
 
-  /** The containers of all attachments, of whatever network and runtime. */
-  async containers(): Promise<Set<string>> {
-    const names = await this.#names();
-    const ids: string[] = [];
-    for (const name of names) {
+  /** All attachments, of whatever network and runtime. */
+  async all(): Promise<CachedAttachment[]> {
+    const entries: CachedAttachment[] = [];
+    for (const name of await this.#names()) {
       const entry = decodeCached((await readText(join(this.#dir, name))) ?? '');
-      if (entry !== undefined) ids.push(entry.containerId);
+      if (entry !== undefined) entries.push(entry);
     }
-    return new Set(ids);
+    return entries;
   }
 
   /** Removes what writes that a crash cut off have left. */

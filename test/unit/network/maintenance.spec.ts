@@ -157,4 +157,30 @@ describe('maintenance', () => {
       /\nnet +stuck +eth0 +failed, tried again later\n/,
     );
   });
+
+  it('takes down a trial that a Berth was killed in: its DELs, and then its namespace', async () => {
+    const pin = join(rig.dir, 'berth-12345678-trial-1');
+    writeFileSync(pin, '');
+    writeFileSync(join(rig.dir, 'berth-12345678-0123456789abcdef'), '');
+    await rig.chain.add(attachment(both(), { containerId: 'trial-1', netns: pin }), { signal });
+    const done: string[] = [];
+    rig.invoke.behaviours['bridge'] = ({ verb, containerId }) => void done.push(`${verb} ${containerId}`);
+    let subject: Maintenance | undefined;
+    const ended = new Promise<void>((resolve) => {
+      const namespaces = {
+        create: () => Promise.resolve({}),
+        remove: async (path: string) => {
+          done.push(path);
+          resolve();
+        },
+        isNamespace: () => true,
+      };
+      subject = maintenance({ netnsDir: rig.dir, namespaces });
+      subject.start();
+    });
+    await ended;
+    subject?.stop();
+    assert.deepEqual(done, ['DEL trial-1', pin]);
+    assert.equal((await rig.cache.all()).length, 0);
+  });
 });
