@@ -57,6 +57,8 @@ export type Phase = 'creating' | 'ready' | 'stopping' | 'stopped' | 'unknown';
 
 export interface SandboxState {
   readonly phase: Phase;
+  /** Whether it has been ready, when it is so no more. */
+  readonly wasReady: boolean;
   /** One result for each attachment that was made, in order. */
   readonly results: readonly Result[];
   readonly primaryIp: PrimaryIp | undefined;
@@ -77,6 +79,7 @@ export interface SandboxState {
 
 export const newState: SandboxState = {
   phase: 'creating',
+  wasReady: false,
   results: [],
   primaryIp: undefined,
   timeline: [],

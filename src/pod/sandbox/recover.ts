@@ -12,7 +12,7 @@ import { messageOf } from '../../lib/errors.ts';
 import type { PodDeps } from '../deps.ts';
 import { endPause } from './pause.ts';
 import type { PluginProcess, StoredSandbox } from './record.ts';
-import { Sandbox } from './sandbox.ts';
+import { Sandbox, wasReady } from './sandbox.ts';
 import { stopHeld } from './stop.ts';
 import {
   conclude,
@@ -159,5 +159,5 @@ async function guarded(deps: PodDeps, sandbox: Sandbox, finish: () => Promise<vo
 async function giveUp(deps: PodDeps, sandbox: Sandbox, error: unknown): Promise<void> {
   const reason = `recovery: ${messageOf(error)}`;
   deps.log.error('failed to recover a sandbox', { sandbox: sandbox.id, pod: sandbox.pod, reason });
-  await conclude(deps, sandbox, { phase: 'unknown', reason });
+  await conclude(deps, sandbox, { phase: 'unknown', wasReady: wasReady(sandbox.state), reason });
 }

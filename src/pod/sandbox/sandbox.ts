@@ -9,6 +9,11 @@ export function criState(state: SandboxState): CriSandboxState {
   return state.phase === 'ready' ? 'SANDBOX_READY' : 'SANDBOX_NOTREADY';
 }
 
+/** Whether it ever was ready: then its end is an event, however late Stop succeeds. */
+export function wasReady({ phase, wasReady }: SandboxState): boolean {
+  return phase === 'ready' || wasReady;
+}
+
 /** Steps kept of one sandbox: ADD and DEL of long chains, with retries. */
 const TIMELINE_MOST = 64;
 

@@ -1,6 +1,6 @@
 import type { PodDeps } from '../deps.ts';
 import { stopContainer } from '../container/stop.ts';
-import type { Sandbox } from './sandbox.ts';
+import { type Sandbox, wasReady } from './sandbox.ts';
 import { endPause } from './pause.ts';
 import { conclude, detachNetwork, releaseNamespaces } from './teardown.ts';
 
@@ -21,13 +21,14 @@ export async function stopHeld(deps: PodDeps, sandbox: Sandbox, remainingMs: num
     await stopContainers(deps, sandbox);
     return;
   }
-  const wasReady = sandbox.state.phase === 'ready';
-  await conclude(deps, sandbox, { phase: 'stopping' });
+  const isKnown = wasReady(sandbox.state);
+  // A Stop that fails is tried again.
+  await conclude(deps, sandbox, { phase: 'stopping', wasReady: isKnown });
   await stopContainers(deps, sandbox);
   await detachNetwork(deps, sandbox, { remainingMs });
   await releaseNamespaces(deps, sandbox);
   await conclude(deps, sandbox, { phase: 'stopped', process: undefined });
-  if (wasReady) deps.events.publish('CONTAINER_STOPPED_EVENT', sandbox);
+  if (isKnown) deps.events.publish('CONTAINER_STOPPED_EVENT', sandbox);
 }
 
 /** Kills what runs in it, the pause process last. */

@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ServiceError } from '@grpc/grpc-js';
+import type { ContainerEventResponse__Output } from '../../../src/gen/runtime/v1/ContainerEventResponse.ts';
 import { bridgeNetwork } from '../../helpers/daemon.ts';
 import { podConfig } from '../../helpers/cri-client.ts';
 import { eventually, Rig, Scratch } from '../../helpers/fixture.ts';
@@ -66,6 +67,25 @@ describe('a disk that takes no records any more', () => {
     assert.equal((await daemon.client.podStatus(id)).status?.state, 'SANDBOX_NOTREADY');
     await daemon.client.clear();
     await eventually('nothing is left', () => (Object.keys(left()).length === 0 ? true : undefined));
+  });
+
+  it('loses no event of a pod whose first Stop fails', async () => {
+    const { client } = rig.daemon;
+    const id = await client.run(podConfig('debtor'));
+    const seen: string[] = [];
+    const stream = client.runtime.getContainerEvents({});
+    stream.on('data', (event: ContainerEventResponse__Output) => seen.push(event.containerEventType));
+    stream.on('error', () => undefined);
+    await plugin.on('del', 'exit 1');
+    const mend = await unwritable('debts');
+    await assert.rejects(client.stop(id), { details: /EROFS/ });
+    await mend();
+    await plugin.on('del', '');
+    await client.stop(id);
+    await client.remove(id);
+    await eventually('it is removed', () => seen.includes('CONTAINER_DELETED_EVENT') || undefined);
+    stream.cancel();
+    assert.equal(seen.filter((type) => type === 'CONTAINER_STOPPED_EVENT').length, 1);
   });
 
   it('fails a pod alone whose result cannot be cached', async () => {
