@@ -11,7 +11,7 @@ import type { LeaseCall } from '../network/plugins/ipam/dhcp/call.ts';
 import type { Leases } from '../network/plugins/ipam/dhcp/leases.ts';
 import { createRegistry } from '../network/plugins/registry.ts';
 import { SelectingInvoke } from '../network/plugins/selecting-invoke.ts';
-import { imageVolumeJobsModule } from '../pod/container/image-volumes.ts';
+import { mountJobsModule } from '../pod/container/mounts.ts';
 import { shimJobsModule } from '../pod/engine/orphaned-shim.ts';
 import { sandboxJobsModule } from '../pod/sandbox/prepare.ts';
 
@@ -49,7 +49,7 @@ export function createPlugins(cni: CniConfig, leases: Leases): Plugins {
       fileJobsModule,
       namespaceJobsModule,
       sandboxJobsModule,
-      imageVolumeJobsModule,
+      mountJobsModule,
       shimJobsModule,
       pluginJobsModule,
     ],

@@ -26,6 +26,7 @@ export const MS_NOATIME = 0x400;
 export const MS_NODIRATIME = 0x800;
 export const MS_BIND = 0x1000;
 export const MS_REC = 0x4000;
+export const MS_UNBINDABLE = 0x2_0000;
 export const MS_PRIVATE = 0x4_0000;
 export const MS_SLAVE = 0x8_0000;
 export const MS_SHARED = 0x10_0000;
@@ -64,14 +65,24 @@ export const RESOLVE_IN_ROOT = 0x10;
 export const RESOLVE_NO_MAGICLINKS = 0x02;
 
 const SYS_OPENAT2 = 437;
+const SYS_OPEN_TREE = 428;
+const SYS_MOVE_MOUNT = 429;
+const SYS_MOUNT_SETATTR = 442;
 const SYS_FSOPEN = 430;
 const SYS_FSCONFIG = 431;
 const SYS_FSMOUNT = 432;
 const FSOPEN_CLOEXEC = 1;
 const FSMOUNT_CLOEXEC = 1;
 const FSCONFIG_CMD_CREATE = 6;
+const OPEN_TREE_CLONE = 1;
+const MOVE_MOUNT_F_EMPTY_PATH = 0x4;
+const MOUNT_ATTR_IDMAP = 0x10_0000n;
+/** struct mount_attr (linux/mount.h): four numbers of 64 bits. */
+const MOUNT_ATTR_BYTES = 32;
 
 const AT_FDCWD = -100;
+const AT_EMPTY_PATH = 0x1000;
+const AT_RECURSIVE = 0x8000;
 const O_CLOEXEC = 0x8_0000;
 const WNOHANG = 1;
 const NO_ATTRIBUTE: readonly number[] = [constants.errno.ENODATA, constants.errno.EOPNOTSUPP];
@@ -119,6 +130,9 @@ interface Libc {
   readonly fsopen: Int;
   readonly fsconfig: Int;
   readonly fsmount: Int;
+  readonly openTree: Int;
+  readonly moveMount: Int;
+  readonly mountSetattr: Int;
   readonly lgetxattr: Int;
   readonly lsetxattr: Int;
   readonly ioctl: Int;
@@ -211,6 +225,23 @@ function load(): Libc {
     fsopen: library.func('syscall', 'int64_t', ['int64_t', 'const char *', 'int']) as Int,
     fsconfig: library.func('syscall', 'int64_t', ['int64_t', 'int', 'int', 'void *', 'void *', 'int']) as Int,
     fsmount: library.func('syscall', 'int64_t', ['int64_t', 'int', 'int', 'int']) as Int,
+    openTree: library.func('syscall', 'int64_t', ['int64_t', 'int', 'const char *', 'unsigned int']) as Int,
+    moveMount: library.func('syscall', 'int64_t', [
+      'int64_t',
+      'int',
+      'const char *',
+      'int',
+      'const char *',
+      'unsigned int',
+    ]) as Int,
+    mountSetattr: library.func('syscall', 'int64_t', [
+      'int64_t',
+      'int',
+      'const char *',
+      'unsigned int',
+      'const uint8_t *',
+      'size_t',
+    ]) as Int,
     openat2: library.func('syscall', 'int64_t', [
       'int64_t',
       'int',
@@ -343,6 +374,41 @@ export function fsconfigCreate(context: number): void {
 /** A mount of a file system that fsconfigCreate() made, in no mount namespace; its root's descriptor. */
 export function fsmount(context: number): number {
   return check('fsmount', '', (c) => c.fsmount(SYS_FSMOUNT, context, FSMOUNT_CLOEXEC, 0));
+}
+
+/** A copy of what is mounted at a path and below it, in no mount namespace yet; the descriptor of its root. */
+export function openTree(path: string): number {
+  const flags = OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE;
+  return check('open_tree', JSON.stringify(path), (c) => c.openTree(SYS_OPEN_TREE, AT_FDCWD, path, flags));
+}
+
+/** Mounts at a path what openTree() copied. */
+export function moveMount(tree: number, target: string): void {
+  check('move_mount', JSON.stringify(target), (c) =>
+    c.moveMount(SYS_MOVE_MOUNT, tree, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH),
+  );
+}
+
+/** Changes the mount that openTree() copied, and with `recursive` all below it: each of them or none. */
+export function mountSetattr(
+  tree: number,
+  attributes: {
+    /** MS_PRIVATE, MS_SLAVE… */
+    readonly propagation?: number;
+    /** A descriptor of the user namespace whose ids the files are to have. */
+    readonly userNamespace?: number;
+    readonly recursive: boolean;
+  },
+): void {
+  const { propagation = 0, userNamespace, recursive } = attributes;
+  const attr = Buffer.alloc(MOUNT_ATTR_BYTES);
+  attr.writeBigUInt64LE(userNamespace === undefined ? 0n : MOUNT_ATTR_IDMAP, 0);
+  attr.writeBigUInt64LE(BigInt(propagation), 16);
+  attr.writeBigUInt64LE(BigInt(userNamespace ?? 0), 24);
+  const flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+  check('mount_setattr', '', (c) =>
+    c.mountSetattr(SYS_MOUNT_SETATTR, tree, '', flags, attr, MOUNT_ATTR_BYTES),
+  );
 }
 
 /**

@@ -9,7 +9,7 @@ import type { ImageConfig } from './image-config.ts';
 import type { RuntimeFeatures } from './runtime-features.ts';
 import type { SelinuxLabels } from './selinux.ts';
 import type { SeccompTemplate } from './seccomp-template.ts';
-import type { RuntimeSpec } from './types.ts';
+import type { LinuxIdMapping, RuntimeSpec } from './types.ts';
 
 /** What a container takes over from its sandbox. */
 export interface SandboxFacts {
@@ -40,6 +40,12 @@ export type HandlerRules = Pick<
   | 'cgroupWritable'
 >;
 
+/** Whose the files of a mount are. */
+export interface MountIds {
+  readonly uids: readonly LinuxIdMapping[];
+  readonly gids: readonly LinuxIdMapping[];
+}
+
 /** All that a runtime spec is made of. */
 export interface SpecInput {
   readonly id: string;
@@ -60,6 +66,11 @@ export interface SpecInput {
   readonly extraMounts?: readonly Mount__Output[];
   /** Gives a host path, and all below it, a label; absent on a node without SELinux. */
   readonly relabel?: (path: string, label: string) => Promise<void>;
+  /**
+   * Mounts a host path with its ids mapped, for a runtime that cannot; returns where to bind from. Throws FAILED_PRECONDITION when the
+   * kernel or the file system cannot either.
+   */
+  readonly mapHostPath: (path: string, ids: MountIds) => Promise<string>;
   readonly host: HostFacts;
   readonly runtime: RuntimeFeatures;
   /** What the node's operator has said of the runtime handler. */

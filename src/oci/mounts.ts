@@ -1,10 +1,11 @@
 import { realpath, stat } from 'node:fs/promises';
 import type { Mount__Output } from '../gen/runtime/v1/Mount.ts';
+import { listMounts } from '../kernel/mounts.ts';
 import { makeDirectory } from '../lib/directories.ts';
-import { BerthError, invalid, isErrno, wrap } from '../lib/errors.ts';
+import { BerthError, codeOf, invalid, isErrno, wrap } from '../lib/errors.ts';
 import { absolutePath } from './fields.ts';
 import { type SpecInput, withLinuxPart } from './input.ts';
-import { checkPropagation } from './propagation.ts';
+import { checkPropagation, mountOf } from './propagation.ts';
 import { podMounts } from './pod-mounts.ts';
 import type { RuntimeSpec, SpecMount } from './types.ts';
 import { toSpecMapping } from './user-namespace.ts';
@@ -14,6 +15,8 @@ interface Checked {
   readonly mount: Mount__Output;
   readonly field: string;
   readonly destination: string;
+  /** Of the pod, or a volume of the image. */
+  readonly isExtra: boolean;
 }
 
 /**
@@ -25,9 +28,9 @@ interface Checked {
  */
 export async function withMounts(spec: RuntimeSpec, input: SpecInput): Promise<RuntimeSpec> {
   const { config, mounts: asked = config.mounts, extraMounts = [] } = input;
-  const own = asked.map((mount, i) => check(mount, `config.mounts[${i}]`, input));
+  const own = asked.map((mount, i) => check(mount, `config.mounts[${i}]`, input, false));
   const extra = [...extraMounts, ...(await podMounts(input))].map((mount) =>
-    check(mount, `the mount at "${mount.containerPath}"`, input),
+    check(mount, `the mount at "${mount.containerPath}"`, input, true),
   );
   const taken = new Set(own.map(({ destination }) => destination));
   // Of the others the pod's files come last, and a volume of the image at the same path gives way.
@@ -40,14 +43,14 @@ export async function withMounts(spec: RuntimeSpec, input: SpecInput): Promise<R
   for (const bind of binds) {
     const mount = await bindMount(bind);
     await relabelSource(bind, mount.source, spec.linux.mountLabel, input);
-    made.push(mount);
+    made.push(await mapped(bind, mount, input));
   }
   const propagation = rootPropagation(binds);
   const next = { ...spec, mounts: [...kept, ...made] };
   return propagation === undefined ? next : withLinuxPart(next, { rootfsPropagation: propagation });
 }
 
-function check(mount: Mount__Output, field: string, { runtime }: SpecInput): Checked {
+function check(mount: Mount__Output, field: string, { runtime }: SpecInput, isExtra: boolean): Checked {
   const destination = absolutePath(`${field}.container_path`, mount.containerPath);
   if (destination === '/') throw invalid(`${field}.container_path`, 'must not be the root directory');
   absolutePath(`${field}.host_path`, mount.hostPath);
@@ -63,13 +66,7 @@ function check(mount: Mount__Output, field: string, { runtime }: SpecInput): Che
   }
   if ((mount.uidMappings.length === 0) !== (mount.gidMappings.length === 0))
     throw invalid(field, 'must map both uids and gids, or neither');
-  if (mount.uidMappings.length > 0 && !runtime.idmap) {
-    throw new BerthError(
-      'FAILED_PRECONDITION',
-      `failed to mount "${mount.hostPath}" at "${destination}": it needs an idmapped mount, which runtime "${runtime.name}" does not support`,
-    );
-  }
-  return { mount, field, destination };
+  return { mount, field, destination, isExtra };
 }
 
 /** Source: KEP-3857. */
@@ -107,6 +104,25 @@ async function bindMount({ mount, field, destination }: Checked): Promise<SpecMo
           gidMappings: mount.gidMappings.map(toSpecMapping),
         }),
   };
+}
+
+/** Where the runtime maps no ids, the bind is made from a mount that has them mapped already. */
+async function mapped(
+  { mount: { hostPath }, destination, isExtra }: Checked,
+  mount: SpecMount,
+  { runtime, mapHostPath }: SpecInput,
+): Promise<SpecMount> {
+  const { uidMappings: uids, gidMappings: gids, ...plain } = mount;
+  if (uids === undefined || gids === undefined || runtime.idmap) return mount;
+  try {
+    return { ...plain, source: await mapHostPath(mount.source, { uids, gids }) };
+  } catch (error) {
+    // The files of the pod can be read by all: unmapped they belong to nobody.
+    if (isExtra && codeOf(error) === 'FAILED_PRECONDITION') return plain;
+    const type = mountOf(mount.source, listMounts())?.type ?? 'its file system';
+    const problem = `it needs an idmapped mount, which runtime "${runtime.name}" does not support and Berth cannot make on ${type}`;
+    throw wrap(`failed to mount "${hostPath}" at "${destination}": ${problem}`, error);
+  }
 }
 
 /** What other programs of the node use, or all of the node: a container must not take it from them by labelling it. */

@@ -11,13 +11,10 @@ const NODE_SHM = '/dev/shm';
  * A file that is not there is left out.
  */
 export async function podMounts(input: SpecInput): Promise<Mount__Output[]> {
-  const { config, sandbox, runtime } = input;
+  const { config, sandbox } = input;
   const security = securityOf(config);
   const userns = security.namespaceOptions?.usernsOptions;
-  // Without idmapped mounts the files belong to nobody in a user namespace, and can still be read.
-  const mappings = runtime.idmap
-    ? { uids: userns?.uids ?? [], gids: userns?.gids ?? [] }
-    : { uids: [], gids: [] };
+  const mappings = { uids: userns?.uids ?? [], gids: userns?.gids ?? [] };
   const file = (containerPath: string, hostPath: string): Mount__Output =>
     bind(containerPath, hostPath, security.readonlyRootfs, mappings);
   const wanted = [

@@ -22,6 +22,7 @@ import { Container } from './container.ts';
 import { declaredVolumes, volumeMount } from './declared-volumes.ts';
 import { discard } from './discard.ts';
 import { mountImageVolumes, volumeImages } from './image-volumes.ts';
+import { hostPathMapper } from './mounts.ts';
 import type { ContainerPlan } from './plan.ts';
 import type { ContainerRecord } from './record.ts';
 import { removeUnlessRunning } from './remove.ts';
@@ -117,11 +118,12 @@ async function makeInEngine(
   const { runtimeHandler } = sandbox.record;
   const pidNamespace = await pidNamespaceOf(deps, plan, signal);
   const volumes = declaredVolumes(deps, container.record, image);
+  const facts = sandboxFacts(deps, sandbox);
   const input: Omit<SpecInput, 'accounts'> = {
     ...(pidNamespace === undefined ? {} : { pidNamespace }),
     id: container.id,
     config,
-    sandbox: sandboxFacts(deps, sandbox),
+    sandbox: facts,
     image: image.config,
     extraMounts: volumes.map(volumeMount),
     imageName: config.image?.userSpecifiedImage || image.tag || image.reference,
@@ -134,6 +136,7 @@ async function makeInEngine(
     unsetSeccomp: deps.settings.runtime.unsetSeccompProfile,
     cdiDirectories: deps.settings.runtime.cdiSpecDirs,
     ...(relabel === undefined ? {} : { relabel }),
+    mapHostPath: hostPathMapper(deps, container.id, facts),
   };
   const { id } = container;
   const spec = async ({ accounts, views }: MadeRootFs): Promise<RuntimeSpec> => {

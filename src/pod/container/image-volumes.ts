@@ -2,20 +2,17 @@
  * Volumes that are images (`Mount.image`): each is mounted read-only below the container's state directory, from a view that the
  * engine keeps with the container. The container's configuration, which is recorded first, says which there are.
  */
-import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerConfig__Output } from '../../gen/runtime/v1/ContainerConfig.ts';
 import type { Mount__Output } from '../../gen/runtime/v1/Mount.ts';
 import type { FilesystemMount } from '../../kernel/mount-filesystem.ts';
-import { invalid, messageOf, wrap } from '../../lib/errors.ts';
+import { invalid, wrap } from '../../lib/errors.ts';
 import type { PodDeps } from '../deps.ts';
 import { checkImageName } from '../name.ts';
 import type { EngineImage, ImageOptions } from '../engine/engine.ts';
-import type { ImageVolumeMount } from './image-volume-jobs.ts';
+import type { ImageVolumeMount } from './mount-jobs.ts';
+import { mountsDirectory } from './mounts.ts';
 import type { ContainerRecord } from './record.ts';
-
-/** The jobs module that the threads of containers must load. */
-export const imageVolumeJobsModule = new URL('./image-volume-jobs.js', import.meta.url);
 
 /** kubelet and people know a failure by this word of the CRI. */
 const REASON = 'ImageVolumeMountFailed';
@@ -72,11 +69,11 @@ export async function mountImageVolumes(
   for (const [n, { mount, index }] of imageMounts(config).entries()) {
     const job: ImageVolumeMount = {
       mounts: views[n] ?? [],
-      directory: directoryOf(deps, id, n),
+      directory: join(mountsDirectory(deps, id), `image-${n}`),
       subPath: mount.imageSubPath,
     };
     try {
-      const hostPath = (await deps.threads.call('image-volumes.mount', job)) as string;
+      const hostPath = (await deps.threads.call('mounts.image', job)) as string;
       // The files have the ids of the pod's user namespace already.
       mounts[index] = { ...mount, hostPath, uidMappings: [], gidMappings: [] };
     } catch (error) {
@@ -86,36 +83,6 @@ export async function mountImageVolumes(
   return mounts;
 }
 
-/** Unmounts the image volumes of a container; what is gone already is success. */
-export async function releaseImageVolumes(deps: PodDeps, { id, config }: Identified): Promise<void> {
-  const directories = imageMounts(config).map((_, n) => directoryOf(deps, id, n));
-  if (directories.length > 0) await deps.threads.call('image-volumes.release', directories);
-}
-
-/** Unmounts the image volumes of containers that no record names. One that stays is no reason for Berth not to start. */
-export async function releaseOwnerlessVolumes(
-  deps: PodDeps,
-  isOwned: (id: string) => boolean,
-): Promise<void> {
-  const parent = join(deps.settings.storage.state, 'containers');
-  const ids = await readdir(parent).catch(() => []);
-  for (const id of ids.filter((one) => !isOwned(one))) {
-    const directory = join(parent, id);
-    const mounts = (await readdir(directory).catch(() => [])).map((name) => join(directory, name));
-    try {
-      await deps.threads.call('image-volumes.release', mounts);
-      await rm(directory, { recursive: true, force: true });
-    } catch (error) {
-      const facts = { container: id, error: messageOf(error) };
-      deps.log.error('failed to remove the image volumes of a container without a record', facts);
-    }
-  }
-}
-
 function imageMounts({ mounts }: ContainerConfig__Output): { mount: Mount__Output; index: number }[] {
   return mounts.map((mount, index) => ({ mount, index })).filter(({ mount: { image } }) => image !== null);
-}
-
-function directoryOf({ settings }: Pick<PodDeps, 'settings'>, id: string, n: number): string {
-  return join(settings.storage.state, 'containers', id, `image-${n}`);
 }

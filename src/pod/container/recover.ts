@@ -4,7 +4,7 @@ import { fifoPaths } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
 import { conclude } from './conclude.ts';
 import { Container } from './container.ts';
-import { releaseOwnerlessVolumes } from './image-volumes.ts';
+import { releaseOwnerlessMounts } from './mounts.ts';
 import { removeOwnerlessFifos } from './ownerless.ts';
 import type { StoredContainer } from './record.ts';
 import { ioDirectory, pumpSpec } from './start.ts';
@@ -18,7 +18,7 @@ export async function recoverContainers(deps: PodDeps): Promise<Container[]> {
   const { stored, unreadable } = await files.readAll();
   for (const path of unreadable) deps.log.error('left an unreadable container record alone', { path });
   const ids = new Set(stored.map(({ record }) => record.id));
-  await releaseOwnerlessVolumes(deps, (id) => ids.has(id) || unreadable.includes(files.path(id)));
+  await releaseOwnerlessMounts(deps, (id) => ids.has(id) || unreadable.includes(files.path(id)));
   const halfMade: Container[] = [];
   // At once: the thread that pumps may be slow to answer each.
   for (const container of await Promise.all(stored.map((one) => recoverOne(deps, one)))) {

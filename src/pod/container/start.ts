@@ -9,6 +9,7 @@ import type { EngineIo, EngineStart } from '../engine/engine.ts';
 import { pausePidNamespace } from '../sandbox/pause.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Container } from './container.ts';
+import { releaseHostPaths } from './mounts.ts';
 import { START_ERROR } from './record.ts';
 import { withShim } from './shim-lock.ts';
 import { targetContainer } from './target.ts';
@@ -76,6 +77,7 @@ async function run(
   } finally {
     // What gives up has to find the pump, to end it.
     await settled;
+    await releaseHostPaths(deps, container.id);
   }
 }
 

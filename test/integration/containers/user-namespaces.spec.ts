@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { status } from '@grpc/grpc-js';
-import { detectRuntimeFeatures } from '../../../src/oci/runtime-features.ts';
-import { eventually } from '../../helpers/fixture.ts';
 import { ContainerRig } from './rig.ts';
 
 const FOREVER = ['sleep', '3600'];
@@ -217,30 +215,5 @@ describe('containers in a user namespace', () => {
     const code = status.INVALID_ARGUMENT;
     await assert.rejects(rig.create(pod, 'other', FOREVER, mapped(600_000)), { code });
     await assert.rejects(rig.create(pod, 'none', FOREVER), { code });
-  });
-
-  it('have a mapped volume with their own ids, unless the runtime cannot map it and that is said', async () => {
-    const options = mapped(200_000);
-    const pod = await rig.runPod('volume', options);
-    const [mapping] = options.linux.securityContext.namespaceOptions.usernsOptions.uids;
-    const hostPath = join(rig.directory, 'volume');
-    await mkdir(hostPath);
-    const volume = {
-      containerPath: '/data',
-      hostPath,
-      uidMappings: [mapping ?? {}],
-      gidMappings: [mapping ?? {}],
-    };
-    const command = ['sh', '-c', 'echo mine > /data/file; sleep 3600'];
-    const create = rig.create(pod, 'main', command, { ...options, mounts: [volume] });
-    if (!(await detectRuntimeFeatures('runc')).features.idmap) {
-      await assert.rejects(create, { code: status.FAILED_PRECONDITION, details: /idmapped mount/ });
-      return;
-    }
-    await rig.startContainer(await create);
-    const { uid } = await eventually('the file', () =>
-      statSync(join(hostPath, 'file'), { throwIfNoEntry: false }),
-    );
-    assert.equal(uid, 0);
   });
 });

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Mount__Output } from '../../../src/gen/runtime/v1/Mount.ts';
 import { parseMountinfo } from '../../../src/kernel/mounts.ts';
+import { BerthError, type ErrorCode } from '../../../src/lib/errors.ts';
 import { BASE_SPEC } from '../../../src/oci/base.ts';
 import type { SpecInput } from '../../../src/oci/input.ts';
 import { withMounts } from '../../../src/oci/mounts.ts';
@@ -146,19 +147,50 @@ describe('mounts', () => {
     await refuses({ propagation: 5 as unknown as 'PROPAGATION_PRIVATE' }, '.propagation');
   });
 
-  it('map ids where the runtime can, and name the mount where it cannot', async () => {
+  it('map ids where the runtime can', async () => {
     const ids = [{ hostId: 1000, containerId: 0, length: 10 }];
     const mapped = await one({ uidMappings: ids, gidMappings: ids });
     assert.deepEqual(mapped?.uidMappings, [{ containerID: 0, hostID: 1000, size: 10 }]);
     assert.deepEqual(mapped.gidMappings, mapped.uidMappings);
     await refuses({ uidMappings: ids }, '');
-    await assert.rejects(
-      one({ uidMappings: ids, gidMappings: ids }, { runtime: features({ idmap: false }) }),
-      {
+  });
+
+  describe('of a runtime that maps no ids', () => {
+    const ids = [{ hostId: 1000, containerId: 0, length: 10 }];
+    const range = [{ containerID: 0, hostID: 1000, size: 10 }];
+    const runtime = features({ idmap: false });
+
+    it('are made from where the host path, once found or made, is mounted with them', async () => {
+      const asked: unknown[] = [];
+      const mapHostPath: SpecInput['mapHostPath'] = (...given) => {
+        asked.push([...given, existsSync(given[0])]);
+        return Promise.resolve('/mapped/0');
+      };
+      symlinkSync(at('absent'), at('link'));
+      mkdirSync(at('absent'));
+      const part = { hostPath: at('link/below'), uidMappings: ids, gidMappings: ids, readonly: true };
+      assert.deepEqual(await one(part, { runtime, mapHostPath }), {
+        destination: '/mnt',
+        type: 'bind',
+        source: '/mapped/0',
+        options: ['rbind', 'rprivate', 'ro'],
+      });
+      assert.deepEqual(asked, [[at('absent/below'), { uids: range, gids: range }, true]]);
+      assert.equal((await one({}, { runtime, mapHostPath }))?.source, directory);
+      assert.equal(asked.length, 1);
+    });
+
+    it('are named, with their file system and the reason, where that cannot be', async () => {
+      const mapHostPath = (): Promise<string> =>
+        Promise.reject(new BerthError('FAILED_PRECONDITION', 'mount_setattr: invalid argument'));
+      const part = { hostPath: '/proc/sys', uidMappings: ids, gidMappings: ids };
+      await assert.rejects(one(part, { runtime, mapHostPath }), {
         code: 'FAILED_PRECONDITION',
-        message: /at "\/mnt": it needs an idmapped mount, which runtime "runc" does not support/,
-      },
-    );
+        message:
+          'failed to mount "/proc/sys" at "/mnt": it needs an idmapped mount, which runtime "runc" does not support and ' +
+          'Berth cannot make on proc: mount_setattr: invalid argument',
+      });
+    });
   });
 
   it('take over image volumes with their host path, and extra ones unless the config has that path', async () => {
@@ -206,14 +238,23 @@ describe('mounts', () => {
       assert.equal(find(spec, '/dev/shm')?.source, realpathSync('/dev/shm'));
     });
 
-    it('have ids mapped in a user namespace only where the runtime can', async () => {
+    it('have ids mapped in a user namespace, by the runtime, or else where that can be', async () => {
       const ids = [{ hostId: 1000, containerId: 0, length: 10 }];
       const usernsOptions = { mode: 'POD' as const, uids: ids, gids: ids };
       const config = secured({ namespaceOptions: namespaceOptions({ usernsOptions }) });
       const own = sandbox();
       assert.ok(find(await build([], { config, sandbox: own }), '/etc/hosts')?.uidMappings);
-      const plain = await build([], { config, sandbox: own, runtime: features({ idmap: false }) });
-      assert.equal(find(plain, '/etc/hosts')?.uidMappings, undefined);
+      const runtime = features({ idmap: false });
+      const hosts = async (mapHostPath: SpecInput['mapHostPath']): Promise<SpecMount | undefined> =>
+        find(await build([], { config, sandbox: own, runtime, mapHostPath }), '/etc/hosts');
+      const mapped = await hosts((path) => Promise.resolve(`/mapped${path}`));
+      assert.equal(mapped?.source, `/mapped${own.files.hosts}`);
+      assert.equal(mapped.uidMappings, undefined);
+      const cannot = (code: ErrorCode) => (): Promise<string> => Promise.reject(new BerthError(code, 'no'));
+      const plain = await hosts(cannot('FAILED_PRECONDITION'));
+      assert.equal(plain?.source, own.files.hosts);
+      assert.equal(plain.uidMappings, undefined);
+      await assert.rejects(hosts(cannot('RESOURCE_EXHAUSTED')), { code: 'RESOURCE_EXHAUSTED' });
     });
   });
 

@@ -193,6 +193,7 @@ export const specInput = (part: Partial<SpecInput> = {}): SpecInput => ({
   imageName: 'registry.example/web:1',
   accounts: { users: [], groups: [] },
   pidNamespace: '/pins/pid',
+  mapHostPath: (path) => Promise.resolve(`/mapped${path}`),
   host: hostFacts(),
   runtime: features(),
   handler: handlerRules(),

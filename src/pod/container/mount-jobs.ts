@@ -1,12 +1,14 @@
-/** Mounting images for containers to see: in the mount namespace of Berth, where OCI runtimes find them. */
-import { constants, existsSync, readlinkSync, rmSync, rmdirSync } from 'node:fs';
+/** Mounting what containers are to see: in the mount namespace of Berth, where OCI runtimes find it. */
+import { constants, readlinkSync, rmdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SyscallError } from '../../kernel/errno.ts';
+import { type IdmappedMount, mountArea, mountIdmapped } from '../../kernel/idmapped-mounts.ts';
 import { openInRoot } from '../../kernel/in-root.ts';
 import { close } from '../../kernel/libc.ts';
 import { type FilesystemMount, mountFilesystem } from '../../kernel/mount-filesystem.ts';
 import { unmountAll } from '../../kernel/mounts.ts';
 import type { Job } from '../../kernel/threads/job.ts';
+import { type IdMaps, withUserNamespaceProcess } from '../../kernel/user-namespace.ts';
 import { makeDirectorySync } from '../../lib/directories.ts';
 import { BerthError, isErrno } from '../../lib/errors.ts';
 
@@ -49,20 +51,48 @@ function resolve(directory: string, subPath: string): string {
   }
 }
 
-/** Unmounts the image volumes of a container and removes the directory that they are in. All of it may be gone already. */
-function releaseImageVolumes(arg: unknown): void {
-  const directories = arg as readonly string[];
-  for (const directory of directories) {
-    if (!existsSync(directory)) continue;
-    unmountAll(directory);
-    // Never its content: were it still mounted, that would be an image's.
-    rmdirSync(directory);
+export interface MappedHostPath extends IdmappedMount {
+  /** The first one of its container: the area that they are in is yet to be made. */
+  readonly isFirst: boolean;
+  /** A pinned user namespace, or the maps of one that is made for this mount. */
+  readonly ids: string | IdMaps;
+}
+
+/** What the kernel says where it, or the file system, cannot map ids. */
+const CANNOT_MAP = ['EINVAL', 'ENOSYS', 'EPERM', 'EOPNOTSUPP'];
+
+function mountHostPath(arg: unknown): void {
+  const { isFirst, ids, ...mount } = arg as MappedHostPath;
+  const area = dirname(mount.target);
+  try {
+    if (isFirst) {
+      makeDirectorySync(dirname(area), 0o711);
+      mountArea(area);
+    }
+    if (typeof ids === 'string') mountIdmapped(mount, ids);
+    else withUserNamespaceProcess(ids, (pid) => mountIdmapped(mount, `/proc/${pid}/ns/user`));
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    if (!CANNOT_MAP.includes(error.code)) throw error.toBerthError('its mount');
+    throw new BerthError('FAILED_PRECONDITION', error.message, { cause: error });
   }
-  const [first] = directories;
-  if (first !== undefined) rmSync(dirname(first), { recursive: true, force: true });
+}
+
+/** Unmounts what is mounted at directories, and removes them. All of it may be gone already. */
+function release(arg: unknown): void {
+  for (const directory of arg as readonly string[]) {
+    unmountAll(directory);
+    try {
+      // Never its content: were it still mounted, that would be an image's or a volume's.
+      rmdirSync(directory);
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+    }
+  }
 }
 
 export const jobs: Readonly<Record<string, Job>> = {
-  'image-volumes.mount': mountImageVolume,
-  'image-volumes.release': releaseImageVolumes,
+  'mounts.image': mountImageVolume,
+  'mounts.host-path': mountHostPath,
+  'mounts.release': release,
 };
