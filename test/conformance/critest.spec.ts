@@ -3,7 +3,6 @@ import { chmod, readdir, readFile, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/lib/package-root.ts';
-import { detectRuntimeFeatures } from '../../src/oci/runtime-features.ts';
 import { TestDaemon } from '../helpers/daemon.ts';
 import { Scratch } from '../helpers/fixture.ts';
 import { clearNetwork } from './clear-network.ts';
@@ -23,7 +22,6 @@ interface Run {
 const CGROUPS = '/sys/fs/cgroup';
 
 const STREAMING = /Streaming/;
-const USER_NAMESPACES = /UserNamespaces/;
 
 describe('critest', () => {
   before(() => {
@@ -43,12 +41,7 @@ describe('critest', () => {
     const program = process.env['CRITEST'];
     assert.ok(program, 'CRITEST is not set: run this through npm run conformance');
     const listed = await readFile(join(packageRoot(), 'test/conformance/critest-passes.txt'), 'utf8');
-    // critest skips them where kubelet would not use them.
-    const { idmap } = (await detectRuntimeFeatures('runc')).features;
-    const expected = listed
-      .trimEnd()
-      .split('\n')
-      .filter((name) => idmap || !USER_NAMESPACES.test(name));
+    const expected = listed.trimEnd().split('\n');
     const images = catalog(await buildPrograms());
 
     await using scratch = await Scratch.create();

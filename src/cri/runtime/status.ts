@@ -1,8 +1,6 @@
 import type { RuntimeCondition } from '../../gen/runtime/v1/RuntimeCondition.ts';
-import type { RuntimeHandlerFeatures } from '../../gen/runtime/v1/RuntimeHandlerFeatures.ts';
 import type { StatusRequest__Output } from '../../gen/runtime/v1/StatusRequest.ts';
 import type { StatusResponse } from '../../gen/runtime/v1/StatusResponse.ts';
-import type { RuntimeFeatures } from '../../oci/runtime-features.ts';
 import type { Unary } from '../call.ts';
 import { configInfo } from '../config-info.ts';
 import type { CriDeps } from '../deps.ts';
@@ -13,22 +11,14 @@ export const status: Unary<StatusRequest__Output, StatusResponse> = (deps, reque
   status: { conditions: [runtimeReady(deps), networkReady(deps)] },
   runtimeHandlers: ['', ...deps.config.containerd.runtimes.keys()].map((name) => ({
     name,
-    features: handlerFeatures(deps.pods.containers.features(name)),
+    features: {
+      recursiveReadOnlyMounts: deps.pods.containers.features(name).recursiveReadOnly,
+      userNamespaces: deps.pods.containers.features(name).userNamespaces,
+    },
   })),
   features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: true },
   info: request.verbose ? info(deps) : {},
 });
-
-/**
- * What kubelet is told of an OCI runtime. User namespaces go together with mapped mounts, as kubelet asks for them in each
- * container of a pod with hostUsers: false. One without mounts, such as crictl's, runs in a user namespace all the same.
- */
-export function handlerFeatures(runtime: RuntimeFeatures): RuntimeHandlerFeatures {
-  return {
-    recursiveReadOnlyMounts: runtime.recursiveReadOnly,
-    userNamespaces: runtime.userNamespaces && runtime.idmap,
-  };
-}
 
 /** Whether containers can be run: the real state of the connection to the engine. */
 function runtimeReady({ pods }: CriDeps): RuntimeCondition {

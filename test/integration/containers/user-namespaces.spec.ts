@@ -153,13 +153,7 @@ describe('containers in a user namespace', () => {
   });
 
   it("may be on the node's network, with and without a pid namespace of the pod", async () => {
-    const { features, runtimeHandlers } = await rig.daemon.client.status();
-    assert.equal(features?.userNamespacesHostNetwork, true);
-    const { idmap } = (await detectRuntimeFeatures('runc')).features;
-    assert.deepEqual(
-      runtimeHandlers.map((handler) => handler.features?.userNamespaces),
-      [idmap, idmap],
-    );
+    assert.equal((await rig.daemon.client.status()).features?.userNamespacesHostNetwork, true);
     for (const pid of ['CONTAINER', 'POD'] as const) {
       const options = mapped(200_000, { pid, network: 'NODE' });
       const pod = await rig.runPod(`node-network-${pid.toLowerCase()}`, options);
