@@ -5,7 +5,7 @@ import type { JsonObject } from '../lib/json.ts';
 import type { CallOptions } from './connection.ts';
 import type { Content } from './content.ts';
 import { distance, hostPlatform, type Platform, platformName } from './platform.ts';
-import type { Descriptor } from './types.ts';
+import type { Descriptor, Labels } from './types.ts';
 
 const INDEX_TYPES = new Set([
   'application/vnd.oci.image.index.v1+json',
@@ -17,6 +17,12 @@ const MANIFEST_TYPES = new Set([
 ]);
 /** An index may hold indexes; nobody nests them deeper. */
 const NESTED_MOST = 4;
+
+/** By which CRI-O, and builders after it, mark an image that is a checkpoint; the value is the container's name. */
+const CHECKPOINT_OF = [
+  'org.criu.checkpoint.container.name',
+  'io.kubernetes.cri-o.annotations.checkpoint.name',
+];
 
 /** Go writes null for what is empty. */
 const optional = <T extends z.ZodType>(schema: T, otherwise: z.output<T>) =>
@@ -33,10 +39,13 @@ const platformSchema = z.object({
   architecture: optional(z.string(), ''),
   variant: optional(z.string(), ''),
 });
+const annotations = optional(z.record(z.string(), z.string()), {});
 const indexSchema = z.object({
+  annotations,
   manifests: optional(z.array(descriptorSchema.extend({ platform: platformSchema.nullish() })), []),
 });
 const manifestSchema = z.object({
+  annotations,
   config: descriptorSchema,
   layers: optional(z.array(descriptorSchema), []),
 });
@@ -81,6 +90,8 @@ export interface ImageDocuments {
   readonly rawConfig: JsonObject;
   /** From the bottom up. */
   readonly layers: readonly Layer[];
+  /** The name of the container that it is a checkpoint of; undefined for an image like any other. */
+  readonly checkpointOf: string | undefined;
 }
 
 export interface Layer {
@@ -107,7 +118,7 @@ export async function readImage(
 ): Promise<ImageDocuments> {
   const { platform = hostPlatform(), id, ...call } = options;
   const found = await findManifest(content, target, { platform, id }, call);
-  const { manifest, configuration, layers } = found;
+  const { manifest, configuration, layers, marks } = found;
   const rawConfig = await read(content, configuration, z.record(z.string(), z.json()), call);
   const parsed = parse(configuration.digest, configSchema, rawConfig);
   const diffIds = parsed.rootfs.diff_ids;
@@ -121,7 +132,12 @@ export async function readImage(
     config: toConfig(parsed),
     rawConfig,
     layers: layers.map((descriptor, at) => ({ descriptor, diffId: diffIds[at] ?? '' })),
+    checkpointOf: checkpointIn(marks),
   };
+}
+
+function checkpointIn(found: Labels): string | undefined {
+  return CHECKPOINT_OF.map((key) => found[key]).find((name) => name !== undefined);
 }
 
 interface Wanted {
@@ -129,7 +145,11 @@ interface Wanted {
   readonly id: string | undefined;
 }
 
-type Found = Pick<ImageDocuments, 'manifest' | 'configuration'> & { readonly layers: readonly Descriptor[] };
+interface Found extends Pick<ImageDocuments, 'manifest' | 'configuration'> {
+  readonly layers: readonly Descriptor[];
+  /** Annotations of the manifest, and of the indexes above it. */
+  readonly marks: Labels;
+}
 
 async function findManifest(
   content: Content,
@@ -139,20 +159,21 @@ async function findManifest(
   depth = 0,
 ): Promise<Found> {
   if (MANIFEST_TYPES.has(target.mediaType)) {
-    const { config, layers } = await read(content, target, manifestSchema, call);
+    const { config, layers, annotations: marks } = await read(content, target, manifestSchema, call);
     if (wanted.id === undefined || wanted.id === config.digest)
-      return { manifest: target, configuration: config, layers };
+      return { manifest: target, configuration: config, layers, marks };
     throw new BerthError('NOT_FOUND', `manifest "${target.digest}" is not that of image "${wanted.id}"`);
   }
   if (!INDEX_TYPES.has(target.mediaType) || depth === NESTED_MOST) {
     const problem = `"${target.digest}" of type "${target.mediaType}" is neither manifest nor index`;
     throw new BerthError('INVALID_ARGUMENT', problem);
   }
-  const { manifests } = await read(content, target, indexSchema, call);
+  const { manifests, annotations: marks } = await read(content, target, indexSchema, call);
   let failure: BerthError | undefined;
   for (const entry of inOrder(manifests, wanted)) {
     try {
-      return await findManifest(content, entry, wanted, call, depth + 1);
+      const found = await findManifest(content, entry, wanted, call, depth + 1);
+      return { ...found, marks: { ...marks, ...found.marks } };
     } catch (error) {
       // Of other platforms nothing may have been pulled.
       if (!(error instanceof BerthError) || error.code !== 'NOT_FOUND') throw error;

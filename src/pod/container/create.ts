@@ -60,6 +60,7 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
   }
   const { runtimeHandler } = sandbox.record;
   const image = await containers.engine.image(plan.image, { runtimeHandler, signal });
+  if (image.checkpointOf !== undefined) throw noRestore(plan, image.checkpointOf);
   const images = await volumeImages(deps, plan.config, { runtimeHandler, signal });
   const container = new Container(newRecord(deps, plan, image, images), containers.files);
   const recorded = containers.files.writeIntent(container.record);
@@ -83,6 +84,12 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
   containers.store.add(container);
   deps.events.publish('CONTAINER_CREATED_EVENT', sandbox, container.id);
   return container.id;
+}
+
+/** What it was would be lost in a start from the beginning. */
+function noRestore({ image }: ContainerPlan, checkpointOf: string): BerthError {
+  const what = `image "${image}" is a checkpoint of container "${checkpointOf}"`;
+  return new BerthError('FAILED_PRECONDITION', `${what}, and checkpoints cannot be restored`);
 }
 
 async function undo(deps: PodDeps, container: Container, error: BerthError): Promise<BerthError> {

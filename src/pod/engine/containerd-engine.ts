@@ -135,6 +135,7 @@ export class ContainerdEngine implements Engine {
       name,
       chainId,
       config: documents.config,
+      checkpointOf: documents.checkpointOf,
     };
   }
 

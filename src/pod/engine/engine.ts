@@ -19,6 +19,8 @@ export interface EngineImage {
   /** The snapshot of its uppermost layer, once all of them are unpacked. */
   readonly chainId: Promise<string>;
   readonly config: ImageConfig;
+  /** The name of the container that the image is a checkpoint of; absent for an image like any other. */
+  readonly checkpointOf?: string | undefined;
 }
 
 export interface NewEngineContainer {

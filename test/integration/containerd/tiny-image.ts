@@ -29,6 +29,8 @@ export interface ImageOptions {
   readonly layers?: readonly Readonly<Record<string, Entry>>[];
   /** Of the uppermost layer, in the manifest. */
   readonly annotations?: Readonly<Record<string, string>>;
+  /** Of the manifest itself. */
+  readonly marks?: Readonly<Record<string, string>>;
   /** For this architecture alone: then an index says so. */
   readonly architecture?: string;
 }
@@ -92,7 +94,10 @@ export function tinyImage(name: string, options: ImageOptions = {}): TinyImage {
   ].map((layer, at, { length }) =>
     at < length - 1 ? layer : { ...layer, annotations: options.annotations },
   );
-  const manifest = add(mediaType, json({ schemaVersion: 2, mediaType, config, layers }));
+  const manifest = add(
+    mediaType,
+    json({ schemaVersion: 2, mediaType, config, layers, annotations: options.marks }),
+  );
   const annotations = { 'io.containerd.image.name': name };
   const indexType = 'application/vnd.oci.image.index.v1+json';
   const index = {

@@ -58,6 +58,24 @@ describe('a checkpoint of a container', () => {
     assert.deepEqual(readdirSync(directory), []);
   });
 
+  it('that is an image is not started from the beginning', async () => {
+    const pod = await rig.runPod('image');
+    for (const mark of [
+      'org.criu.checkpoint.container.name',
+      'io.kubernetes.cri-o.annotations.checkpoint.name',
+    ]) {
+      const name = `berth.local/test/${mark}:1`;
+      // By its id it goes with all of its names: it must not be the tiny image's.
+      await rig.importImage(name, { marks: { [mark]: 'count' }, config: { Labels: { mark } } });
+      await assert.rejects(rig.create(pod, 'main', [], { ...own, image: { image: name } }), {
+        code: status.FAILED_PRECONDITION,
+        details: /is a checkpoint of container "count"/,
+      });
+      await rig.removeImage(name);
+    }
+    assert.deepEqual(await rig.list(), []);
+  });
+
   it('needs a running container and a file to write to', async () => {
     const pod = await rig.runPod('refused');
     const id = await rig.run(pod, 'main', ['sleep', '3600'], own);
