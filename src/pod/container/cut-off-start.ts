@@ -32,17 +32,21 @@ async function settleHeld(
   task: EngineTask,
   since: bigint,
 ): Promise<boolean> {
-  const { engine, store } = deps.containers;
+  const { engine, pumps, store } = deps.containers;
   const { phase } = container.state;
   // It was being started, or removed, as its task was seen.
   if (phase === 'running' || store.find(container.id) === undefined) return false;
   const sandbox = deps.store.find(container.record.sandboxId);
-  // Nobody can say; the next comparison may.
-  if (task.status === 'unknown') return false;
+  // Nobody can say; the next comparison may. A shim that was at the start waits for a reader of the container's output before it answers.
+  if (task.status === 'unknown') {
+    if (phase === 'created') await pumpAgain(deps, container);
+    return false;
+  }
   if (phase !== 'created' || task.status === 'created' || sandbox?.state.phase !== 'ready') {
     // What could not be written then: with its task goes all that the next Berth could learn it from.
     await container.update({});
     await withShim(deps, container.record.sandboxId, () => engine.endTask(container.id));
+    await pumps.stop(container.id);
     await removeFifos(ioDirectory(deps), container.id);
     return false;
   }

@@ -1,4 +1,4 @@
-import { messageOf } from '../../lib/errors.ts';
+import { codeOf, messageOf } from '../../lib/errors.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { fifoPaths } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
@@ -55,6 +55,8 @@ export async function pumpAgain(deps: PodDeps, container: Container): Promise<vo
   try {
     await deps.containers.pumps.start({ ...pumpSpec(deps, container, fifos), running: true });
   } catch (error) {
+    // It is pumped: its start was cut off, and looked at twice.
+    if (codeOf(error) === 'ALREADY_EXISTS') return;
     deps.log.error('failed to pump a log again', { container: container.id, error: messageOf(error) });
   }
 }
