@@ -6,6 +6,7 @@
  *    ▲  (tried again with back-off)          │ asked again every few seconds, and at once
  *    └───────────────────────────────────────┘ when the socket closes: no answer
  */
+import { once } from 'node:events';
 import { Client, connectivityState, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { BerthError, messageOf } from '../lib/errors.ts';
 import { sleep } from '../lib/deadline.ts';
@@ -198,10 +199,10 @@ export class Connection {
     }
   }
 
-  /** Many requests, and the last of the answers. */
+  /** Many requests, sent as fast as they are taken, and the last of the answers. */
   async exchange<Request, Response>(
     method: Method<Request, Response>,
-    requests: Iterable<Request>,
+    requests: Iterable<Request> | AsyncIterable<Request>,
     options: CallOptions = {},
   ): Promise<Response> {
     const { signal } = options;
@@ -227,9 +228,24 @@ export class Connection {
         else resolve(latest);
       });
     });
-    for (const request of requests) call.write(request);
-    call.end();
-    return last.finally(() => signal?.removeEventListener('abort', cancel));
+    let isOver = false;
+    const send = async (): Promise<void> => {
+      for await (const request of requests) {
+        if (isOver) return;
+        if (!call.write(request)) await once(call, 'drain');
+      }
+      call.end();
+    };
+    try {
+      const [answer] = await Promise.all([last, send()]);
+      return answer;
+    } catch (error) {
+      call.cancel();
+      throw error;
+    } finally {
+      isOver = true;
+      signal?.removeEventListener('abort', cancel);
+    }
   }
 
   /** Throws when a call need not begin. */

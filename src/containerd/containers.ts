@@ -14,6 +14,8 @@ export interface Container {
   readonly image: string;
   /** The runtime's type, such as `io.containerd.runc.v2`. */
   readonly runtime: string;
+  /** For the runtime's shim. */
+  readonly runtimeOptions: Any | undefined;
   /** The OCI runtime specification. */
   readonly spec: JsonObject | undefined;
   readonly snapshotter: string;
@@ -104,6 +106,7 @@ function toContainer(wire: Container__Output | null): Container {
     labels,
     image,
     runtime: runtime?.name ?? '',
+    runtimeOptions: runtime?.options ?? undefined,
     spec: fromJsonAny(spec),
     snapshotter,
     snapshotKey,

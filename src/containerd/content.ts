@@ -94,6 +94,34 @@ export class Content {
     return digest;
   }
 
+  /**
+   * Stores a blob of any size, as write() does, and returns its digest and size. What was sent before a failure goes with the lease.
+   *
+   * @param ref no other write may have it meanwhile.
+   */
+  async writePieces(
+    pieces: AsyncIterable<Buffer>,
+    ref: string,
+    options: CallOptions & { readonly lease: string },
+  ): Promise<{ digest: string; size: number }> {
+    const hash = createHash('sha256');
+    let size = 0;
+    const requests = async function* () {
+      for await (const data of pieces) {
+        yield { action: 'WRITE' as const, ref, offset: size, data };
+        hash.update(data);
+        size += data.length;
+      }
+      yield { action: 'COMMIT' as const, ref, offset: size, total: size };
+    };
+    try {
+      await this.#connection.exchange(this.#rpc.Write, requests(), { timeoutMs: Infinity, ...options });
+    } catch (error) {
+      if (!(error instanceof BerthError && error.code === 'ALREADY_EXISTS')) throw error;
+    }
+    return { digest: `sha256:${hash.digest('hex')}`, size };
+  }
+
   /** Sets these labels and leaves the others. Throws NOT_FOUND. */
   async label(digest: string, labels: Labels, options?: CallOptions): Promise<void> {
     const paths = Object.keys(labels).map((key) => `labels.${key}`);

@@ -5,7 +5,7 @@ import type { Mount } from '../../gen/runtime/v1/Mount.ts';
 import type { ContainerStatusRequest__Output } from '../../gen/runtime/v1/ContainerStatusRequest.ts';
 import type { ContainerStatusResponse } from '../../gen/runtime/v1/ContainerStatusResponse.ts';
 import { type Container, criContainerState } from '../../pod/container/container.ts';
-import type { ContainerRecord } from '../../pod/container/record.ts';
+import { type ContainerRecord, shownAnnotations } from '../../pod/container/record.ts';
 import { effectiveStopSignal } from '../../pod/container/stop-signal.ts';
 import type { Unary } from '../call.ts';
 import type { CriDeps } from '../deps.ts';
@@ -40,7 +40,7 @@ export function containerStatusOf({ record, state }: Container): ContainerStatus
     imageRef,
     imageId,
     labels: config.labels,
-    annotations: config.annotations,
+    annotations: shownAnnotations(record),
     mounts: statusMounts(record),
     logPath,
     resources: state.resources === null ? null : { linux: state.resources },
@@ -49,8 +49,9 @@ export function containerStatusOf({ record, state }: Container): ContainerStatus
   };
 }
 
-/** By its tag: kubelet asks for it by id, and shows people what the status says. */
-function statusImage({ config, imageTag = '' }: ContainerRecord): ImageSpec | null {
+/** By its tag: kubelet asks for it by id, and shows people what the status says. What is restored has the image that it was made from. */
+function statusImage({ config, restored, imageTag = '', imageRef }: ContainerRecord): ImageSpec | null {
+  if (restored !== undefined) return { ...config.image, image: imageTag || imageRef, userSpecifiedImage: '' };
   return imageTag === '' ? config.image : { ...config.image, image: imageTag };
 }
 

@@ -4,6 +4,7 @@ import type { ListContainersRequest__Output } from '../../gen/runtime/v1/ListCon
 import type { ListContainersResponse } from '../../gen/runtime/v1/ListContainersResponse.ts';
 import { memoOfState } from '../../lib/memo.ts';
 import { type Container, criContainerState } from '../../pod/container/container.ts';
+import { shownAnnotations } from '../../pod/container/record.ts';
 import type { ContainerStore } from '../../pod/container/store.ts';
 import type { Unary } from '../call.ts';
 
@@ -43,6 +44,6 @@ export const containerItem = memoOfState(({ state, record }: Container): Item =>
     state: criContainerState(state),
     createdAt,
     labels: config.labels,
-    annotations: config.annotations,
+    annotations: shownAnnotations(record),
   };
 });

@@ -5,11 +5,12 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { makeDirectory } from '../../lib/directories.ts';
 import { deadlineSignal, raceSignal } from '../../lib/deadline.ts';
-import { BerthError, codeOf, invalid, isErrno, messageOf, wrap } from '../../lib/errors.ts';
+import { BerthError, invalid, isErrno, messageOf, wrap } from '../../lib/errors.ts';
 import { encodeJson } from '../../lib/exact-json.ts';
 import { newId } from '../../lib/id.ts';
 import type { PodDeps } from '../deps.ts';
 import type { Container } from './container.ts';
+import { checkCriu, withLogOfCriu } from './criu.ts';
 
 export interface CheckpointRequest {
   /** Where the archive goes. */
@@ -19,10 +20,6 @@ export interface CheckpointRequest {
   /** The container's status as the archive shall have it. */
   readonly status: object;
 }
-
-const CRIU_VERSION_MS = 10_000;
-/** How much of CRIU's log an error tells. */
-const LOG_LINES = 3;
 
 /**
  * Writes a checkpoint of a running container to a tar archive, and leaves it running (CRI CheckpointContainer). The archive is laid
@@ -93,7 +90,7 @@ async function checkpointHeld(
   } catch (error) {
     const failed = wrap(
       `failed to checkpoint container "${container.id}"`,
-      await explained(error, paths.parts),
+      await withLogOfCriu(error, join(paths.parts, 'dump.log')),
     );
     if (signal.aborted && error !== signal.reason)
       deps.log.warn('a checkpoint failed after its caller had left', { error: failed.message });
@@ -114,23 +111,6 @@ async function checkLocation(location: string): Promise<void> {
     throw invalid('location', `${JSON.stringify(location)} is not the path of a file`);
 }
 
-/** The OCI runtime calls it. Throws FAILED_PRECONDITION when it is not installed. */
-async function checkCriu(signal: AbortSignal): Promise<void> {
-  const path = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
-  const { execa } = await import('execa');
-  try {
-    await execa('criu', ['--version'], {
-      env: { PATH: path },
-      timeout: CRIU_VERSION_MS,
-      cancelSignal: signal,
-    });
-  } catch (error) {
-    if (isErrno(error, 'ENOENT'))
-      throw new BerthError('FAILED_PRECONDITION', 'criu is not installed on this node', { cause: error });
-    throw wrap('failed to run criu', error, 'FAILED_PRECONDITION');
-  }
-}
-
 async function writeParts(
   deps: PodDeps,
   { id, record }: Container,
@@ -143,8 +123,10 @@ async function writeParts(
   const checkpointedTime = new Date().toISOString();
   const files = { images: file('checkpoint'), work: directory, rootfsDiff: file('rootfs-diff.tar') };
   await deps.containers.engine.checkpoint(id, files, { signal });
-  const { config, imageRef } = record;
-  const image = config.image?.userSpecifiedImage || config.image?.image || imageRef;
+  const { config, imageRef, imageTag, restored } = record;
+  // What a restored one was asked for is a checkpoint, too.
+  const asked = restored === undefined ? config.image : null;
+  const image = asked?.userSpecifiedImage || asked?.image || imageTag || imageRef;
   const facts = {
     id,
     name: record.reservedName,
@@ -182,15 +164,4 @@ async function archive({ parts, unfinished }: Paths, location: string, signal: A
   } catch (error) {
     throw wrap(`failed to write ${JSON.stringify(location)}`, error);
   }
-}
-
-/** The OCI runtime says where CRIU's log is; that goes with the attempt, so its errors are told. */
-async function explained(error: unknown, directory: string): Promise<unknown> {
-  const log = await readFile(join(directory, 'dump.log'), 'utf8').catch(() => '');
-  // It grumbles in one that has succeeded, too.
-  if (log.includes('Dumping finished successfully')) return error;
-  const errors = log.split('\n').filter((line) => /\bError\b/.test(line));
-  if (errors.length === 0) return error;
-  const said = errors.slice(-LOG_LINES).join('; ').slice(0, 1_000);
-  return new BerthError(codeOf(error), `${messageOf(error)} (criu: ${said})`, { cause: error });
 }

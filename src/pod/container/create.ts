@@ -26,6 +26,7 @@ import { hostPathMapper } from './mounts.ts';
 import type { ContainerPlan } from './plan.ts';
 import type { ContainerRecord } from './record.ts';
 import { removeUnlessRunning } from './remove.ts';
+import { checkMounts, imageOrCheckpoint, type OpenCheckpoint } from './restore.ts';
 import { targetContainer } from './target.ts';
 
 /**
@@ -59,15 +60,16 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
     throw new BerthError('FAILED_PRECONDITION', `sandbox "${sandbox.id}" is not ready`);
   }
   const { runtimeHandler } = sandbox.record;
-  const image = await containers.engine.image(plan.image, { runtimeHandler, signal });
-  if (image.checkpointOf !== undefined) throw noRestore(plan, image.checkpointOf);
   const images = await volumeImages(deps, plan.config, { runtimeHandler, signal });
-  const container = new Container(newRecord(deps, plan, image, images), containers.files);
+  const id = newId();
+  const { image, checkpoint } = await imageOrCheckpoint(deps, plan, id, signal);
+  const record = newRecord(deps, plan, { id, image, images, checkpoint });
+  const container = new Container(record, containers.files);
   const recorded = containers.files.writeIntent(container.record);
   // It is looked at once the engine has something to make, which may be after it has failed.
   recorded.catch(() => undefined);
   try {
-    const input = { image, images, recorded };
+    const input = { image, images, checkpoint, recorded };
     const { spec, snapshotter } = await makeInEngine(deps, plan, container, input, signal);
     const { uid, gid, additionalGids } = spec.process.user;
     const user = { linux: { uid, gid, supplementalGroups: [...additionalGids] } };
@@ -86,12 +88,6 @@ async function create(deps: PodDeps, plan: ContainerPlan, signal: AbortSignal): 
   return container.id;
 }
 
-/** What it was would be lost in a start from the beginning. */
-function noRestore({ image }: ContainerPlan, checkpointOf: string): BerthError {
-  const what = `image "${image}" is a checkpoint of container "${checkpointOf}"`;
-  return new BerthError('FAILED_PRECONDITION', `${what}, and checkpoints cannot be restored`);
-}
-
 async function undo(deps: PodDeps, container: Container, error: BerthError): Promise<BerthError> {
   try {
     await discard(deps, container);
@@ -105,10 +101,15 @@ async function undo(deps: PodDeps, container: Container, error: BerthError): Pro
   }
 }
 
-interface MakeInput {
+interface MadeOf {
   readonly image: EngineImage;
   /** Of its image volumes. */
   readonly images: readonly EngineImage[];
+  /** What it is restored from. */
+  readonly checkpoint: OpenCheckpoint | undefined;
+}
+
+interface MakeInput extends MadeOf {
   /** Once its intent is. */
   readonly recorded: Promise<unknown>;
 }
@@ -117,7 +118,7 @@ async function makeInEngine(
   deps: PodDeps,
   plan: ContainerPlan,
   container: Container,
-  { image, images, recorded }: MakeInput,
+  { image, images, checkpoint, recorded }: MakeInput,
   signal: AbortSignal,
 ): Promise<MadeContainer> {
   const { config, sandbox } = plan;
@@ -133,7 +134,7 @@ async function makeInEngine(
     sandbox: facts,
     image: image.config,
     extraMounts: volumes.map(volumeMount),
-    imageName: config.image?.userSpecifiedImage || image.tag || image.reference,
+    imageName: (!checkpoint && config.image?.userSpecifiedImage) || image.tag || image.reference,
     host,
     runtime: features(runtimeHandler),
     handler: requireRuntimeHandler(deps.settings.containerd, runtimeHandler),
@@ -149,7 +150,9 @@ async function makeInEngine(
   const spec = async ({ accounts, views }: MadeRootFs): Promise<RuntimeSpec> => {
     const labelled = views.map((view) => withMountLabel(view, containerLabels(input)?.mountLabel));
     const mounts = await mountImageVolumes(deps, container.record, labelled);
-    return buildSpec({ ...input, accounts, mounts });
+    const made = await buildSpec({ ...input, accounts, mounts });
+    if (checkpoint !== undefined) checkMounts(made, checkpoint);
+    return made;
   };
   return engine.create(
     {
@@ -160,6 +163,7 @@ async function makeInEngine(
       labels: config.labels,
       idMappings: userMappings(sandbox.record.config),
       volumes,
+      layers: checkpoint?.layers ?? [],
       views: images,
       spec,
       ready: recorded,
@@ -197,14 +201,13 @@ export function sandboxFacts(deps: Pick<PodDeps, 'settings'>, { record }: Sandbo
 function newRecord(
   deps: PodDeps,
   plan: ContainerPlan,
-  image: EngineImage,
-  volumeImages: readonly EngineImage[],
+  { id, image, images, checkpoint }: MadeOf & { readonly id: string },
 ): ContainerRecord {
   const { config, sandbox } = plan;
   const asked = config.stopSignal === 'RUNTIME_DEFAULT' ? '' : config.stopSignal;
   return {
     version: 1,
-    id: newId(),
+    id,
     sandboxId: sandbox.id,
     reservedName: plan.reservedName,
     createdAt: nowNanos().toString(),
@@ -214,8 +217,9 @@ function newRecord(
     imageId: image.id,
     imageTag: image.tag,
     imageRef: image.reference,
-    volumeImageRefs: volumeImages.map(({ reference }) => reference),
+    volumeImageRefs: images.map(({ reference }) => reference),
     logPath: plan.logPath,
+    ...(checkpoint === undefined ? {} : { restored: checkpoint.from }),
     stopSignal: asked || image.config.stopSignal || 'SIGTERM',
   };
 }

@@ -3,6 +3,7 @@ import type { PodDeps } from '../deps.ts';
 import type { EngineTask } from '../engine/engine.ts';
 import type { Container } from './container.ts';
 import { pumpAgain } from './recover.ts';
+import { endRestore } from './restore.ts';
 import { withShim } from './shim-lock.ts';
 import { ioDirectory } from './start.ts';
 
@@ -53,6 +54,7 @@ async function settleHeld(
   await pumpAgain(deps, container);
   const startedAt = task.exit !== undefined && task.exit.at < since ? task.exit.at : since;
   await container.update({ phase: 'running', pid: task.pid, startedAt: startedAt.toString() });
+  await endRestore(deps, container);
   deps.events.publish('CONTAINER_STARTED_EVENT', sandbox, container.id);
   return true;
 }

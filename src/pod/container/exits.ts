@@ -10,6 +10,7 @@ import type { Container } from './container.ts';
 import { settleStart } from './cut-off-start.ts';
 import { discard } from './discard.ts';
 import { removeOwnerless } from './ownerless.ts';
+import { endRestore } from './restore.ts';
 import { withShim } from './shim-lock.ts';
 import { OomKills } from './oom-kills.ts';
 import { ioDirectory } from './start.ts';
@@ -185,6 +186,7 @@ export class ExitMonitor {
     const settle = async (): Promise<void> => {
       if (task?.status === 'paused') await containers.engine.resume(container.id);
       await removeUnfinished(this.#deps, container);
+      if (container.state.phase !== 'created') await endRestore(this.#deps, container);
     };
     const failed = 'failed to settle a checkpoint that was cut off';
     void this.#orAgain(failed, { container: container.id }, locks.with(`container ${container.id}`, settle));

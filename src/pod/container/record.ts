@@ -4,6 +4,13 @@ import type { LinuxContainerResources__Output } from '../../gen/runtime/v1/Linux
 import type { Files } from '../../lib/atomic-file.ts';
 import { RecordFiles, type Stored } from '../record-files.ts';
 
+export interface RestoredFrom {
+  /** The image, or the archive's path, as it was asked for. */
+  readonly image: string;
+  /** RFC 3339; '' when it does not say. */
+  readonly checkpointedAt: string;
+}
+
 /** The intent. Times are nanoseconds since the epoch in decimal. */
 export interface ContainerRecord {
   readonly version: 1;
@@ -24,6 +31,8 @@ export interface ContainerRecord {
   readonly volumeImageRefs?: readonly string[];
   /** Absolute; '' when the container's output is not kept. */
   readonly logPath: string;
+  /** Of one that is restored from a checkpoint; the image is the one that it was made from. */
+  readonly restored?: RestoredFrom;
   /** By the CRI's precedence: asked for, the image's, SIGTERM. */
   readonly stopSignal: string;
 }
@@ -72,6 +81,13 @@ export const newContainerState: ContainerState = {
   snapshotter: '',
   user: null,
 };
+
+/** Its annotations as statuses and lists show them: with those that containerd and CRI-O give to what is restored. */
+export function shownAnnotations({ config, restored }: ContainerRecord): Record<string, string> {
+  if (restored === undefined) return config.annotations;
+  const { image, checkpointedAt } = restored;
+  return { ...config.annotations, restored: 'true', checkpointedAt, checkpointImage: image };
+}
 
 /** The reason of one that could not be started; containerd's word. */
 export const START_ERROR = 'StartError';

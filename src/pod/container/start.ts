@@ -11,6 +11,7 @@ import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Container } from './container.ts';
 import { releaseHostPaths } from './mounts.ts';
 import { START_ERROR } from './record.ts';
+import { beginRestore, endRestore, restoreError } from './restore.ts';
 import { withShim } from './shim-lock.ts';
 import { targetContainer } from './target.ts';
 
@@ -43,9 +44,12 @@ async function startHeld(deps: PodDeps, container: Container, signal: AbortSigna
     requirePidNamespace(deps, container, sandbox);
     const { pid, at } = await run(deps, container, sandbox.record.runtimeHandler, signal);
     await container.update({ phase: 'running', pid, startedAt: at.toString() });
-  } catch (error) {
+  } catch (thrown) {
+    const error = await restoreError(deps, container, thrown);
     await giveUp(deps, container, error);
     throw wrap(`failed to start container "${container.id}"`, error);
+  } finally {
+    await endRestore(deps, container);
   }
   deps.events.publish('CONTAINER_STARTED_EVENT', sandbox, container.id);
 }
@@ -68,12 +72,15 @@ async function run(
 ): Promise<EngineStart> {
   const { config, sandboxId } = container.record;
   const { engine, pumps } = deps.containers;
+  const checkpoint = await beginRestore(deps, container);
   const fifos = createFifos(ioDirectory(deps), container.id, { stdin: config.stdin, terminal: config.tty });
   const ready = pumps.start(pumpSpec(deps, container, fifos));
   const settled = ready.catch(() => undefined);
   const process = { io: engineIo(fifos, config.tty), ready, runtimeHandler };
   try {
-    return await withShim(deps, sandboxId, () => engine.start(container.id, process, { signal }));
+    return await withShim(deps, sandboxId, () =>
+      engine.start(container.id, process, { signal, checkpoint }),
+    );
   } finally {
     // What gives up has to find the pump, to end it.
     await settled;

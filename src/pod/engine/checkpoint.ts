@@ -1,14 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
+import type { CallOptions } from '../../containerd/connection.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
+import type { ImageDocuments } from '../../containerd/image-documents.ts';
+import { type Any, fromMessageAny, runcOptionsAny } from '../../containerd/typeurl.ts';
+import type { Mount } from '../../containerd/types.ts';
+import { BerthError, codeOf } from '../../lib/errors.ts';
 import { gone } from './gone.ts';
-import type { CheckpointFiles, EngineOptions } from './engine.ts';
+import type { CheckpointFiles, CheckpointToRestore, EngineOptions } from './engine.ts';
+
+export type LeasedCall = CallOptions & { readonly lease: string };
 
 /** Longer than any checkpoint takes; ends by itself what a Berth that dies in between leaves. */
 const LEASE_MS = 60 * 60 * 1_000;
 const LAYER = 'application/vnd.oci.image.layer.v1.tar';
+const PIECE = 256 * 1024;
 
 /**
  * Writes a checkpoint of a running container. Its processes are frozen from before CRIU looks at them until its files are
@@ -55,4 +63,50 @@ async function writeDiff(
   } finally {
     await snapshots.remove(key).catch(() => undefined);
   }
+}
+
+/** Extracts a layer that is a file on this node onto what is mounted. */
+export async function layOver(
+  { content, diffs }: Containerd,
+  { file, ref }: { readonly file: string; readonly ref: string },
+  mounts: readonly Mount[],
+  call: LeasedCall,
+): Promise<void> {
+  const pieces = createReadStream(file, { highWaterMark: PIECE }) as AsyncIterable<Buffer>;
+  const blob = await content.writePieces(pieces, ref, call);
+  await diffs.apply({ ...blob, mediaType: LAYER, annotations: {} }, mounts, call);
+}
+
+/** Writes the one layer of an image, which is the archive of a checkpoint, as it is kept: it may be compressed. */
+export async function writeArchive(
+  { content }: Containerd,
+  { layers, manifest }: ImageDocuments,
+  file: string,
+  { signal }: EngineOptions,
+): Promise<void> {
+  const [layer, ...others] = layers;
+  if (layer === undefined || others.length > 0) {
+    const problem = `image manifest "${manifest.digest}" has ${layers.length} layers, a checkpoint has one`;
+    throw new BerthError('FAILED_PRECONDITION', problem);
+  }
+  const pieces = content.pieces(layer.descriptor.digest, { signal });
+  try {
+    await pipeline(pieces, createWriteStream(file, { mode: 0o600 }));
+  } catch (error) {
+    if (codeOf(error) !== 'NOT_FOUND') throw error;
+    const problem = 'containerd has not kept its layer (discard_unpacked_layers)';
+    throw new BerthError('FAILED_PRECONDITION', problem, { cause: error });
+  }
+}
+
+/** The container's own options for the shim of runc, with a checkpoint to restore. */
+export async function restoreOptions(
+  { containers, connection: { api } }: Containerd,
+  id: string,
+  { images, work }: CheckpointToRestore,
+  options: EngineOptions,
+): Promise<Any> {
+  const { runtimeOptions = null } = await containers.get(id, options);
+  const own = fromMessageAny('containerd.runc.v1.Options', api.runc.v1.Options, runtimeOptions);
+  return runcOptionsAny(api, { ...own, criuImagePath: images, criuWorkPath: work });
 }

@@ -12,7 +12,7 @@ import { codeOf } from '../../lib/errors.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { withMountLabel } from '../../oci/selinux.ts';
 import type { LinuxResources, RuntimeSpec } from '../../oci/types.ts';
-import { writeCheckpoint } from './checkpoint.ts';
+import { restoreOptions, writeArchive, writeCheckpoint } from './checkpoint.ts';
 import { createContainer, type CreationParts, viewKey } from './creation.ts';
 import type {
   CheckpointFiles,
@@ -31,6 +31,7 @@ import type {
   ImageOptions,
   MadeContainer,
   NewEngineContainer,
+  StartOptions,
 } from './engine.ts';
 import { gone } from './gone.ts';
 import { HandlerImages } from './handler-images.ts';
@@ -159,12 +160,16 @@ export class ContainerdEngine implements Engine {
   async start(
     id: string,
     { io, ready, runtimeHandler }: EngineFirstProcess,
-    options: EngineOptions = {},
+    { checkpoint, ...options }: StartOptions = {},
   ): Promise<EngineStart> {
     const { tasks } = this.#containerd;
+    const restoring = checkpoint && {
+      options: await restoreOptions(this.#containerd, id, checkpoint, options),
+    };
     const [rootfs] = await Promise.all([this.#rootMounts(id, options), ready]);
     const runtimePath = runtimeHandlerOf(this.#creation.settings, runtimeHandler)?.path ?? '';
-    const create = (): Promise<number> => tasks.create({ containerId: id, rootfs, io, runtimePath }, options);
+    const request = { containerId: id, rootfs, io, runtimePath, ...restoring };
+    const create = (): Promise<number> => tasks.create(request, options);
     const again = (error: unknown): Promise<number> => {
       if (!isShimLeaving(error)) throw error;
       return create();
@@ -172,7 +177,11 @@ export class ContainerdEngine implements Engine {
     await create().catch(again);
     try {
       const at = nowNanos();
-      const pid = await tasks.start({ containerId: id }, options);
+      // CRIU takes the longer the more memory there is.
+      const pid = await tasks.start(
+        { containerId: id },
+        restoring ? { ...options, timeoutMs: Infinity } : options,
+      );
       this.#shims.learn(id, pid);
       return { pid, at };
     } catch (error) {
@@ -232,7 +241,9 @@ export class ContainerdEngine implements Engine {
   }
 
   async endTask(id: string): Promise<void> {
-    await killAndWait(this.#containerd.tasks, { containerId: id }, { all: true });
+    const { tasks } = this.#containerd;
+    const isIdle = async (): Promise<boolean> => (await gone(tasks.get({ containerId: id })))?.pid === 0;
+    await killAndWait(tasks, { containerId: id }, { all: true, isIdle });
     await this.deleteTask(id);
   }
 
@@ -254,6 +265,11 @@ export class ContainerdEngine implements Engine {
   async checkpoint(id: string, files: CheckpointFiles, options: EngineOptions = {}): Promise<void> {
     const snapshots = await this.#snapshotters.ofContainer(id, options);
     await writeCheckpoint(this.#containerd, snapshots, id, { files, ...options });
+  }
+
+  async checkpointArchive(image: EngineImage, file: string, options: EngineOptions = {}): Promise<void> {
+    const { documents } = await this.#images.resolve(image.id, options);
+    await writeArchive(this.#containerd, documents, file, options);
   }
 
   async resume(id: string, options: EngineOptions = {}): Promise<void> {

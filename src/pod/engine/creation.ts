@@ -1,6 +1,5 @@
 import { isRunc, requireRuntimeHandler } from '../../config/runtime-handlers.ts';
 import type { ContainerdConfig } from '../../config/schema.ts';
-import type { CallOptions } from '../../containerd/connection.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
 import type { NewContainer } from '../../containerd/containers.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
@@ -11,6 +10,7 @@ import { Rollback } from '../../lib/rollback.ts';
 import type { RuntimeSpec } from '../../oci/types.ts';
 import type { IdMappings } from '../../oci/user-namespace.ts';
 import type { EngineImage, EngineOptions, MadeContainer, NewEngineContainer } from './engine.ts';
+import { type LeasedCall, layOver } from './checkpoint.ts';
 import { gone } from './gone.ts';
 import type { Remapper } from './remapper.ts';
 import type { RootFs } from './rootfs.ts';
@@ -36,8 +36,6 @@ export interface CreationParts {
   readonly mark: Readonly<Record<string, string>>;
 }
 
-type LeasedCall = CallOptions & { readonly lease: string };
-
 /** Makes a container with its root file system and views, or, when it fails, nothing. */
 export async function createContainer(
   parts: CreationParts,
@@ -59,6 +57,8 @@ export async function createContainer(
     rollback.add('snapshot', () => gone(snapshots.remove(id)));
     const parent = await parentOf(parts, snapshots, image, idMappings, call);
     const mounts = await snapshots.prepare({ key: id, parent, labels }, call);
+    for (const [i, file] of (container.layers ?? []).entries())
+      await layOver(containerd, { file, ref: `${id}-layer-${i}` }, mounts, call);
     const views: Mount[][] = [];
     for (const [i, view] of container.views.entries()) {
       const key = viewKey(id, i);

@@ -33,6 +33,8 @@ export interface NewEngineContainer {
   readonly idMappings: IdMappings | undefined;
   /** Filled with what the image has at their paths. */
   readonly volumes: readonly EngineVolume[];
+  /** Tar archives on this node, laid over the image as layers, in their order; none when absent. */
+  readonly layers?: readonly string[];
   /** Images whose files the container sees, read-only: the engine keeps them for as long as it lives. */
   readonly views: readonly EngineImage[];
   /** Makes the spec, once the root file system and the views are there. */
@@ -104,6 +106,9 @@ export interface CheckpointFiles {
   readonly rootfsDiff: string;
 }
 
+/** A checkpoint to restore. */
+export type CheckpointToRestore = Omit<CheckpointFiles, 'rootfsDiff'>;
+
 /** How a process began. */
 export interface EngineStart {
   readonly pid: number;
@@ -144,6 +149,10 @@ export interface ImageOptions extends EngineOptions {
   readonly runtimeHandler: string;
 }
 
+export interface StartOptions extends EngineOptions {
+  readonly checkpoint?: CheckpointToRestore | undefined;
+}
+
 export interface DeleteOptions extends EngineOptions {
   /** How many views were made for it; none by default. */
   readonly views?: number;
@@ -167,8 +176,8 @@ export interface Engine {
   pulledImage(reference: string, options: ImageOptions): Promise<EngineImage>;
   /** Makes root file system and container; nothing runs yet. */
   create(container: NewEngineContainer, options?: EngineOptions): Promise<MadeContainer>;
-  /** Runs its first process. On failure no task is left. */
-  start(id: string, process: EngineFirstProcess, options?: EngineOptions): Promise<EngineStart>;
+  /** Runs its first process, or has CRIU restore its processes from a checkpoint. On failure no task is left. */
+  start(id: string, process: EngineFirstProcess, options?: StartOptions): Promise<EngineStart>;
   kill(id: string, signal: number, options?: EngineOptions & { readonly all?: boolean }): Promise<void>;
   /** Starts another process in a running container. Also when this fails it may run, and endExec() has to be called. */
   exec(id: string, execId: string, process: EngineProcess): Promise<EngineExec>;
@@ -197,6 +206,8 @@ export interface Engine {
    * still meanwhile, and goes on afterwards, also on failure. CRIU cannot be cut off: when the signal aborts, it is waited for.
    */
   checkpoint(id: string, files: CheckpointFiles, options?: EngineOptions): Promise<void>;
+  /** Writes the archive that is the one layer of a checkpoint's image to a file. Throws FAILED_PRECONDITION when it has others, or is not kept. */
+  checkpointArchive(image: EngineImage, file: string, options?: EngineOptions): Promise<void>;
   /** Lets a container go on that stands still; any other is left alone. */
   resume(id: string, options?: EngineOptions): Promise<void>;
   /** What these containers use, by id, as far as their shims tell: for what the host's cgroups do not show. */

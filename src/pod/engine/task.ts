@@ -54,16 +54,24 @@ export async function ofTask<T>(ask: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Kills a process and waits for its end, which is still to be forgotten. */
+/**
+ * Kills a process and waits for its end, which is still to be forgotten.
+ *
+ * @param options isIdle tells of one that could not be killed whether it never was: what was to be restored, and was not, has no end.
+ */
 export async function killAndWait(
   processes: Processes,
   ref: ProcessRef,
-  options: { all?: boolean } = {},
+  { isIdle, ...options }: { all?: boolean; isIdle?: () => Promise<boolean> } = {},
 ): Promise<void> {
   const ended = ofTask(() => processes.wait(ref));
   // It fails with the call after it when the engine goes away: that one is the error.
   ended.catch(() => undefined);
-  await ofTask(() => processes.kill(ref, SIGKILL, options));
+  const killed = await ofTask(async () => {
+    await processes.kill(ref, SIGKILL, options);
+    return true;
+  });
+  if (killed === undefined && (await isIdle?.()) === true) return;
   await ended;
 }
 

@@ -94,6 +94,27 @@ describe('containerd: images, content, snapshots, leases', () => {
     assert.ok((await content.read(digest, { maxBytes: blob.length })).equals(blob));
   });
 
+  it('writes a blob piece by piece, and twice; one that cannot be read to its end is not there', async () => {
+    const { leases, content } = engine.client;
+    using lease = await leases.hold({ ttlMs: 60_000 });
+    const call = { lease: lease.id };
+    const pieces = async function* (count: number, failure?: Error) {
+      for (let i = 0; i < count; i += 1) yield Buffer.alloc(256 * 1024, i);
+      await Promise.resolve();
+      if (failure !== undefined) throw failure;
+    };
+    const { digest, size } = await content.writePieces(pieces(100), 'first', call);
+    assert.equal(size, 100 * 256 * 1024);
+    assert.deepEqual(await content.writePieces(pieces(100), 'second', call), { digest, size });
+    assert.equal((await content.info(digest)).size, size);
+    const written = await content.list();
+    await assert.rejects(
+      content.writePieces(pieces(50, new Error('a bad disk')), 'third', call),
+      /a bad disk/,
+    );
+    assert.equal((await content.list()).length, written.length);
+  });
+
   it('gives the code and the text of what containerd refuses', async () => {
     const { images } = engine.client;
     await assert.rejects(images.get('no/such:image'), {

@@ -31,6 +31,8 @@ export interface ImageOptions {
   readonly annotations?: Readonly<Record<string, string>>;
   /** Of the manifest itself. */
   readonly marks?: Readonly<Record<string, string>>;
+  /** A tar archive that is its one layer, instead of all others. */
+  readonly archive?: Buffer;
   /** For this architecture alone: then an index says so. */
   readonly architecture?: string;
 }
@@ -68,7 +70,8 @@ export function tinyImage(name: string, options: ImageOptions = {}): TinyImage {
   const bottom = tar(new Map([['bin/busybox', { content: readFileSync('/bin/busybox') }], ...applets]));
   const top = tar(new Map([['etc/greeting', { content: Buffer.from('hello\n') }]]));
   const more = (options.layers ?? []).map((layer) => tar(new Map(Object.entries(layer))));
-  const diffIds = [bottom, top, ...more].map(digestOf);
+  const [lowest = bottom, ...upper] = options.archive ? [options.archive] : [bottom, top, ...more];
+  const diffIds = [lowest, ...upper].map(digestOf);
   const { os } = hostPlatform();
   const { architecture = hostPlatform().architecture } = options;
   const config = add(
@@ -89,8 +92,8 @@ export function tinyImage(name: string, options: ImageOptions = {}): TinyImage {
   );
   const mediaType = 'application/vnd.oci.image.manifest.v1+json';
   const layers = [
-    add('application/vnd.oci.image.layer.v1.tar+gzip', gzipSync(bottom, { level: 1 })),
-    ...[top, ...more].map((layer) => add('application/vnd.oci.image.layer.v1.tar', layer)),
+    add('application/vnd.oci.image.layer.v1.tar+gzip', gzipSync(lowest, { level: 1 })),
+    ...upper.map((layer) => add('application/vnd.oci.image.layer.v1.tar', layer)),
   ].map((layer, at, { length }) =>
     at < length - 1 ? layer : { ...layer, annotations: options.annotations },
   );

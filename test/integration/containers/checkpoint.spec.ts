@@ -58,8 +58,15 @@ describe('a checkpoint of a container', () => {
     assert.deepEqual(readdirSync(directory), []);
   });
 
-  it('that is an image is not started from the beginning', async () => {
+  it('that is an image and cannot be restored is not started from the beginning', async () => {
     const pod = await rig.runPod('image');
+    const refused = async (image: string): Promise<void> => {
+      await assert.rejects(rig.create(pod, 'main', [], { ...own, image: { image } }), {
+        code: status.FAILED_PRECONDITION,
+        // There is no CRIU, or it has all layers of the tiny image.
+        details: /^failed to open checkpoint ".*": (criu is not installed|image manifest .* has 2 layers)/,
+      });
+    };
     for (const mark of [
       'org.criu.checkpoint.container.name',
       'io.kubernetes.cri-o.annotations.checkpoint.name',
@@ -67,13 +74,11 @@ describe('a checkpoint of a container', () => {
       const name = `berth.local/test/${mark}:1`;
       // By its id it goes with all of its names: it must not be the tiny image's.
       await rig.importImage(name, { marks: { [mark]: 'count' }, config: { Labels: { mark } } });
-      await assert.rejects(rig.create(pod, 'main', [], { ...own, image: { image: name } }), {
-        code: status.FAILED_PRECONDITION,
-        details: /is a checkpoint of container "count"/,
-      });
+      await refused(name);
       await rig.removeImage(name);
     }
     assert.deepEqual(await rig.list(), []);
+    assert.deepEqual(readdirSync(join(rig.directory, 'root', 'containers')), []);
   });
 
   it('needs a running container and a file to write to', async () => {
