@@ -51,7 +51,7 @@ export type PumpReport = { readonly id: string } & (
   | LogFileReport
   /** Reading a FIFO failed; the stream is over. */
   | { readonly kind: 'read-failed'; readonly stream: OutputStream; readonly error: string }
-  /** After the pump thread died: this pump could not be taken up again. */
+  /** This pump, of a container that runs, could not be taken up; it is tried again. Told once. */
   | { readonly kind: 'restart-failed'; readonly error: string }
 );
 

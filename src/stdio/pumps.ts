@@ -14,6 +14,9 @@ import type {
 
 /** After the thread died by itself it is started again so much later: the FIFOs hold what is written meanwhile. */
 const RESTART_MS = 1_000;
+/** When to try again to take up a pump; each time after twice as long. */
+const FIRST_PAUSE_MS = 500;
+const LAST_PAUSE_MS = 60_000;
 
 export interface PumpsOptions {
   /** Faults of single containers. */
@@ -32,6 +35,8 @@ export class Pumps {
   readonly #options: PumpsOptions;
   /** What runs, so that another thread can take it up. */
   readonly #specs = new Map<string, PumpSpec>();
+  /** The next attempt at each pump that could not be taken up. */
+  readonly #retries = new Map<string, NodeJS.Timeout>();
   readonly #waiting = new Map<number, Waiting>();
   #serial = 0;
   #worker: Worker | undefined;
@@ -49,6 +54,17 @@ export class Pumps {
   async start(spec: PumpSpec): Promise<void> {
     await this.#call({ kind: 'start', spec });
     this.#specs.set(spec.id, spec);
+  }
+
+  /**
+   * As start(), for a container that runs already. Resolves after the first attempt; one that fails is reported and tried again, since the
+   * container comes to a stop once its FIFOs are full.
+   */
+  async takeUp(spec: PumpSpec): Promise<void> {
+    if (this.#stopped) return;
+    const worker = (this.#worker ??= this.#startThread());
+    this.#specs.set(spec.id, spec);
+    await this.#takeUp(worker, spec);
   }
 
   /** ReopenContainerLog: goes on in a new file at the log path. NOT_FOUND for an id that is not pumped. */
@@ -71,13 +87,13 @@ export class Pumps {
       // The thread died; the next one has taken the pump up.
       return await this.#drainOnce(id, limits);
     } finally {
-      this.#specs.delete(id);
+      this.#forget(id);
     }
   }
 
   /** Ends a pump at once; what was read is written, what is in the FIFOs is left there. No error for an unknown id. */
   async stop(id: string): Promise<void> {
-    this.#specs.delete(id);
+    this.#forget(id);
     if (this.#worker !== undefined) await this.#call({ kind: 'stop', id });
   }
 
@@ -111,7 +127,7 @@ export class Pumps {
   async stopAll(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#restart);
-    this.#specs.clear();
+    for (const id of [...this.#specs.keys()]) this.#forget(id);
     const worker = this.#worker;
     if (worker === undefined) return;
     try {
@@ -158,14 +174,37 @@ export class Pumps {
       if (this.#worker === worker) this.#died(failure);
     });
     for (const spec of this.#specs.values()) {
-      if (spec.collectBytes !== undefined) continue;
-      const reject = (error: Error): void => {
-        this.#options.onReport({ id: spec.id, kind: 'restart-failed', error: messageOf(error) });
-      };
-      const request = { kind: 'start', spec: { ...spec, running: true } } as const;
-      this.#post(worker, request, { resolve: () => undefined, reject });
+      if (spec.collectBytes === undefined) void this.#takeUp(worker, spec);
     }
     return worker;
+  }
+
+  #takeUp(worker: Worker, spec: PumpSpec, pauseMs = FIRST_PAUSE_MS): Promise<void> {
+    const request = { kind: 'start', spec: { ...spec, running: true } } as const;
+    const started = new Promise((resolve, reject) => this.#post(worker, request, { resolve, reject }));
+    return started.then(
+      () => undefined,
+      (error: unknown) => this.#takeUpLater(worker, spec, pauseMs, error),
+    );
+  }
+
+  #takeUpLater(worker: Worker, spec: PumpSpec, pauseMs: number, error: unknown): void {
+    const { id } = spec;
+    // The next thread takes up what one that has died had.
+    if (codeOf(error) === 'ALREADY_EXISTS' || this.#worker !== worker || this.#specs.get(id) !== spec) return;
+    if (pauseMs === FIRST_PAUSE_MS)
+      this.#options.onReport({ id, kind: 'restart-failed', error: messageOf(error) });
+    const retry = (): void => {
+      if (this.#worker === worker) void this.#takeUp(worker, spec, Math.min(2 * pauseMs, LAST_PAUSE_MS));
+    };
+    clearTimeout(this.#retries.get(id));
+    this.#retries.set(id, setTimeout(retry, pauseMs).unref());
+  }
+
+  #forget(id: string): void {
+    this.#specs.delete(id);
+    clearTimeout(this.#retries.get(id));
+    this.#retries.delete(id);
   }
 
   #receive(worker: Worker, message: FromPumpThread): void {

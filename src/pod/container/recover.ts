@@ -1,4 +1,3 @@
-import { codeOf, messageOf } from '../../lib/errors.ts';
 import { nowNanos } from '../../lib/time.ts';
 import { fifoPaths } from '../../stdio/fifos.ts';
 import type { PodDeps } from '../deps.ts';
@@ -49,14 +48,8 @@ async function recoverOne(deps: PodDeps, { record, state }: StoredContainer): Pr
 }
 
 /** Pumps the log of a container that runs. Its writer never noticed that we were away: what it wrote waits in the FIFO. */
-export async function pumpAgain(deps: PodDeps, container: Container): Promise<void> {
+export function pumpAgain(deps: PodDeps, container: Container): Promise<void> {
   const { stdin, tty } = container.record.config;
   const fifos = fifoPaths(ioDirectory(deps), container.id, { stdin, terminal: tty });
-  try {
-    await deps.containers.pumps.start({ ...pumpSpec(deps, container, fifos), running: true });
-  } catch (error) {
-    // It is pumped: its start was cut off, and looked at twice.
-    if (codeOf(error) === 'ALREADY_EXISTS') return;
-    deps.log.error('failed to pump a log again', { container: container.id, error: messageOf(error) });
-  }
+  return deps.containers.pumps.takeUp(pumpSpec(deps, container, fifos));
 }

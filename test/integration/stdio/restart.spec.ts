@@ -112,6 +112,30 @@ describe('Pumps over the end of a daemon', () => {
     );
   });
 
+  it('are tried again when they cannot be taken up, until they can or are drained', async () => {
+    const { directory, stdout } = rig.fifos('c1', { terminal: true });
+    const spec = { stdout, terminal: true };
+    rmSync(directory, { recursive: true });
+    const logPath = rig.logPath('c1');
+    await Promise.all(['c1', 'c2'].map((id) => rig.pumps.takeUp({ id, ...spec, logPath })));
+    assert.deepEqual(
+      rig.reports.map(({ id, kind }) => `${id} ${kind}`),
+      ['c1 restart-failed', 'c2 restart-failed'],
+    );
+    assert.deepEqual(await rig.pumps.drain('c2', {}), { complete: false });
+    // A second attempt, of which nothing is told, fails too.
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    rig.fifos('c1', { terminal: true });
+    using shim = rig.shim(stdout);
+    await shim.run('seq', '3');
+    await eventually('a log', () => (existsSync(logPath) ? true : undefined));
+    shim.close();
+    assert.deepEqual(await rig.pumps.drain('c1', {}), { complete: true });
+    assert.deepEqual(wholeLines(rig.log('c1')), numbers(3));
+    assert.equal(rig.reports.length, 2);
+    await assert.rejects(rig.pumps.reopen('c2'), { code: 'NOT_FOUND' });
+  });
+
   it('drain on, on the next thread, when the thread dies meanwhile', async () => {
     const { stdout } = await rig.start('c1');
     const shim = rig.shim(stdout);
