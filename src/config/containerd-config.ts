@@ -65,6 +65,8 @@ const NOT_TAKEN: readonly (readonly [key: string, same: readonly unknown[], inst
 export interface ContainerdImport {
   /** Sections of our own tree, with the keys that containerd's configuration sets. */
   readonly tree: Readonly<Record<'cni' | 'containerd' | 'sandbox' | 'runtime', ConfigTree>>;
+  /** Keys of its registry section that an embedded containerd is not given. */
+  readonly leftOut: readonly string[];
   readonly warnings: readonly string[];
   /** What concerns only those who use the runtime handler, by its name. */
   readonly handlerWarnings: ReadonlyMap<string, readonly string[]>;
@@ -120,9 +122,19 @@ export function importContainerdConfig(path: string): ContainerdImport {
         cdiSpecDirs: cri['enable_cdi'] === false ? [] : cri['cdi_spec_dirs'],
       }),
     },
+    leftOut: Object.entries(registry).flatMap(([key, value]) => leftOut(key, value)),
     warnings,
     handlerWarnings: handlers.warnings,
   };
+}
+
+/**
+ * What a registry key sets that has no place beside config_path: mirrors and TLS are an error there to containerd, and passwords are
+ * kubelet's to give. `containerd config default` writes such keys empty.
+ */
+function leftOut(key: string, value: unknown): string[] {
+  if (key === 'config_path') return [];
+  return (isTable(value) ? Object.keys(value) : []).map((name) => `registry.${key}."${name}"`);
 }
 
 /** The file and those that it imports, in containerd's order: breadth first, each once. */

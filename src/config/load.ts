@@ -1,5 +1,5 @@
 import { BerthError, codeOf } from '../lib/errors.ts';
-import { importContainerdConfig } from './containerd-config.ts';
+import { type ContainerdImport, importContainerdConfig } from './containerd-config.ts';
 import { dottedPath, fromToml, type ConfigTree } from './keys.ts';
 import { isRunc } from './runtime-handlers.ts';
 import { configSchema, type Config } from './schema.ts';
@@ -43,7 +43,15 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   const ofHandlers = [...imported.handlerWarnings]
     .filter(([name]) => !has(own, ['containerd', 'runtimes', name]))
     .flatMap(([, texts]) => texts.map((text) => `${containerdConfigPath}: ${text}`));
-  return { config, warnings: [...imported.warnings, ...ofHandlers, ...warningsFor(config, own)] };
+  return {
+    config,
+    warnings: [
+      ...imported.warnings,
+      ...ofHandlers,
+      ...leftOutWarnings(config, imported, containerdConfigPath),
+      ...warningsFor(config, own),
+    ],
+  };
 }
 
 /** The built-in defaults: the configuration of an empty file. */
@@ -116,9 +124,21 @@ function contradictions({ containerd, storage }: Config): Issue[] {
   return found;
 }
 
-function warningsFor({ containerd }: Config, own: ConfigTree): string[] {
-  const external = containerd.address !== '' && containerd.address !== 'embedded';
-  if (!external || !has(own, ['containerd', 'registryConfigPath'])) return [];
+function isExternal({ containerd: { address } }: Config): boolean {
+  return address !== '' && address !== 'embedded';
+}
+
+/** An external containerd has all of its configuration anyway. */
+function leftOutWarnings(config: Config, { leftOut }: ContainerdImport, path: string): string[] {
+  if (isExternal(config) || leftOut.length === 0) return [];
+  const instead =
+    'hosts.toml files below registry.config_path take their place, pull secrets that of credentials';
+  return [`${path}: an embedded containerd is not given ${leftOut.join(', ')}: ${instead}`];
+}
+
+function warningsFor(config: Config, own: ConfigTree): string[] {
+  const { containerd } = config;
+  if (!isExternal(config) || !has(own, ['containerd', 'registryConfigPath'])) return [];
   return [
     `containerd.registry_config_path shapes the embedded containerd only; for ${containerd.address} set config_path in its own configuration`,
   ];

@@ -56,6 +56,31 @@ describe("containerd's configuration", () => {
     assert.deepEqual(warnings, []);
   });
 
+  it('is told by its keys what an embedded containerd is not given of its registries', () => {
+    const registry = `
+      version = 2
+      [${V2}.registry]
+      config_path = ""
+      [${V2}.registry.auths]
+      [${V2}.registry.mirrors."docker.io"]
+      endpoint = ["https://mirror.example"]
+      [${V2}.registry.configs."own.example".auth]
+      username = "me"
+      password = "hidden"
+      [${V2}.registry.headers]
+      User-Agent = ["x"]
+    `;
+    for (const own of ['', '[containerd]\naddress = "embedded"']) {
+      const [warning = '', ...others] = load(registry, own).warnings;
+      const keys =
+        'registry.mirrors."docker.io", registry.configs."own.example", registry.headers."User-Agent"';
+      assert.ok(warning.includes(`an embedded containerd is not given ${keys}: `), warning);
+      assert.ok(!warning.includes('hidden'));
+      assert.deepEqual(others, []);
+    }
+    assert.deepEqual(load(registry, '[containerd]\naddress = "/run/other.sock"').warnings, []);
+  });
+
   it('of version 3 gives them from their own plugins, with a list of plugin directories', () => {
     const { config } = load(`
       version = 3
