@@ -8,7 +8,7 @@ import type { NetlinkSocket, Request } from '../../kernel/netlink/socket.ts';
 import { readSysctl, writeSysctl } from '../../kernel/sysctl.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { ResultIp, ResultRoute } from '../cni/types.ts';
-import { formatAddress, formatCidr, lastOf, networkOf, parseCidr } from './address.ts';
+import { bits, formatAddress, formatCidr, lastOf, networkOf, parseCidr } from './address.ts';
 import { failure } from './config.ts';
 import { doing, kernelFailure } from './netns.ts';
 
@@ -157,7 +157,10 @@ function settle({ socket, index, name }: ContainerInterface): void {
   }
 }
 
-/** CHECK: the interface has the result's addresses, and there is a route to each one's network. */
+/**
+ * CHECK: the interface has the result's addresses, and there is a route to each one's network. One with all of its bits as prefix has
+ * none, for which the reference finds no route.
+ */
 export function checkAddresses({ socket, index, name }: ContainerInterface, ips: readonly ResultIp[]): void {
   if (ips.length === 0) {
     return;
@@ -168,6 +171,7 @@ export function checkAddresses({ socket, index, name }: ContainerInterface, ips:
       throw failure(`Failed to match addr ${address} on interface ${name}`);
     }
     const cidr = parseCidr(address);
+    if (cidr !== undefined && cidr.prefix === bits(cidr.address.family)) continue;
     const network = cidr === undefined ? address : formatCidr({ ...cidr, address: networkOf(cidr) });
     if (!routesOf(socket, address).some((route) => route.destination === network)) {
       throw failure(`Failed to find Gateway ${gateway ?? '<nil>'} for interface ${name}`);

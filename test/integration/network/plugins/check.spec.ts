@@ -69,6 +69,27 @@ describe('CHECK of networks that work', () => {
     });
   }
 
+  // ptp has to be given gateways.
+  for (const main of mains.slice(1)) {
+    it(`wants no network of an address that stands alone, with ${main['type'] as string}`, async () => {
+      await host.run('ip', 'link', 'add', 'up66', 'up', 'type', 'veth', 'peer', 'name', 'far66');
+      const alone = {
+        type: 'static',
+        addresses: [{ address: '10.66.0.5/32' }, { address: 'fd66::5/128' }],
+        routes: [
+          { dst: '169.254.1.1/32', scope: 253 },
+          { dst: '0.0.0.0/0', gw: '169.254.1.1' },
+        ],
+      };
+      const check = await added({ ...main, isDefaultGateway: false, ipam: alone });
+      assert.equal(await check(), undefined);
+      await pod.run('ip', 'route', 'delete', 'default');
+      assert.match(String(await check()), /^Expected Route 0\.0\.0\.0\/0 /);
+      await pod.run('ip', 'address', 'delete', '10.66.0.5/32', 'dev', 'eth0');
+      assert.equal(await check(), 'Failed to match addr 10.66.0.5/32 on interface eth0');
+    });
+  }
+
   it('finds a route in the table that it is meant for, and in no other', async () => {
     const bridge = { type: 'bridge', bridge: 'br66', isGateway: true };
     const check = await added({ ...bridge, ipam: ipam({ dst: '10.99.0.0/16', table: 200 }) });
