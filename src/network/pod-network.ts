@@ -10,7 +10,7 @@ import { type AttachmentRecord, attachmentOf } from './attachment.ts';
 import { capabilityArgs, podArgs, type PodCapabilities, type PodIdentity } from './cni/args.ts';
 import { type AddOptions, type Chain, type DelOutcome, FailedPlugin } from './cni/chain.ts';
 import type { Hints } from './cni/invoke/invoke.ts';
-import type { Attachment, NetworkList, Result, Step } from './cni/types.ts';
+import type { Attachment, BegunStep, NetworkList, Result, Step } from './cni/types.ts';
 import type { Debts } from './debts.ts';
 import { type FailedAdd, failedAdd, NEVER_BEGUN, owes } from './failed-add.ts';
 import type { Networks } from './networks.ts';
@@ -24,6 +24,8 @@ const EXHAUSTED = /no IP addresses available in range set/;
 const ERROR_MAX = 3_500;
 
 export interface Observer {
+  /** Each plugin asked, as it is asked. */
+  readonly onBegin?: (step: BegunStep) => void;
   /** Each plugin asked, as it is answered. */
   readonly onStep: (step: Step) => void;
   /** An executable that runs now; undefined when it has ended. */

@@ -14,7 +14,8 @@ export const command = defineCommand({
     ...clientOptions,
     verbose: { type: 'boolean', short: 'v', help: "also each plugin's configuration, secrets masked" },
   },
-  details: `POD is an id, the beginning of one, or NAMESPACE/NAME. Pods that failed to start are explained for an hour.`,
+  details: `POD is an id, the beginning of one, or NAMESPACE/NAME. Pods that failed to start are explained for an hour, and those that
+are being started show what they wait for.`,
   async run(values, [pod = ''], context) {
     using client = await connect(values, context);
     const answer = await client.explain(pod);
@@ -39,7 +40,8 @@ export function explanation(answer: JsonObject, verbose: boolean): string {
     ]),
     networks(objectsOf(network['attachments'])),
     why(ip),
-    timeline(objectsOf(network['timeline']), verbose),
+    // What a plugin delegates stands before it.
+    timeline([...objectsOf(network['timeline']), ...objectsOf(network['running']).reverse()], verbose),
   ];
   return sections.filter((section) => section !== '').join('\n');
 }
@@ -75,8 +77,7 @@ function timeline(steps: readonly JsonObject[], verbose: boolean): string {
     stringOf(step['verb']),
     `${'  '.repeat(depth)}${stringOf(step['plugin'])}`,
     duration(numberOf(step['durationMs']) ?? 0),
-    step['error'] === undefined ? 'ok' : 'failed',
-    stringOf(step['provider']) || 'not found',
+    ...endOf(step),
   ]);
   const header = ['TIME', 'VERB', 'PLUGIN', 'TOOK', 'OUTCOME', 'BY'];
   const [head = '', ...lines] = table(header, rows)
@@ -86,6 +87,14 @@ function timeline(steps: readonly JsonObject[], verbose: boolean): string {
     (line, index) => `${line}\n${indent(details(ordered[index]?.step ?? {}, verbose), '    ')}`,
   );
   return `${head}\n${body.join('')}`;
+}
+
+/** How it ended, and who served it. */
+function endOf(step: JsonObject): string[] {
+  // Only what runs still has none.
+  if (step['provider'] === undefined) return ['running', '-'];
+  const outcome = step['error'] === undefined ? 'ok' : 'failed';
+  return [outcome, stringOf(step['provider']) || 'not found'];
 }
 
 interface PlacedStep {

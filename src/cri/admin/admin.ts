@@ -29,7 +29,7 @@ export const forgiveDebt: Unary<{ id: string }, Answer> = async ({ debts }, requ
   return { json: JSON.stringify(debtInfo(debts, forgiven)) };
 };
 
-/** berth.v1.Admin ExplainSandbox: also of sandboxes that failed within the last hour. */
+/** berth.v1.Admin ExplainSandbox: also of sandboxes that are being made, or failed within the last hour. */
 export const explainSandbox: Unary<{ pod: string }, Answer> = (deps, request) => {
   const { sandbox, failure } = findStory(deps, request.pod);
   const { metadata } = sandbox.record.config;
@@ -40,7 +40,7 @@ export const explainSandbox: Unary<{ pod: string }, Answer> = (deps, request) =>
       name: metadata?.name,
       uid: metadata?.uid,
       attempt: metadata?.attempt,
-      state: failure === undefined ? criState(sandbox.state) : 'FAILED',
+      state: failure === undefined ? stateOf(deps, sandbox) : 'FAILED',
       createdAt: new Date(Number(BigInt(sandbox.record.createdAt) / 1_000_000n)).toISOString(),
       ...(failure === undefined ? {} : { error: failure.error }),
       network: networkInfo(sandbox),
@@ -48,14 +48,20 @@ export const explainSandbox: Unary<{ pod: string }, Answer> = (deps, request) =>
   };
 };
 
+function stateOf({ pods }: CriDeps, sandbox: Sandbox): string {
+  return pods.store.creating.has(sandbox) ? 'CREATING' : criState(sandbox.state);
+}
+
 interface Story {
   readonly sandbox: Sandbox;
   readonly failure?: FailedSandbox;
 }
 
-/** By id or prefix, or the newest sandbox of `namespace/name`, living ones before failed ones. */
+/** By id or prefix, or the newest sandbox of `namespace/name`: one that is being made, then living ones before failed ones. */
 function findStory({ pods }: CriDeps, given: string): Story {
   const failed = pods.store.failed();
+  const creating = [...pods.store.creating].find(({ id, pod }) => pod === given || id.startsWith(given));
+  if (given !== '' && creating !== undefined) return { sandbox: creating };
   if (given.includes('/')) {
     const sandbox = pods.store
       .all()

@@ -8,8 +8,10 @@ import { protoNames } from '../proto-names.ts';
 export function networkInfo(sandbox: Sandbox): Record<string, unknown> {
   const { timeline, primaryIp, results } = sandbox.state;
   const { attachments } = sandbox.record;
+  const now = Date.now();
   return {
     timeline,
+    running: sandbox.running.map((step) => ({ ...step, durationMs: now - Date.parse(step.startedAt) })),
     ip: primaryIp ?? null,
     attachments: attachments.map((attachment, i) => ({
       network: attachment.network.name,

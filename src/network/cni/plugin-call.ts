@@ -44,6 +44,7 @@ export async function callPlugin<T>(
       ...(stderr === '' ? {} : { stderr }),
     });
   };
+  options.onBegin?.({ plugin: request.type, verb: request.verb, startedAt: startedAt.toISOString() });
   try {
     reply = await invoke.invoke(request, options);
     const answer = read(reply);

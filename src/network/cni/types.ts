@@ -136,3 +136,6 @@ export interface Step {
   /** The last 4 KiB of stderr. */
   stderr?: string;
 }
+
+/** A step that has begun. */
+export type BegunStep = Pick<Step, 'plugin' | 'verb' | 'startedAt' | 'delegatedBy'>;

@@ -61,6 +61,12 @@ export class DelegatedExecutables {
     const operation = this.operations.get(number);
     if (operation === undefined) throw new Error(`operation ${number} has ended`);
     const startedAt = new Date();
+    operation.options.onBegin?.({
+      plugin: request.type,
+      verb: request.verb,
+      startedAt: startedAt.toISOString(),
+      delegatedBy: operation.type,
+    });
     try {
       return await this.invoke(request, operation.options);
     } catch (error) {

@@ -51,6 +51,7 @@ export async function runSandbox(deps: PodDeps, plan: SandboxPlan, options: RunO
 async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Promise<string> {
   const sandbox = new Sandbox(newRecord(deps, plan), deps.files);
   const rollback = new Rollback();
+  deps.store.creating.add(sandbox);
   try {
     rollback.add('namespaces', () => releaseNamespaces(deps, sandbox));
     const prepared = prepare(deps, sandbox, plan);
@@ -70,6 +71,8 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
     await allDone([network.cached, sandbox.update({ phase: 'ready', ...network.facts, process: undefined })]);
   } catch (error) {
     throw await undo(deps, sandbox, rollback, error);
+  } finally {
+    deps.store.creating.delete(sandbox);
   }
   deps.store.add(sandbox);
   deps.events.publish('CONTAINER_CREATED_EVENT', sandbox);

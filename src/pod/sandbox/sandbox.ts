@@ -1,4 +1,4 @@
-import type { Result, Step } from '../../network/cni/types.ts';
+import type { BegunStep, Result, Step } from '../../network/cni/types.ts';
 import { Recorded } from '../recorded.ts';
 import { newState, type SandboxFiles, type SandboxRecord, type SandboxState } from './record.ts';
 
@@ -18,6 +18,8 @@ export function wasReady({ phase, wasReady }: SandboxState): boolean {
 const TIMELINE_MOST = 64;
 
 export class Sandbox extends Recorded<SandboxRecord, SandboxState> {
+  #running: readonly BegunStep[] = [];
+
   constructor(record: SandboxRecord, files: SandboxFiles, state: SandboxState = newState) {
     super(record, files, state);
   }
@@ -28,8 +30,18 @@ export class Sandbox extends Recorded<SandboxRecord, SandboxState> {
     return `${namespace}/${name}`;
   }
 
+  /** The plugin that is asked now and, below it, the last executable that it has delegated to. */
+  get running(): readonly BegunStep[] {
+    return this.#running;
+  }
+
+  beginStep(step: BegunStep): void {
+    this.#running = step.delegatedBy === undefined ? [step] : [...this.#running.slice(0, 1), step];
+  }
+
   /** Adds to the timeline, in memory only: the next update writes it. */
   addStep(step: Step): void {
+    if (step.delegatedBy === undefined) this.#running = [];
     this.note({ timeline: [...this.state.timeline, step].slice(-TIMELINE_MOST) });
   }
 

@@ -15,6 +15,8 @@ const FAILED_KEPT_MOST = 200;
 
 /** The sandboxes, and the stories of those that failed. */
 export class SandboxStore extends NamedStore<Sandbox> {
+  /** Those that are being made: in no list yet, but their story can be told. */
+  readonly creating = new Set<Sandbox>();
   #failed: FailedSandbox[] = [];
 
   /** As find, but throws NOT_FOUND. */

@@ -9,6 +9,7 @@ import type { Sandbox } from './sandbox.ts';
 /** Keeps each step with the sandbox, and a running executable on disk, so that recovery can end it. */
 export function observe(sandbox: Sandbox, deps: Pick<PodDeps, 'log'>): Observer {
   return {
+    onBegin: (step) => sandbox.beginStep(step),
     onStep: (step) => sandbox.addStep(step),
     onProcess: (process) => {
       sandbox.update({ process }).catch((error: unknown) => {

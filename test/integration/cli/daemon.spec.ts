@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { TestDaemon } from '../../helpers/daemon.ts';
+import { eventually, Scratch } from '../../helpers/fixture.ts';
 import { TestNode } from '../../helpers/node.ts';
+import { scriptedPlugin } from '../../helpers/scripted-plugin.ts';
 import { berth } from './run-main.ts';
 
 interface Inspected {
@@ -72,5 +76,34 @@ describe('berth pod and berth net with a real daemon', () => {
     assert.equal(explained.code, 0, explained.stderr);
     assert.match(explained.stdout, /State: +FAILED\n[^]*IP: +none\nError: .*no-such-ipam/);
     assert.match(explained.stdout, / ADD +bridge .* failed /);
+  });
+
+  it('explain a pod that hangs in a plugin while it does', async () => {
+    await using scratch = await Scratch.create();
+    const ipam = await scriptedPlugin(scratch.path, 'ponder');
+    const go = join(scratch.path, 'go');
+    await ipam.on('add', `until [ -e ${go} ]; do sleep 0.05; done; exit 1`);
+    const plugins = [{ type: 'bridge', bridge: 'brt0', ipam: { type: 'ponder' } }];
+    const slow = { cniVersion: '1.0.0', name: 'slow', plugins };
+    await using node = await TestNode.create();
+    const config = { cni: { bin_dirs: [scratch.path] } };
+    await using daemon = await TestDaemon.start({ node, config, networks: { '10-slow.conflist': slow } });
+    const run = (...args: string[]) => berth([...args, '--address', daemon.socket]);
+
+    const failed = run('pod', 'run', '--name', 'web', '-n', 'shop');
+    const explained = await eventually('the plugin hangs', async () => {
+      const { stdout } = await run('net', 'explain', 'shop/web');
+      return stdout.includes('ponder') ? stdout : undefined;
+    });
+    assert.match(explained, /State: +CREATING\n/);
+    assert.match(
+      explained,
+      / ADD +bridge +[\d.]+ m?s +running +-\n[^]* ADD +ponder +[\d.]+ m?s +running +-\n/,
+    );
+    await writeFile(go, '');
+    assert.equal((await failed).code, 1);
+    const after = (await run('net', 'explain', 'shop/web')).stdout;
+    assert.match(after, /State: +FAILED\n/);
+    assert.doesNotMatch(after, /running/);
   });
 });

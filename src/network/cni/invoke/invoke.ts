@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../../lib/json.ts';
-import type { Step, Verb } from '../types.ts';
+import type { BegunStep, Step, Verb } from '../types.ts';
 
 /**
  * What the runtime knows and the protocol cannot say. Only a built-in plugin sees it; an executable gets
@@ -79,6 +79,8 @@ export interface InvokeOptions {
   readonly ready?: Promise<unknown>;
   /** Ends the call; an executable's whole process group is killed. */
   readonly signal: AbortSignal;
+  /** Told of each plugin that is asked now, and of each executable that it delegates to. */
+  readonly onBegin?: (step: BegunStep) => void;
   /** Told of steps that happen inside the call: delegated plugins. The call itself is reported by the chain. */
   readonly onStep?: (step: Step) => void;
   /** Told of what a GC found: by built-in plugins. */
