@@ -4,8 +4,9 @@
  * 1. Only the first network counts; those of further networks are shown, never reported.
  * 2. Candidates are, by the first of these rules that finds any:
  *    a. addresses on the interface CNI_IFNAME inside the sandbox, and addresses that the result ties to no interface;
- *    b. addresses on the only other interface inside the sandbox.
- *    An interface of the host is never a candidate, whatever its name.
+ *    b. addresses on the only other interface inside the sandbox;
+ *    c. addresses on CNI_IFNAME, when none is inside the sandbox: its plugin leaves out which is where. containerd takes these, too.
+ *    Else an interface of the host is never a candidate, whatever its name.
  * 3. `ip_pref` picks one: the first of that family, or with `cni` the first of all; without a match the first of all.
  * 4. The rest follow as additional IPs in the result's order.
  */
@@ -86,6 +87,10 @@ function eligibleOf(found: readonly Found[], ifName: string): { eligible: Found[
   if (direct.length > 0)
     return { eligible: direct, rule: `addresses on ${ifName} in the sandbox, or on no named interface` };
   const inside = found.filter((f) => f.interface !== undefined && inSandbox(f.interface));
+  if (inside.length === 0) {
+    const named = found.filter((f) => f.interface?.name === ifName);
+    return { eligible: named, rule: `no address in the sandbox; ${ifName} is what was asked for` };
+  }
   const names = new Set(inside.map((f) => f.interface?.name));
   if (names.size !== 1) return { eligible: [], rule: '' };
   return {

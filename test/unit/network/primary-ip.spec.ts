@@ -113,6 +113,21 @@ describe('the primary IP', () => {
     assert.equal(choosePrimaryIp(two, 'eth0', 'ipv4'), undefined);
   });
 
+  it('is taken from CNI_IFNAME when the plugin says of no interface that it is in the sandbox', () => {
+    const nowhere = result({
+      interfaces: [{ name: 'cali1' }, { name: 'eth0' }],
+      ips: [
+        { interface: 0, address: '192.0.2.1/24' },
+        { interface: 1, address: '10.1.0.5/24' },
+      ],
+    });
+    const primary = choosePrimaryIp(nowhere, 'eth0', 'ipv4');
+    assert.equal(primary?.ip, '10.1.0.5');
+    assert.deepEqual(primary.additionalIps, []);
+    assert.match(primary.rule, /^no address in the sandbox; eth0 is what was asked for/);
+    assert.equal(choosePrimaryIp(nowhere, 'eth1', 'ipv4'), undefined);
+  });
+
   it('is absent when the result has no address', () => {
     assert.equal(choosePrimaryIp(bridged(), 'eth0', 'ipv4'), undefined);
   });
