@@ -15,6 +15,13 @@ export class NamedStore<T extends Named> {
     this.#byName.set(object.record.reservedName, object);
   }
 
+  /** Adds one of an earlier Berth late: a new one of its name that is there already keeps the name. */
+  addLate(object: T): void {
+    const named = this.#byName.get(object.record.reservedName);
+    this.add(object);
+    if (named !== undefined) this.#byName.set(object.record.reservedName, named);
+  }
+
   remove(object: T): void {
     this.#byId.delete(object.id);
     if (this.#byName.get(object.record.reservedName) === object)

@@ -151,7 +151,7 @@ async function guarded(deps: PodDeps, sandbox: Sandbox, finish: () => Promise<vo
     await finish();
   } catch (error) {
     await giveUp(deps, sandbox, error);
-    if (deps.store.find(sandbox.id) === undefined) deps.store.add(sandbox);
+    if (deps.store.byId(sandbox.id) === undefined) deps.store.addLate(sandbox);
   }
 }
 
