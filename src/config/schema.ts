@@ -130,6 +130,8 @@ const runtime = z.object({
   cdiSpecDirs: z
     .array(rule.absolutePath, 'must be a list of directories')
     .default(['/etc/cdi', '/var/run/cdi']),
+  /** Restore containers whose image is a checkpoint: with the users and capabilities that their processes had, whatever the pod says. */
+  restoreCheckpoints: rule.flag.default(false),
 });
 
 /** `[streaming]`: the server for exec, attach and port-forward. */

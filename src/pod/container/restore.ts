@@ -55,6 +55,7 @@ export async function imageOrCheckpoint(
   if (asked !== undefined && asked.checkpointOf === undefined) return { image: asked };
   const directory = directoryOf(deps, id);
   try {
+    checkAllowed(deps);
     checkPod(deps, plan);
     await checkCriu(signal);
     await makeDirectory(directory, 0o700);
@@ -72,6 +73,13 @@ export async function imageOrCheckpoint(
     await rm(dirname(directory), { recursive: true, force: true });
     throw wrap(`failed to open checkpoint "${plan.image}"`, error);
   }
+}
+
+/** Whoever may name an image would get the users and capabilities that its processes had, whatever the pod's security context says. */
+function checkAllowed({ settings }: PodDeps): void {
+  if (settings.runtime.restoreCheckpoints) return;
+  const problem = 'checkpoints are not restored on this node: runtime.restore_checkpoints is false';
+  throw new BerthError('FAILED_PRECONDITION', problem);
 }
 
 /** Throws FAILED_PRECONDITION when a container has not all the mounts that its processes had when they were checkpointed. */

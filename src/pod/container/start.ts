@@ -78,9 +78,7 @@ async function run(
   const settled = ready.catch(() => undefined);
   const process = { io: engineIo(fifos, config.tty), ready, runtimeHandler };
   try {
-    return await withShim(deps, sandboxId, () =>
-      engine.start(container.id, process, { signal, checkpoint }),
-    );
+    return await withShim(deps, sandboxId, () => engine.start(container.id, process, { signal, checkpoint }));
   } finally {
     // What gives up has to find the pump, to end it.
     await settled;

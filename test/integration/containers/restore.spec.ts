@@ -47,7 +47,7 @@ describe('a container that is restored by CRIU', () => {
       .map((place) => join(place, 'criu'))
       .find((file) => existsSync(file));
     process.env['PATH'] = `${programs}:${PATH}`;
-    started = await ContainerRig.start();
+    started = await ContainerRig.start({ config: { runtime: { restore_checkpoints: true } } });
     directory = join(started.directory, 'checkpoints');
     await mkdir(directory);
   });
