@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { SyscallError } from '../errno.ts';
 import {
   AF_NETLINK,
@@ -14,6 +15,7 @@ import {
   SOL_SOCKET,
   socket,
 } from '../libc.ts';
+import { sleepSync } from '../sleep.ts';
 import { withNetns } from '../thread-namespaces.ts';
 import {
   decodeAttributes,
@@ -48,8 +50,8 @@ const RECEIVE_TIMEOUT_S = 30;
 const RECEIVE_BUFFER = 1 << 20;
 /** The kernel makes dump datagrams of at most 32 KiB; a single link with many addresses stays far below 64 KiB. */
 const DATAGRAM = 1 << 16;
-/** How often a dump that was changed under us (NLM_F_DUMP_INTR) is begun anew before what we have is taken. */
-const DUMP_TRIES = 10;
+/** How often a dump that was changed under us (NLM_F_DUMP_INTR) is begun anew, after pauses that grow by a millisecond: half a second. */
+const DUMP_TRIES = 30;
 
 /** The datagram that is being read, of whichever socket of this thread: what is kept of one is copied before the next. */
 let received: Buffer | undefined;
@@ -156,13 +158,19 @@ export class NetlinkSocket implements Disposable {
     });
   }
 
-  /** All objects of a kind. Begun anew when the kernel says that they changed meanwhile. */
+  /**
+   * All objects of a kind. Begun anew when the kernel says that they changed meanwhile; throws EINTR when they do so again and again: who
+   * takes something down would miss what is not in an incomplete answer.
+   */
   dump(request: Request): readonly Message[] {
     for (let attempt = 1; ; attempt++) {
       const { messages, interrupted } = this.dumpOnce(request);
-      if (!interrupted || attempt === DUMP_TRIES) {
-        return messages;
+      if (!interrupted) return messages;
+      if (attempt === DUMP_TRIES) {
+        const words = 'changed under us again and again';
+        throw new SyscallError(nl.requestName(request.type), constants.errno.EINTR, request.subject, words);
       }
+      sleepSync(attempt);
     }
   }
 
