@@ -68,6 +68,15 @@ class Crashing implements AsyncDisposable {
     });
   }
 
+  /** Waits until the plugin that runs stands in the sandbox's record: a Berth that is killed before that leaves it to itself. */
+  processRecorded(pid = ''): Promise<true> {
+    return eventually('its pid is recorded', async () => {
+      const root = join(this.rig.daemon.directory, 'root/sandboxes');
+      const record = await readFile(join(root, entries(root)[0] ?? ''), 'utf8').catch(() => '');
+      return record.trimEnd().split('\n').at(-1)?.includes(`"pid":${pid}`) ? true : undefined;
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.rig[Symbol.asyncDispose]();
     await this.scratch[Symbol.asyncDispose]();
@@ -123,11 +132,7 @@ describe('after kill -9', () => {
       const path = join(scratch.path, 'pid');
       return existsSync(path) ? readFileSync(path, 'utf8').trim() || undefined : undefined;
     });
-    await eventually('the pid is recorded', async () => {
-      const root = join(rig.daemon.directory, 'root/sandboxes');
-      const record = await readFile(join(root, entries(root)[0] ?? ''), 'utf8').catch(() => '');
-      return record.includes(`"pid":${pid}`) ? true : undefined;
-    });
+    await crashing.processRecorded(pid);
     await rig.daemon.kill();
     await assert.rejects(lost);
     assert.equal(crashing.reserved().length, 1);
@@ -149,6 +154,7 @@ describe('after kill -9', () => {
     const lost = rig.daemon.client.run(podConfig('half'));
     lost.catch(() => undefined);
     await crashing.called('ADD');
+    await crashing.processRecorded();
     await rig.daemon.kill();
     await plugin.on('del', 'sleep 1');
     await rig.daemon.start();
@@ -166,6 +172,7 @@ describe('after kill -9', () => {
     const lost = rig.daemon.client.stop(id);
     lost.catch(() => undefined);
     await crashing.called('DEL');
+    await crashing.processRecorded();
     await rig.daemon.kill();
     await plugin.on('del', '');
     await rig.daemon.start();
