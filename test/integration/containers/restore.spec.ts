@@ -54,7 +54,7 @@ describe('a container that is restored by CRIU', () => {
 
   after(async () => {
     process.env['PATH'] = PATH;
-    for (const name of ['CRIU_FAULT', 'CRIU_CONTROL', 'REAL_CRIU']) delete process.env[name];
+    for (const name of ['CRIU_FAULT', 'CRIU_CONTROL', 'REAL_CRIU']) Reflect.deleteProperty(process.env, name);
     await started?.[Symbol.asyncDispose]();
     if (started !== undefined) await rm(programs, { recursive: true });
   });

@@ -4,24 +4,22 @@ import { NetlinkSocket } from '../../../../src/kernel/netlink/socket.ts';
 describe('a dump that changes while it is read', () => {
   const request = { type: 18, flags: 0, payload: Buffer.alloc(16), subject: 'links' };
 
+  let asked = 0;
   /** A socket of which the first so many answers are incomplete. */
-  function interrupted(times: number): { socket: NetlinkSocket; asked: () => number } {
-    const socket = NetlinkSocket.open();
-    let asked = 0;
+  function interrupted(times: number): NetlinkSocket {
+    asked = 0;
     const dumpOnce = (): unknown => ({ messages: [], interrupted: ++asked <= times });
-    return { socket: Object.assign(socket, { dumpOnce }), asked: () => asked };
+    return Object.assign(NetlinkSocket.open(), { dumpOnce });
   }
 
   it('is read again', () => {
-    const { socket, asked } = interrupted(12);
-    using _ = socket;
+    using socket = interrupted(12);
     assert.deepEqual(socket.dump(request), []);
-    assert.equal(asked(), 13);
+    assert.equal(asked, 13);
   });
 
   it('is never taken for complete', () => {
-    const { socket } = interrupted(Number.POSITIVE_INFINITY);
-    using _ = socket;
+    using socket = interrupted(Number.POSITIVE_INFINITY);
     assert.throws(() => socket.dump(request), { code: 'EINTR', message: /RTM_GETLINK links: / });
   });
 });
