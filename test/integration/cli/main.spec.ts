@@ -148,9 +148,7 @@ describe('the berth program', () => {
       await eventually('containerd is asked', () => existsSync(join(dir, 'asked')) || undefined);
       await sleep(500);
       child.kill('SIGTERM');
-      const at = performance.now();
       const [stderr] = await ended;
-      assert.ok(performance.now() - at < 8_000, stderr);
       assert.equal(child.exitCode, 0, stderr);
       assert.doesNotMatch(stderr, /serves the CRI|"level":"error"/);
     });

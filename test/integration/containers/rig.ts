@@ -36,7 +36,13 @@ export const ends = (code: number): string[] => [
 ];
 
 /** containerd's own, whatever its configuration says; removed again when we were the first to use them. */
-const SHARED = ['/run/containerd', '/opt/containerd', '/var/lib/cni', '/var/lib/containerd'];
+const SHARED = [
+  '/run/containerd',
+  '/opt/containerd',
+  '/var/lib/cni',
+  '/var/lib/cni/results',
+  '/var/lib/containerd',
+];
 const DEADLINE_MS = 2 * PATIENCE_MS;
 
 type Done<T> = (error: ServiceError | null, answer?: T) => void;

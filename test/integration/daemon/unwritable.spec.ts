@@ -111,7 +111,7 @@ describe('a disk that takes no records any more', () => {
     await mkdir(join(containers, 'lost/0'), { recursive: true });
     const mend = await refuseWrites([containers]);
     await daemon.start();
-    assert.match(await daemon.log(), /EROFS[^\n]*failed to remove the image volumes/);
+    assert.match(await daemon.log(), /EROFS[^\n]*failed to remove the mounts/);
     await daemon.kill();
     await mend();
     await daemon.start();
