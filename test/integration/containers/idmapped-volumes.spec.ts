@@ -167,7 +167,8 @@ describe('volumes of a pod in a user namespace, with their ids mapped', () => {
       writeFileSync(join(later, 'file'), '');
       assert.equal(
         await sh(id, 'cd /data; stat -c %u before/file; ls later; ls /private/later'),
-        '0\nfile\n',
+        // The OCI runtime maps the volume alone.
+        `${byRuntime ? 65_534 : 0}\nfile\n`,
         propagation,
       );
       await rig.remove(id);
@@ -206,13 +207,14 @@ describe('volumes of a pod in a user namespace, with their ids mapped', () => {
     file(join(hostPath, 'kept'));
     const odd = await tmpfs(at('odd'), 'ramfs');
     const mounts = [volume(hostPath), volume(odd, { containerPath: '/odd' })];
-    const details = byRuntime
-      ? /./
-      : /mount ".*\/odd" at "\/odd": it needs an idmapped mount, .* cannot make on ramfs: mount_setattr: invalid argument/;
-    await assert.rejects(
-      run('main', ...mounts),
-      byRuntime ? {} : { code: status.FAILED_PRECONDITION, details },
-    );
+    const running = run('main', ...mounts);
+    if (byRuntime) await assert.rejects(running);
+    else
+      await assert.rejects(running, {
+        code: status.FAILED_PRECONDITION,
+        details:
+          /mount ".*\/odd" at "\/odd": it needs an idmapped mount, .* cannot make on ramfs: mount_setattr: invalid argument/,
+      });
     await rig.clear();
     assert.ok(existsSync(join(hostPath, 'kept')));
   });

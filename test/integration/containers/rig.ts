@@ -114,7 +114,8 @@ export class ContainerRig implements AsyncDisposable {
   async importImage(name: string, options: ImageOptions = {}): Promise<void> {
     const archive = join(this.directory, 'image.tar');
     await writeFile(archive, tinyImage(name, options).archive);
-    await this.ctr('images', 'import', '--no-unpack', archive);
+    // What is of another platform it would leave to containerd's garbage collection.
+    await this.ctr('images', 'import', '--no-unpack', '--all-platforms', archive);
     await rm(archive);
     // The CRI's list of images follows containerd's events.
     await eventually(`image ${name} is listed`, async () =>
