@@ -127,6 +127,8 @@ export class FakeLan implements Links {
   readonly done: string[] = [];
   answering: Answering;
   isGone = false;
+  /** The client's address is on its interface. */
+  hasAddress = true;
   /** Wires that are open. */
   wires = 0;
   readonly #clock: Clock;
@@ -161,13 +163,20 @@ export class FakeLan implements Links {
     };
   }
 
-  async withdraw({ address }: { address: string }): Promise<RouteSpec[]> {
-    this.done.push(`withdraw ${address}`);
-    return [{ destination: '0.0.0.0/0', gateway: SERVER }];
+  async routes(): Promise<RouteSpec[]> {
+    return this.hasAddress ? [{ destination: '0.0.0.0/0', gateway: SERVER }] : [];
+  }
+
+  async withdraw({ address }: { address: string }): Promise<boolean> {
+    const { hasAddress } = this;
+    if (hasAddress) this.done.push(`withdraw ${address}`);
+    this.hasAddress = false;
+    return hasAddress;
   }
 
   async restore({ address, routes }: { address: string; routes: readonly RouteSpec[] }): Promise<void> {
     this.done.push(`restore ${address} ${routes.map(({ destination }) => destination).join(' ')}`);
+    this.hasAddress = true;
   }
 
   #hear(frame: Buffer): Uint8Array[] {

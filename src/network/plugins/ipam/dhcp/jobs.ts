@@ -40,6 +40,7 @@ const RTPROT_KERNEL = 2;
 
 export const jobs: Readonly<Record<string, Job>> = {
   'dhcp.open': (arg) => open(arg as OpenJob),
+  'dhcp.routes': (arg) => routes(arg as AddressJob),
   'dhcp.withdraw': (arg) => withdraw(arg as AddressJob),
   'dhcp.restore': (arg) => restore(arg as RestoreJob),
 };
@@ -57,16 +58,34 @@ function open({ netns, ifName, up }: OpenJob): OpenLink | undefined {
   });
 }
 
-/** Takes the address off the link, if that has it; the routes that go with it, for restore. */
-function withdraw({ netns, ifName, address }: AddressJob): RouteSpec[] {
-  if (!isNamespace(netns)) return [];
+/** The routes that go with the address, for restore. */
+function routes(job: AddressJob): RouteSpec[] {
+  const listed = withAddress(job, (socket, index) =>
+    listRoutes(socket, { family: AF_INET, index, table: 0 }),
+  );
+  return (listed ?? []).filter(({ protocol }) => protocol !== RTPROT_KERNEL).map(specOf);
+}
+
+function withdraw(job: AddressJob): boolean {
+  const { address } = job;
+  const isTaken = withAddress(job, (socket, index) => {
+    socket.request(deleteAddress({ index, address }));
+    return true;
+  });
+  return isTaken ?? false;
+}
+
+/** Undefined when the link has no such address, or is gone. */
+function withAddress<T>(
+  { netns, ifName, address }: AddressJob,
+  action: (socket: NetlinkSocket, index: number) => T,
+): T | undefined {
+  if (!isNamespace(netns)) return undefined;
   using socket = NetlinkSocket.openIn(netns);
-  const link = findLink(socket, ifName);
-  const has = listAddresses(socket, { family: AF_INET, index: link?.index ?? 0 });
-  if (link === undefined || !has.some((each) => each.address === address)) return [];
-  const routes = listRoutes(socket, { family: AF_INET, index: link.index, table: 0 });
-  socket.request(deleteAddress({ index: link.index, address }));
-  return routes.filter(({ protocol }) => protocol !== RTPROT_KERNEL).map(specOf);
+  const index = findLink(socket, ifName)?.index;
+  if (index === undefined) return undefined;
+  const has = listAddresses(socket, { family: AF_INET, index }).some((each) => each.address === address);
+  return has ? action(socket, index) : undefined;
 }
 
 function specOf({
@@ -95,7 +114,7 @@ function specOf({
 
 type ListedRoute = ReturnType<typeof listRoutes>[number];
 
-/** Puts back what withdraw took; a route that cannot be had again is left out. */
+/** Puts back what was withdrawn; a route that cannot be had again is left out. */
 function restore({ netns, ifName, address, routes }: RestoreJob): void {
   using socket = NetlinkSocket.openIn(netns);
   const link = findLink(socket, ifName);

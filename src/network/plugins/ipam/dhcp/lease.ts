@@ -47,11 +47,13 @@ export interface LeaseDeps extends AcquireDeps {
 
 /** How long an answer to one renewal is waited for. */
 const ANSWER_MS = 4_000;
-/** Clocks are set, and pods go without a DEL, while one sleeps. */
+/** Clocks are set, pods go without a DEL, and disks take writes again, while one sleeps. */
 const SLEEP_MOST_MS = 60_000;
 
 export class Lease {
   #record: LeaseRecord;
+  /** The record on disk is this one. */
+  #isRecorded = true;
   readonly #deps: LeaseDeps;
   readonly #log: Logger;
   readonly #ending = new AbortController();
@@ -91,17 +93,18 @@ export class Lease {
   async stop(): Promise<void> {
     this.#ending.abort();
     await this.#kept;
+    await this.#save();
   }
 
   /** Gives it back, as far as its interface is still there to say so. It is forgotten in any case. */
   async release(): Promise<void> {
     await this.stop();
     if (this.#isGone) return;
-    const { client, server, address, granted } = this.#record;
+    const { server, address, granted } = this.#record;
     // What has run out may be another machine's by now.
     const isOurs = granted === undefined || this.phase !== 'expired';
     const isSaid = isOurs && (await this.#say((talk) => release(talk, server, address)));
-    await this.#deps.records.drop(client);
+    await this.#forget();
     if (isSaid) this.#tell('released', 'DHCP lease released');
     else this.#tell('gone', 'DHCP lease dropped without DHCPRELEASE: it runs out by itself', this.#end());
   }
@@ -144,6 +147,7 @@ export class Lease {
     const waits = (): boolean => !signal.aborted && this.#hasPlace();
     for (let left = at - clock.now(); left > 0 && waits(); left = at - clock.now()) {
       await clock.sleep(Math.min(left, SLEEP_MOST_MS), signal);
+      await this.#save();
     }
     return !signal.aborted;
   }
@@ -170,7 +174,7 @@ export class Lease {
     const asked = await this.#over((talk) => this.#askOver(talk, phase, signal));
     if (asked !== undefined) return true;
     this.#isGone = true;
-    await this.#deps.records.drop(this.#record.client);
+    await this.#forget();
     this.#tell('gone', 'DHCP lease dropped: its interface is gone, and it runs out by itself', this.#end());
     this.#deps.onGone(this);
     return false;
@@ -233,12 +237,18 @@ export class Lease {
     else this.#tell('regained', 'DHCP lease regained: the address is on the interface again', this.#end());
   }
 
-  /** Nobody may use an address beyond its lease: the server may have given it to another machine. */
+  /**
+   * Nobody may use an address beyond its lease: the server may have given it to another machine. Its routes are recorded before they go
+   * with it, and are not looked for again: whoever ends in between finds them in the record, and the address perhaps gone.
+   */
   async #withdraw(): Promise<void> {
-    if (this.#record.withdrawn !== undefined) return;
-    const withdrawn = await this.#deps.links.withdraw(this.#interfaceAddress());
-    await this.#put({ ...this.#record, withdrawn });
-    this.#tell('expired', 'DHCP lease expired: the address was taken off the interface', this.#end());
+    const { links } = this.#deps;
+    const place = this.#interfaceAddress();
+    const isFirst = this.#record.withdrawn === undefined;
+    if (isFirst) await this.#put({ ...this.#record, withdrawn: await links.routes(place) });
+    const isTaken = await links.withdraw(place);
+    if (isFirst || isTaken)
+      this.#tell('expired', 'DHCP lease expired: the address was taken off the interface', this.#end());
   }
 
   /** The address as the interface has it, and where that is. */
@@ -247,9 +257,27 @@ export class Lease {
     return { netns, ifName, address: granted?.result.ips[0]?.address ?? `${address}/32` };
   }
 
+  /** What a server has said counts from now on, also when the disk takes no writes. */
   async #put(record: LeaseRecord): Promise<void> {
-    await this.#deps.records.put(record);
     this.#record = record;
+    this.#isRecorded = false;
+    await this.#save();
+  }
+
+  /** What cannot be recorded is tried again. */
+  async #save(): Promise<void> {
+    if (this.#isRecorded) return;
+    try {
+      await this.#deps.records.put(this.#record);
+      this.#isRecorded = true;
+    } catch (error) {
+      this.#log.warn('failed to record a DHCP lease', { error: messageOf(error), ...this.#end() });
+    }
+  }
+
+  async #forget(): Promise<void> {
+    await this.#deps.records.drop(this.#record.client);
+    this.#isRecorded = true;
   }
 
   /** Does something over the interface; undefined when that is gone. */

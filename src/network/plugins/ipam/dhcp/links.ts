@@ -12,8 +12,10 @@ export interface Links {
   hasPlace(netns: string): boolean;
   /** Undefined when the link, or the whole namespace, is gone. */
   open(job: OpenJob): Promise<Wire | undefined>;
-  /** Takes an address off a link; the routes that go with it. */
-  withdraw(job: AddressJob): Promise<RouteSpec[]>;
+  /** The routes that go with an address when that is taken off; none when the link does not have it. */
+  routes(job: AddressJob): Promise<RouteSpec[]>;
+  /** Takes an address off a link; false when that did not have it. */
+  withdraw(job: AddressJob): Promise<boolean>;
   /** Puts address and routes back. */
   restore(job: RestoreJob): Promise<void>;
 }
@@ -35,8 +37,12 @@ export class PodLinks implements Links {
     return link === undefined ? undefined : new PacketWire(link);
   }
 
-  async withdraw(job: AddressJob): Promise<RouteSpec[]> {
-    return (await this.#pool.call('dhcp.withdraw', job)) as RouteSpec[];
+  async routes(job: AddressJob): Promise<RouteSpec[]> {
+    return (await this.#pool.call('dhcp.routes', job)) as RouteSpec[];
+  }
+
+  async withdraw(job: AddressJob): Promise<boolean> {
+    return (await this.#pool.call('dhcp.withdraw', job)) as boolean;
   }
 
   async restore(job: RestoreJob): Promise<void> {

@@ -29,7 +29,7 @@ export interface LeaseRecord {
   readonly address: string;
   /** Absent until the server has granted what it offered. */
   readonly granted?: Times & { readonly result: Result };
-  /** The lease has run out and the address was taken off the interface, and these routes with it. */
+  /** The lease has run out, so the address is taken off the interface, and these routes with it. */
   readonly withdrawn?: readonly RouteSpec[];
 }
 

@@ -39,6 +39,7 @@ class World {
   readonly deps: LeaseDeps;
   record: LeaseRecord | undefined;
   ended = 0;
+  isDiskFull = false;
 
   constructor(answering: Answering) {
     this.lan = new FakeLan(this.clock, answering);
@@ -49,7 +50,10 @@ class World {
       observe: (event) => void this.events.push(event),
       onGone: () => void (this.ended += 1),
       records: {
-        put: async (record) => void (this.record = record),
+        put: async (record) => {
+          if (this.isDiskFull) throw new Error('ENOSPC: no space left on device');
+          this.record = record;
+        },
         drop: async () => void (this.record = undefined),
       },
     };
@@ -346,6 +350,78 @@ describe('keeping a DHCP lease', () => {
     await world.clock.pass(10);
     assert.equal(world.lan.story, `${request}@600`);
     await lease.stop();
+  });
+
+  it('goes on with what was granted when that cannot be recorded, which is tried again', async () => {
+    const world = new World(giving(IP, 1_000));
+    const lease = await world.lease();
+    const acquired = world.record;
+    world.isDiskFull = true;
+    await world.clock.pass(1_400_000);
+    assert.equal(world.lan.story, `${request}@500 ${request}@1000`);
+    assert.deepEqual([lease.phase, world.events, world.lan.done], ['bound', ['renewed', 'renewed'], []]);
+    assert.equal(world.record, acquired);
+    world.isDiskFull = false;
+    await world.clock.pass(61_000);
+    assert.equal(world.record, lease.record);
+    assert.notEqual(world.record, acquired);
+    await lease.stop();
+  });
+
+  it('records when it is left what could not be recorded before, and nothing of what was given back', async () => {
+    for (const end of ['stop', 'release'] as const) {
+      const world = new World(giving(IP, 1_000));
+      const lease = await world.lease();
+      world.isDiskFull = true;
+      await world.clock.pass(501_000);
+      world.isDiskFull = false;
+      await lease[end]();
+      await lease.stop();
+      assert.equal(world.record, end === 'stop' ? lease.record : undefined);
+    }
+  });
+
+  it('loses no route, and asks as ever, when it runs out while nothing can be recorded', async () => {
+    const world = new World(giving(IP, 1_000));
+    const lease = await world.lease();
+    world.lan.answering = silent;
+    world.isDiskFull = true;
+    await world.clock.pass(1_001_000);
+    assert.deepEqual(world.lan.done, [`withdraw ${IP}/24`]);
+    assert.equal(world.lan.said.at(-1)?.type, discover);
+    world.lan.answering = giving(IP, 1_000);
+    await world.clock.pass(70_000);
+    assert.deepEqual(world.lan.done, [`withdraw ${IP}/24`, `restore ${IP}/24 0.0.0.0/0`]);
+    assert.equal(lease.phase, 'bound');
+    assert.equal(world.events.filter((event) => event === 'expired').length, 1);
+    await lease.stop();
+  });
+
+  it('loses no route when the run that took the address off ended before it knew that', async () => {
+    for (const isTaken of [true, false]) {
+      const world = new World(giving(IP, 1_000));
+      const first = await world.lease();
+      world.lan.answering = silent;
+      let recorded: LeaseRecord | undefined;
+      const withdraw = world.lan.withdraw.bind(world.lan);
+      world.lan.withdraw = async (job) => {
+        recorded ??= world.record;
+        return withdraw(job);
+      };
+      await world.clock.pass(1_001_000);
+      await first.stop();
+      assert.ok(recorded);
+      world.lan.hasAddress = !isTaken;
+      world.lan.done.length = 0;
+      const lease = new Lease(recorded, world.deps);
+      lease.keep();
+      await world.clock.pass(1_000);
+      assert.deepEqual(world.lan.done, isTaken ? [] : [`withdraw ${IP}/24`]);
+      world.lan.answering = giving(IP, 1_000);
+      await world.clock.pass(70_000);
+      assert.equal(world.lan.done.at(-1), `restore ${IP}/24 0.0.0.0/0`);
+      await lease.stop();
+    }
   });
 
   it('asks no more when its interface is gone', async () => {
