@@ -4,7 +4,6 @@
  * claim the directories → recover sandboxes and debts → read networks → serve metrics → serve the CRI
  */
 import { setMaxListeners } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { CriServer } from '../cri/server.ts';
@@ -15,6 +14,7 @@ import { KeyedLock } from '../lib/keyed-lock.ts';
 import type { Fields, Logger } from '../lib/log.ts';
 import { createMetrics } from '../lib/metrics.ts';
 import { packageVersion } from '../lib/package-root.ts';
+import { bootId } from '../lib/time.ts';
 import { LeaseServer } from '../network/plugins/ipam/dhcp/server.ts';
 import type { PodDeps } from '../pod/deps.ts';
 import { PodEvents } from '../pod/events.ts';
@@ -109,7 +109,7 @@ export class Daemon {
       containers,
       events: new PodEvents(this.#log),
       instance: instance.uuid.slice(0, 8),
-      bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+      bootId: bootId(),
       log: this.#log,
     };
 

@@ -28,7 +28,7 @@ export interface Wire {
 }
 
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds on a clock that nobody sets, from wherever it counts: leases do not follow that of the wall. */
   now(): number;
   /** Ends early when the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;

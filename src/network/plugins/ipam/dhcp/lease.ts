@@ -47,7 +47,7 @@ export interface LeaseDeps extends AcquireDeps {
 
 /** How long an answer to one renewal is waited for. */
 const ANSWER_MS = 4_000;
-/** Clocks are set, pods go without a DEL, and disks take writes again, while one sleeps. */
+/** The machine sleeps, pods go without a DEL, and disks take writes again, while one sleeps. */
 const SLEEP_MOST_MS = 60_000;
 
 export class Lease {
@@ -294,8 +294,10 @@ export class Lease {
   }
 
   #end(): { expires: string } {
-    const at = this.#record.granted?.expireAt ?? 0;
-    return { expires: at === Number.MAX_SAFE_INTEGER ? 'never' : new Date(at).toISOString() };
+    const { clock } = this.#deps;
+    const at = this.#record.granted?.expireAt ?? clock.now();
+    if (at === Number.MAX_SAFE_INTEGER) return { expires: 'never' };
+    return { expires: new Date(Date.now() + at - clock.now()).toISOString() };
   }
 
   #tell(event: LeaseEvent, message: string, fields: Record<string, unknown> = {}): void {

@@ -6,6 +6,7 @@ import { sleep } from '../../../../lib/deadline.ts';
 import { messageOf } from '../../../../lib/errors.ts';
 import { KeyedLock } from '../../../../lib/keyed-lock.ts';
 import type { Logger } from '../../../../lib/log.ts';
+import { sinceBootMs } from '../../../../lib/time.ts';
 import { CniError } from '../../../cni/types.ts';
 import { validAttachments } from '../../attachments.ts';
 import { failure, stringAt } from '../../config.ts';
@@ -18,7 +19,7 @@ import { Lease, type LeaseDeps, type LeaseEvent } from './lease.ts';
 import type { Links } from './links.ts';
 import { type LeaseRecord, LeaseRecords } from './records.ts';
 
-export const systemClock: Clock = { now: () => Date.now(), sleep, random: () => Math.random() };
+export const systemClock: Clock = { now: sinceBootMs, sleep, random: () => Math.random() };
 
 export interface LeasesOptions {
   /** Where they are recorded. */
@@ -43,7 +44,7 @@ export class Leases {
 
   constructor({ directory, links, log, clock = systemClock, observe = () => undefined }: LeasesOptions) {
     const onGone = ({ record }: Lease): void => void this.#leases.delete(record.client);
-    this.#records = new LeaseRecords(directory, log);
+    this.#records = new LeaseRecords(directory, log, clock);
     this.#deps = { links, log, clock, observe, onGone, records: this.#records };
   }
 
@@ -105,7 +106,7 @@ export class Leases {
     if (known?.record.netns === netns && known.phase !== 'expired') return answerOf(known, priority);
     await this.#release(client);
     const now = this.#deps.clock.now();
-    const left = call.deadline === undefined ? ACQUIRE_MS : SHARE_OF_DEADLINE * (call.deadline - now);
+    const left = call.deadline === undefined ? ACQUIRE_MS : SHARE_OF_DEADLINE * (call.deadline - Date.now());
     const network = stringAt(config, 'name') ?? '';
     const record = await acquire({ client, network, containerId, ifName, netns, options }, this.#deps, {
       until: now + Math.min(left, ACQUIRE_MS),

@@ -8,12 +8,13 @@ import { removeTemporarySync, setAsideSync, writeFileAtomic } from '../../../../
 import { messageOf } from '../../../../lib/errors.ts';
 import { isJsonObject } from '../../../../lib/json.ts';
 import type { Logger } from '../../../../lib/log.ts';
+import { bootId } from '../../../../lib/time.ts';
 import type { Result } from '../../../cni/types.ts';
-import type { Server } from './exchange.ts';
+import type { Clock, Server } from './exchange.ts';
 import type { Options } from './message.ts';
-import type { Times } from './terms.ts';
+import { shifted, type Times } from './terms.ts';
 
-/** One lease as it is on disk: all that it takes to go on with it, or to give it back. */
+/** One lease: all that it takes to go on with it, or to give it back. */
 export interface LeaseRecord {
   /** `<container>/<network>/<interface>`. */
   readonly client: string;
@@ -33,14 +34,32 @@ export interface LeaseRecord {
   readonly withdrawn?: readonly RouteSpec[];
 }
 
-function recordOf(value: unknown): LeaseRecord {
+/**
+ * As it is on disk: with times of the wall, which means something after a reboot and to earlier versions, and how far that was ahead of
+ * the clock of leases since that start of the machine. Earlier versions kept to the wall alone.
+ */
+interface RecordOnDisk extends LeaseRecord {
+  readonly clock?: WallClock;
+}
+
+interface WallClock {
+  readonly bootId: string;
+  readonly aheadMs: number;
+}
+
+function recordOf(value: unknown): RecordOnDisk {
   const { client, netns, ifName, mac, options, server } = isJsonObject(value) ? value : {};
   const isWhole =
     [client, netns, ifName, mac].every((each) => typeof each === 'string') &&
     Array.isArray(options) &&
     isJsonObject(server);
   if (!isWhole) throw new TypeError('not the record of a lease');
-  return value as LeaseRecord;
+  return value as RecordOnDisk;
+}
+
+function onClock(record: LeaseRecord, aheadMs: number): LeaseRecord {
+  const { granted } = record;
+  return granted === undefined ? record : { ...record, granted: shifted(granted, aheadMs) };
 }
 
 /** Options as a record keeps them. */
@@ -56,21 +75,26 @@ export function optionsOf(recorded: LeaseRecord['options']): Options {
 export class LeaseRecords {
   readonly #directory: string;
   readonly #log: Logger;
+  readonly #clock: Pick<Clock, 'now'>;
 
-  constructor(directory: string, log: Logger) {
+  constructor(directory: string, log: Logger, clock: Pick<Clock, 'now'>) {
     this.#directory = directory;
     this.#log = log;
+    this.#clock = clock;
   }
 
   /** Those of earlier runs. A file that cannot be read is set aside by name, so that a person can look. */
   load(): LeaseRecord[] {
     makeDirectorySync(this.#directory, 0o700);
     removeTemporarySync(this.#directory);
+    const wall = this.#wall();
     const files = readdirSync(this.#directory).filter((name) => name.endsWith('.json'));
     return files.flatMap((file) => {
       const path = join(this.#directory, file);
       try {
-        return [recordOf(JSON.parse(readFileSync(path, 'utf8')))];
+        const { clock, ...record } = recordOf(JSON.parse(readFileSync(path, 'utf8')));
+        const { aheadMs } = clock?.bootId === wall.bootId ? clock : wall;
+        return [onClock(record, -aheadMs)];
       } catch (error) {
         this.#log.error('set an unreadable lease aside', {
           path: setAsideSync(path),
@@ -83,11 +107,17 @@ export class LeaseRecords {
 
   /** Durable when it returns. */
   async put(record: LeaseRecord): Promise<void> {
-    await writeFileAtomic(this.#path(record.client), JSON.stringify(record), { sync: true });
+    const clock = this.#wall();
+    const onDisk: RecordOnDisk = { ...onClock(record, clock.aheadMs), clock };
+    await writeFileAtomic(this.#path(record.client), JSON.stringify(onDisk), { sync: true });
   }
 
   async drop(client: string): Promise<void> {
     await rm(this.#path(client), { force: true });
+  }
+
+  #wall(): WallClock {
+    return { bootId: bootId(), aheadMs: Date.now() - this.#clock.now() };
   }
 
   /** Names of containers and interfaces may be longer, or stranger, than those of files. */

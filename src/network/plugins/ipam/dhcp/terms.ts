@@ -1,4 +1,4 @@
-/** What a server has granted: an address, and until when. Times are milliseconds since the epoch. Pure. */
+/** What a server has granted: an address, and until when. Times are milliseconds on the clock of leases. Pure. */
 import { RT_SCOPE_LINK } from '../../../../kernel/netlink/routes.ts';
 import type { Result, ResultRoute } from '../../../cni/types.ts';
 import { CURRENT_VERSION } from '../../../cni/versions/versions.ts';
@@ -51,6 +51,13 @@ export function timesOf(options: Options, since: number): Times {
 /** The times of a lease that a server has taken back. */
 export function endedAt(now: number): Times {
   return { renewAt: now, rebindAt: now, expireAt: now };
+}
+
+/** The same times on a clock that is so much ahead. */
+export function shifted<T extends Times>(times: T, ms: number): T {
+  const shift = (at: number): number => (at === NEVER ? NEVER : at + ms);
+  const { renewAt, rebindAt, expireAt } = times;
+  return { ...times, renewAt: shift(renewAt), rebindAt: shift(rebindAt), expireAt: shift(expireAt) };
 }
 
 export type Phase = 'bound' | 'renewing' | 'rebinding' | 'expired';

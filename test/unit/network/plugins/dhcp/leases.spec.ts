@@ -14,6 +14,7 @@ import { Cleanup } from '../../../../helpers/cleanup.ts';
 import { eventually, Scratch } from '../../../../helpers/fixture.ts';
 
 const { request, release } = MessageType;
+const { now: wall } = Date;
 
 describe('the keeper of DHCP leases', () => {
   let cleanup: Cleanup;
@@ -137,6 +138,58 @@ describe('the keeper of DHCP leases', () => {
     assert.ok(!files().some((name) => name.endsWith('.tmp')));
     assert.deepEqual(await second.serve(call('CHECK'), never), {});
     assert.equal(said(request), 2);
+  });
+
+  /** Sets the clock of the wall, as far as this process sees it, so many seconds ahead. */
+  function setClock(seconds: number): void {
+    Date.now = () => wall() + 1_000 * seconds;
+    cleanup.defer(async () => void (Date.now = wall));
+  }
+
+  it('does not follow a clock that is set, neither while it runs nor in a later run', async () => {
+    for (const [first, later] of [
+      [2_000, 4_000],
+      [-2_000, -4_000],
+    ] as const) {
+      const one = keeper();
+      await one.serve(call('ADD'), never);
+      const [{ record } = assert.fail()] = one.list();
+      setClock(first);
+      assert.deepEqual(await one.serve(call('CHECK'), never), {});
+      assert.deepEqual(
+        one.list().map(({ phase }) => phase),
+        ['bound'],
+      );
+      await one.stop();
+      setClock(later);
+      const two = keeper();
+      assert.deepEqual(
+        two.list().map((lease) => [lease.phase, lease.record]),
+        [['bound', record]],
+      );
+      await two.serve(call('DEL'), never);
+    }
+    assert.deepEqual(lan.done, []);
+  });
+
+  it('goes by the clock of the wall with records of before a reboot, and of earlier versions, which had none else', async () => {
+    const first = keeper();
+    await first.serve(call('ADD'), never);
+    await first.stop();
+    const [file = ''] = files();
+    const path = join(directory, file);
+    const { clock, ...earlier } = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+    setClock(600);
+    for (const record of [earlier, { ...earlier, clock: { ...(clock as JsonObject), bootId: 'another' } }]) {
+      writeFileSync(path, JSON.stringify(record));
+      lan.answering = silent;
+      const later = keeper();
+      assert.deepEqual(
+        later.list().map(({ phase }) => phase),
+        ['renewing'],
+      );
+      await later.stop();
+    }
   });
 
   it('drops leases whose pods are gone, as after a reboot', async () => {
