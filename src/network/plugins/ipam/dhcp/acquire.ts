@@ -70,7 +70,7 @@ async function ask(
       const { server, address } = offer;
       asked = { ...who, mac: talk.client.mac, options: recordedOptions(options), server, address };
       await records.put(asked);
-      const answer = await select(talk, server, address, { delays: few(clock), until, signal });
+      const answer = await select(talk, offer, { delays: few(clock), until, signal });
       if (answer?.kind === 'ack') {
         const granted = { ...timesOf(answer.options, answer.sentAt), result: resultOf(answer) };
         const full = { ...asked, server: answer.server, address: answer.address, granted };

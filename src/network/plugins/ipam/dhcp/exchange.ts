@@ -60,6 +60,11 @@ export interface Granted<Kind extends 'offer' | 'ack' = 'ack'> {
   readonly sentAt: number;
 }
 
+/** A promise, and what the REQUEST for it says again of the DISCOVER that it answers (RFC 2131, table 5; secs: 3.1, 3). */
+export interface Offer extends Granted<'offer'>, Header {}
+
+type Header = Pick<DhcpMessage, 'xid' | 'secs'>;
+
 /** And when it will not. */
 export interface Refused {
   readonly kind: 'nak';
@@ -89,9 +94,9 @@ export function discover(
   wanted: string | undefined,
   patience: Patience,
   accept: (offered: string) => boolean = () => true,
-): Promise<Granted<'offer'> | undefined> {
+): Promise<Offer | undefined> {
   const options = wanted === undefined ? [] : [[Option.requestedAddress, encodeIp(wanted)] as const];
-  const take = (answer: Answer): Granted<'offer'> | undefined =>
+  const take = (answer: Answer): Offer | undefined =>
     answer.kind === 'offer' && accept(answer.address) ? answer : undefined;
   return exchange(talk, { type: MessageType.discover, options }, take, patience);
 }
@@ -99,8 +104,7 @@ export function discover(
 /** REQUEST of what a server has offered: its ACK or NAK; undefined when none came in time. */
 export function select(
   talk: Talk,
-  server: Server,
-  address: string,
+  { server, address, xid, secs }: Offer,
   patience: Patience,
 ): Promise<Granted | Refused | undefined> {
   const options = [
@@ -109,7 +113,7 @@ export function select(
   ] as const;
   const take = (answer: Answer): Granted | Refused | undefined =>
     answer.kind !== 'offer' && answer.server.address === server.address ? answer : undefined;
-  return exchange(talk, { type: MessageType.request, options }, take, patience);
+  return exchange(talk, { type: MessageType.request, options, header: { xid, secs } }, take, patience);
 }
 
 /** REQUEST for more time: to the server that granted the address, or to all when `server` is undefined. */
@@ -139,7 +143,7 @@ export function release(talk: Talk, server: Server, address: string): void {
   wire.send(encodeFrame(endsOf(wire, address, server), encodeMessage(message)));
 }
 
-type Answer = Granted<'offer'> | Granted | Refused;
+type Answer = Offer | Granted | Refused;
 
 interface Say {
   readonly type: number;
@@ -147,6 +151,8 @@ interface Say {
   /** The address that it has and may be reached by. */
   readonly ciaddr?: string;
   readonly to?: Server | undefined;
+  /** Of the exchange that it goes on with; its own, and how long that has taken, when absent. */
+  readonly header?: Header;
 }
 
 /** Longest pause between two looks at what has come. Node's loop cannot wait for such a socket. */
@@ -161,19 +167,21 @@ async function exchange<T extends Answer>(
   { delays, until, signal }: Patience,
 ): Promise<T | undefined> {
   const { wire, clock } = talk;
-  const first = blank(talk.client);
+  const first = { ...blank(talk.client), ...say.header };
   const begun = clock.now();
   let times = 0;
   for (const delay of delays) {
     const sentAt = clock.now();
     if (sentAt >= until) break;
-    wire.send(frameOf(talk, say, { ...first, secs: Math.floor((sentAt - begun) / 1_000) }, times > 0));
+    const secs = say.header?.secs ?? Math.floor((sentAt - begun) / 1_000);
+    const sent = { ...first, secs };
+    wire.send(frameOf(talk, say, sent, times > 0));
     times += 1;
     const end = Math.min(until, sentAt + delay);
     // Ends with a look: one who was held up past the end finds what came before it.
     for (let ms = 1; ; ms = Math.min(2 * ms, LOOK_MOST_MS)) {
       for (const frame of received(wire)) {
-        const answer = answerOf(frame, first, talk.client, sentAt);
+        const answer = answerOf(frame, sent, talk.client, sentAt);
         const taken = answer === undefined ? undefined : take(answer);
         if (taken !== undefined) return taken;
       }
@@ -245,8 +253,9 @@ function answerOf(bytes: Uint8Array, asked: DhcpMessage, client: Client, sentAt:
   const frame = decodeFrame(bytes);
   const message = frame === undefined ? undefined : decoded(frame.payload);
   if (frame === undefined || message === undefined) return undefined;
-  const { op, xid, chaddr, options, yiaddr: address } = message;
-  if (op !== 2 || xid !== asked.xid || chaddr !== asked.chaddr || !isFor(client, options)) return undefined;
+  const { xid, secs } = asked;
+  const { op, chaddr, options, yiaddr: address } = message;
+  if (op !== 2 || message.xid !== xid || chaddr !== asked.chaddr || !isFor(client, options)) return undefined;
   const server = {
     address: addressOf(options, Option.serverIdentifier) ?? frame.source,
     mac: frame.sourceMac,
@@ -254,7 +263,7 @@ function answerOf(bytes: Uint8Array, asked: DhcpMessage, client: Client, sentAt:
   const type = byteOf(options, Option.messageType);
   if (type === MessageType.nak) return { kind: 'nak', server, reason: textOf(options, Option.message) };
   if (!isUsable(address)) return undefined;
-  if (type === MessageType.offer) return { kind: 'offer', server, address, options, sentAt };
+  if (type === MessageType.offer) return { kind: 'offer', server, address, options, sentAt, xid, secs };
   return type === MessageType.ack ? { kind: 'ack', server, address, options, sentAt } : undefined;
 }
 

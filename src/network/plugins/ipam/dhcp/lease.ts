@@ -205,7 +205,7 @@ export class Lease {
         offered: [...others].slice(0, 10),
       });
     }
-    return offer === undefined ? undefined : select(talk, offer.server, address, patience);
+    return offer === undefined ? undefined : select(talk, offer, patience);
   }
 
   async #take(answer: Granted | Refused | undefined, phase: Phase): Promise<void> {

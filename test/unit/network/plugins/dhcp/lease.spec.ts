@@ -154,6 +154,26 @@ describe('acquiring a DHCP lease', () => {
     assert.equal(world.record, undefined);
   });
 
+  it('asks for an offer in the exchange that it came in: with its xid, and secs that stay (RFC 2131, 3.1, 3)', async () => {
+    let discovers = 0;
+    let requests = 0;
+    const give = giving(IP, 100);
+    const world = new World((said) => {
+      if (said.type === discover) return (discovers += 1) > 4 ? give(said) : [];
+      return (requests += 1) > 4 ? give(said) : [];
+    });
+    assert.ok(!((await world.acquire()) instanceof Error));
+    assert.deepEqual(
+      world.lan.said.map(({ type, secs }) => `${type} ${secs}`),
+      ['1 0', '1 0', '1 1', '1 5', '1 13', '3 13', '3 13', '3 13', '3 13', '1 0', '3 0'],
+    );
+    const xids = world.lan.said.map(({ xid }) => xid);
+    assert.deepEqual(
+      [new Set(xids.slice(0, 9)).size, new Set(xids.slice(9)).size, new Set(xids).size],
+      [1, 1, 2],
+    );
+  });
+
   it('finds what came while it was held up, also when its time is over by then', async () => {
     const world = new World((said) => {
       world.clock.hold(20_000);
