@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { flock, LOCK_EX } from '../../../../src/kernel/libc.ts';
 import type { JsonObject } from '../../../../src/lib/json.ts';
 import { Cleanup } from '../../../helpers/cleanup.ts';
 import { Scratch } from '../../../helpers/fixture.ts';
 import { TestNode } from '../../../helpers/node.ts';
-import { callPlugin, callWell } from '../../../helpers/plugin-process.ts';
+import { callPlugin, callWell, type PluginAnswer } from '../../../helpers/plugin-process.ts';
 
 /** Two containers on one network; then the first is gone, and the runtime lists only the second. */
 describe('GC and STATUS of built-in plugins', () => {
@@ -122,6 +124,35 @@ describe('GC and STATUS of built-in plugins', () => {
       readdirSync(join(dir, 'ipam', 'net')).filter((name) => name.startsWith('10.')),
       ['10.77.0.3'],
     );
+  });
+
+  it('leaves an ifb that nothing leads to yet, as its ADD is under way', async () => {
+    const limit = { type: 'bandwidth', egressRate: 8_000_000, egressBurst: 8_000_000 };
+    const network = chain({ type: 'ptp', ipam: ipam('10.77.0.0/24') }, limit);
+    await network.add(0);
+    const links = await host.run('ip', '-br', 'link');
+    const [ifb = ''] = /bwp[0-9a-f]{12}/.exec(links) ?? [];
+    const [port = ''] = /veth[0-9a-f]+/.exec(links) ?? [];
+    await host.run('tc', 'qdisc', 'del', 'dev', port, 'ingress');
+    const all = ['parent', 'ffff:', 'protocol', 'all', 'u32', 'match', 'u32', '0', '0'];
+    const redirect = [...all, 'action', 'mirred', 'egress', 'redirect', 'dev', ifb];
+    // This is the ADD, between the link and the way to it, and holds the lock. GC is a process that can wait for that.
+    const fd = openSync(host.path, 'r');
+    const ended = { gc: false };
+    let gc: Promise<PluginAnswer>;
+    try {
+      flock(fd, LOCK_EX);
+      const config = { ...limit, name: 'other', 'cni.dev/valid-attachments': [] };
+      gc = callPlugin(host, 'berth', call('GC', config)).finally(() => (ended.gc = true));
+      await Promise.race([gc, sleep(3_000)]);
+      assert.equal(ended.gc, false, 'GC waits for the ADD');
+      await host.run('tc', 'qdisc', 'add', 'dev', port, 'ingress');
+      await host.run('tc', 'filter', 'add', 'dev', port, ...redirect);
+    } finally {
+      closeSync(fd);
+    }
+    assert.equal((await gc).exitCode, 0);
+    assert.ok((await host.run('ip', '-br', 'link')).includes(ifb));
   });
 
   it("removes flannel's files of containers that are gone, of its own network", async () => {

@@ -18,6 +18,7 @@ import type { Result } from '../../../cni/types.ts';
 import { validAttachments } from '../../attachments.ts';
 import { hashWithPrefix } from '../../chain-names.ts';
 import { failure, firstUnknownKey, key, stringAt } from '../../config.ts';
+import { withNamespaceLock } from '../../namespace-lock.ts';
 import { doing, openIn, requireNetns } from '../../netns.ts';
 import type { Plugin, PluginArgs, PluginContext } from '../../plugin.ts';
 import { type UndoList, withUndo } from '../../undo.ts';
@@ -64,7 +65,8 @@ function add(args: PluginArgs, context: PluginContext): Result {
   return withUndo(context, (undo) => {
     if (ingress !== undefined) limit(host, port, ingress, undo);
     if (egress === undefined) return prevResult;
-    const ifb = limitSending(host, args, port, egress, undo);
+    // A GC must not find the link before anything leads to it.
+    const ifb = withNamespaceLock(() => limitSending(host, args, port, egress, undo));
     const interfaces = [...prevResult.interfaces, { name: ifb.name, mac: ifb.mac }];
     return { ...prevResult, interfaces };
   });
@@ -164,13 +166,15 @@ function gc(args: PluginArgs, context: PluginContext): void {
   const valid = validAttachments(args.config);
   if (valid === undefined) return;
   const kept = new Set(valid.map(({ containerId }) => ifbName(args.config, containerId)));
-  using host = NetlinkSocket.open();
-  const used = redirectedTo(host);
-  for (const { index, name, kind } of listLinks(host)) {
-    if (kind !== 'ifb' || !IFB_NAME.test(name) || kept.has(name) || used.has(index)) continue;
-    const remain = { what: `link ${name}, which no link leads to`, containerId: '', ifName: '' };
-    context.collect([remain], () => host.request(deleteLink(index)));
-  }
+  withNamespaceLock(() => {
+    using host = NetlinkSocket.open();
+    const used = redirectedTo(host);
+    for (const { index, name, kind } of listLinks(host)) {
+      if (kind !== 'ifb' || !IFB_NAME.test(name) || kept.has(name) || used.has(index)) continue;
+      const remain = { what: `link ${name}, which no link leads to`, containerId: '', ifName: '' };
+      context.collect([remain], () => host.request(deleteLink(index)));
+    }
+  });
 }
 
 function redirectedTo(host: NetlinkSocket): Set<number> {
