@@ -12,6 +12,9 @@ interface VlanConf {
   readonly id: number;
 }
 
+/** What CHECK goes by. */
+type Look = Pick<VlanConf, 'id'> & { readonly parent: Pick<ParentConf, 'mtu'> };
+
 export const vlan = singleLinkPlugin<VlanConf>({
   type: 'vlan',
   keys: { ...parentKeys, vlanId: true },
@@ -41,10 +44,14 @@ function create(args: PluginArgs, { parent, id }: VlanConf, undo: UndoList): Lin
   return createAbove(args, parent, { kind: 'vlan', data: vlanData(id) }, undo);
 }
 
-function look(link: Link, { id }: VlanConf): void {
+/** CHECK: the link has the id, and the MTU if one is configured. Throws CniError. */
+export function look(link: Link, { id, parent: { mtu } }: Look): void {
   requireKind(link, 'vlan');
   const current = vlanId(link);
   if (current !== id) {
     throw failure(`Error: Container vlan ID ${current ?? 'none'} does not match expected value: ${id}`);
+  }
+  if (mtu !== 0 && link.mtu !== mtu) {
+    throw failure(`Error: Container vlan MTU ${link.mtu} does not match expected value: ${mtu}`);
   }
 }
