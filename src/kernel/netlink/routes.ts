@@ -119,6 +119,23 @@ export function deleteRoute(spec: RouteSpec): Request {
   return request(Rtm.DELROUTE, 0, spec);
 }
 
+/** What makes a route as it was found again, or names it to be deleted. */
+export function specOf(route: Route): RouteSpec {
+  const { destination, index, gateway, source, priority, table, scope, protocol, mtu, advmss } = route;
+  return {
+    destination,
+    index,
+    gateway: gateway || undefined,
+    source: source || undefined,
+    priority: priority || undefined,
+    table,
+    scope,
+    protocol,
+    mtu,
+    advmss,
+  };
+}
+
 export function parseRoute(message: Message): Route {
   const { payload } = message;
   const attributes = decodeAttributes(afterHeader(payload, HEADER), ROUTE);

@@ -2,7 +2,13 @@
 import { AF_INET } from '../../../../kernel/libc.ts';
 import { deleteAddress, listAddresses, replaceAddress } from '../../../../kernel/netlink/addresses.ts';
 import { changeLink, findLink, Iff, type Link } from '../../../../kernel/netlink/links.ts';
-import { listRoutes, newRoute, type RouteSpec } from '../../../../kernel/netlink/routes.ts';
+import {
+  listRoutes,
+  newRoute,
+  RTPROT_KERNEL,
+  type RouteSpec,
+  specOf,
+} from '../../../../kernel/netlink/routes.ts';
 import { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
 import { openPacketSocket } from '../../../../kernel/packet-socket.ts';
 import { isNamespace, withNetns } from '../../../../kernel/thread-namespaces.ts';
@@ -34,9 +40,6 @@ export interface AddressJob extends Place {
 export interface RestoreJob extends AddressJob {
   readonly routes: readonly RouteSpec[];
 }
-
-/** Routes that the kernel makes by itself, with the address. */
-const RTPROT_KERNEL = 2;
 
 export const jobs: Readonly<Record<string, Job>> = {
   'dhcp.open': (arg) => open(arg as OpenJob),
@@ -87,32 +90,6 @@ function withAddress<T>(
   const has = listAddresses(socket, { family: AF_INET, index }).some((each) => each.address === address);
   return has ? action(socket, index) : undefined;
 }
-
-function specOf({
-  destination,
-  gateway,
-  source,
-  priority,
-  table,
-  scope,
-  protocol,
-  mtu,
-  advmss,
-}: ListedRoute): RouteSpec {
-  return {
-    destination,
-    gateway: gateway || undefined,
-    source: source || undefined,
-    priority: priority || undefined,
-    table,
-    scope,
-    protocol,
-    mtu,
-    advmss,
-  };
-}
-
-type ListedRoute = ReturnType<typeof listRoutes>[number];
 
 /** Puts back what was withdrawn; a route that cannot be had again is left out. */
 function restore({ netns, ifName, address, routes }: RestoreJob): void {

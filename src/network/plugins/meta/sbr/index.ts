@@ -9,6 +9,7 @@ import {
   newRoute,
   replaceRoute,
   type Route,
+  specOf,
 } from '../../../../kernel/netlink/routes.ts';
 import { deleteRule, listRules, newRule } from '../../../../kernel/netlink/rules.ts';
 import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
@@ -151,21 +152,6 @@ function isOf({ source, gateway }: Route, { cidr }: Source): boolean {
     const address = parseAddress(text);
     return address !== undefined && inNetwork(address, cidr);
   });
-}
-
-/** The route as it was found, for another table. */
-function specOf({ destination, index, gateway, source, priority, scope, mtu, advmss, protocol }: Route) {
-  return {
-    destination,
-    index,
-    gateway: gateway || undefined,
-    source: source || undefined,
-    priority: priority === 0 ? undefined : priority,
-    scope,
-    protocol,
-    mtu,
-    advmss,
-  };
 }
 
 /** The kernel removes some by itself, once those that they depend on are gone. */

@@ -16,6 +16,7 @@ import {
   RT_SCOPE_UNIVERSE,
   RTPROT_KERNEL,
   type Route,
+  specOf,
 } from '../../../../kernel/netlink/routes.ts';
 import type { NetlinkSocket } from '../../../../kernel/netlink/socket.ts';
 import { isNamespace } from '../../../../kernel/thread-namespaces.ts';
@@ -153,19 +154,6 @@ function requireFree(socket: NetlinkSocket, ifName: string): Link {
 export function routesToKeep(routes: readonly Route[]): Route[] {
   const kept = routes.filter(({ protocol }) => protocol !== RTPROT_KERNEL);
   return kept.sort((a, b) => Number(a.gateway !== '') - Number(b.gateway !== ''));
-}
-
-function specOf({ destination, index, gateway, scope, source, priority, mtu, advmss }: Route) {
-  return {
-    destination,
-    index,
-    gateway: gateway || undefined,
-    scope,
-    source: source || undefined,
-    priority: priority === 0 ? undefined : priority,
-    mtu,
-    advmss,
-  };
 }
 
 /** Takes the interface out; the VRF goes with its last one. What has the name and is none is not ours. */
