@@ -3,7 +3,7 @@
  * (CONVENTIONS, "Dynamic Plugin specific Fields"; names in lower camel case, which Go readers take as well).
  */
 import { type BerthError, invalid } from '../../lib/errors.ts';
-import type { Json, JsonObject } from '../../lib/json.ts';
+import type { JsonObject } from '../../lib/json.ts';
 import { parseQuantity } from './quantity.ts';
 
 export interface PodIdentity {
@@ -51,9 +51,6 @@ export interface PodCapabilities {
     readonly options: readonly string[];
   };
   readonly cgroupPath?: string;
-  /** Range sets, e.g. `[[{ subnet: '10.1.0.0/16' }]]`. */
-  readonly ipRanges?: readonly (readonly JsonObject[])[];
-  readonly mac?: string;
 }
 
 /**
@@ -68,8 +65,6 @@ export function capabilityArgs(pod: PodCapabilities): JsonObject {
     ...(mappings.length === 0 ? {} : { portMappings: mappings }),
     ...(bandwidth === undefined ? {} : { bandwidth }),
     ...(pod.dns === undefined ? {} : { dns: dnsOf(pod.dns) }),
-    ...(pod.ipRanges === undefined ? {} : { ipRanges: pod.ipRanges.map((set): Json => [...set]) }),
-    ...(pod.mac === undefined ? {} : { mac: pod.mac }),
     ...(pod.cgroupPath === undefined || pod.cgroupPath === '' ? {} : { cgroupPath: pod.cgroupPath }),
     'io.kubernetes.cri.pod-annotations': { ...annotations },
   };

@@ -111,8 +111,7 @@ function errorCodeOf(thrown: unknown, signal: AbortSignal): ErrorCode {
   const code = cniCodeOf(thrown);
   const isUnavailable =
     code === CniCode.TryAgainLater || code === CniCode.NotAvailable || code === CniCode.LimitedConnectivity;
-  const isMissing = thrown instanceof PluginError && thrown.provider === '';
-  return isUnavailable || isMissing ? 'UNAVAILABLE' : 'UNKNOWN';
+  return isUnavailable ? 'UNAVAILABLE' : 'UNKNOWN';
 }
 
 /** Keeps the beginning and the end: the end of a long stderr is what matters. */

@@ -63,19 +63,15 @@ describe('capability arguments', () => {
     });
   }
 
-  it('hold dns, cgroup path, annotations and the like when they are given', () => {
+  it('hold dns, cgroup path, and annotations when they are given', () => {
     assert.deepEqual(
       capabilityArgs({
         dns: { servers: ['1.1.1.1'], searches: ['a'], options: [] },
         cgroupPath: '/kubepods/pod1',
         annotations: { a: 'b' },
-        ipRanges: [[{ subnet: '10.1.0.0/16' }]],
-        mac: '02:00:00:00:00:01',
       }),
       {
         dns: { servers: ['1.1.1.1'], searches: ['a'], options: [] },
-        ipRanges: [[{ subnet: '10.1.0.0/16' }]],
-        mac: '02:00:00:00:00:01',
         cgroupPath: '/kubepods/pod1',
         'io.kubernetes.cri.pod-annotations': { a: 'b' },
       },
