@@ -57,8 +57,6 @@ export async function createContainer(
     rollback.add('snapshot', () => gone(snapshots.remove(id)));
     const parent = await parentOf(parts, snapshots, image, idMappings, call);
     const mounts = await snapshots.prepare({ key: id, parent, labels }, call);
-    for (const [i, file] of (container.layers ?? []).entries())
-      await layOver(containerd, { file, ref: `${id}-layer-${i}` }, mounts, call);
     const views: Mount[][] = [];
     for (const [i, view] of container.views.entries()) {
       const key = viewKey(id, i);
@@ -67,7 +65,10 @@ export async function createContainer(
         await snapshots.view({ key, parent: await parentOf(parts, snapshots, view, idMappings, call) }, call),
       );
     }
+    // Before what a checkpoint brings: they are kept for the image's other containers, and the user that was asked for is the image's.
     const accounts = await rootfs.inspect({ image: image.id, mounts, volumes, idMappings });
+    for (const [i, file] of (container.layers ?? []).entries())
+      await layOver(containerd, { file, ref: `${id}-layer-${i}` }, mounts, call);
     const made = await container.spec({ accounts, views });
     const spec = { ...made, annotations: { ...made.annotations, [SHIM_GROUP]: container.sandboxId } };
     const { snapshotter } = snapshots;

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { ContainerRig } from './rig.ts';
+
+const own = { linux: { securityContext: { namespaceOptions: { pid: 'CONTAINER' } } } } as const;
+const as = (runAsUsername: string) => ({
+  linux: { securityContext: { ...own.linux.securityContext, runAsUsername } },
+});
+/** There, and asked for its version: that is all it takes to create a container that it is to restore. */
+const CRIU = '#!/bin/sh\n[ "$1" = --version ]\n';
+
+describe('a container that is created of a checkpoint', () => {
+  const { PATH = '' } = process.env;
+  let programs: string;
+  let directory: string;
+  let rig: ContainerRig;
+
+  before(async () => {
+    programs = await mkdtemp(join(tmpdir(), 'berth-criu-'));
+    await writeFile(join(programs, 'criu'), CRIU, { mode: 0o755 });
+    process.env['PATH'] = `${programs}:${PATH}`;
+    rig = await ContainerRig.start({ config: { runtime: { restore_checkpoints: true } } });
+    directory = join(rig.directory, 'checkpoints');
+  });
+
+  beforeEach(async () => {
+    await mkdir(directory);
+  });
+
+  after(async () => {
+    process.env['PATH'] = PATH;
+    await rig[Symbol.asyncDispose]();
+    await rm(programs, { recursive: true });
+  });
+
+  afterEach(async () => {
+    await rig.clear();
+    await rm(directory, { recursive: true });
+  });
+
+  it("has its image's accounts, and leaves them to the image's other containers", async () => {
+    const image = 'berth.local/test/accounts:1';
+    const content = 'app:x:1000:1000::/:/bin/sh\n';
+    await rig.importImage(image, { layers: [{ 'etc/passwd': { content } }] });
+    const diff = await packed({ 'etc/passwd': 'app:x:0:0::/:/bin/sh\n' });
+    const location = await archive({ rootfsImageRef: image }, diff);
+    const pod = await rig.runPod('accounts');
+    const more = as('app');
+    const restored = await rig.create(pod, 'again', [], { ...more, image: { image: location } });
+    const other = await rig.create(pod, 'other', ['true'], { ...more, image: { image } });
+    const uids = [restored, other].map(async (id) => (await rig.status(id)).user?.linux?.uid);
+    assert.deepEqual(await Promise.all(uids), ['1000', '1000']);
+    await rig.removeImage(image);
+  });
+
+  /** A checkpoint with this in its config.dump, and with this layer of what it had written. */
+  async function archive(config: Readonly<Record<string, string>>, diff: Buffer): Promise<string> {
+    const location = join(directory, 'checkpoint.tar');
+    const content = await packed({
+      'config.dump': JSON.stringify(config),
+      'spec.dump': JSON.stringify({ process: {}, linux: {} }),
+      'checkpoint/inventory.img': 'of CRIU',
+      'rootfs-diff.tar': diff,
+    });
+    await writeFile(location, content);
+    return location;
+  }
+
+  /** A tar archive of these files. */
+  async function packed(files: Readonly<Record<string, string | Buffer>>): Promise<Buffer> {
+    const root = await mkdtemp(join(directory, 'packed-'));
+    for (const [name, content] of Object.entries(files)) {
+      await mkdir(dirname(join(root, name)), { recursive: true });
+      await writeFile(join(root, name), content);
+    }
+    const args = ['--create', '--directory', root, ...readdirSync(root)];
+    return Buffer.from((await execa('tar', args, { encoding: 'buffer' })).stdout);
+  }
+});
