@@ -16,6 +16,8 @@ export type LeasedCall = CallOptions & { readonly lease: string };
 /** Longer than any checkpoint takes; ends by itself what a Berth that dies in between leaves. */
 const LEASE_MS = 60 * 60 * 1_000;
 const LAYER = 'application/vnd.oci.image.layer.v1.tar';
+/** One that is compressed, or not: containerd looks. Its own checkpoints have the layer as it keeps it, compressed. */
+const ANY_LAYER = 'application/vnd.docker.image.rootfs.diff.tar';
 const PIECE = 256 * 1024;
 
 /**
@@ -65,7 +67,7 @@ async function writeDiff(
   }
 }
 
-/** Extracts a layer that is a file on this node onto what is mounted. */
+/** Extracts a layer that is a file on this node, compressed or not, onto what is mounted. */
 export async function layOver(
   { content, diffs }: Containerd,
   { file, ref }: { readonly file: string; readonly ref: string },
@@ -74,7 +76,7 @@ export async function layOver(
 ): Promise<void> {
   const pieces = createReadStream(file, { highWaterMark: PIECE }) as AsyncIterable<Buffer>;
   const blob = await content.writePieces(pieces, ref, call);
-  await diffs.apply({ ...blob, mediaType: LAYER, annotations: {} }, mounts, call);
+  await diffs.apply({ ...blob, mediaType: ANY_LAYER, annotations: {} }, mounts, call);
 }
 
 /** Writes the one layer of an image, which is the archive of a checkpoint, as it is kept: it may be compressed. */

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
-import { ContainerRig } from './rig.ts';
+import { ContainerRig, imageName } from './rig.ts';
 
 const own = { linux: { securityContext: { namespaceOptions: { pid: 'CONTAINER' } } } } as const;
 const as = (runAsUsername: string) => ({
@@ -56,6 +57,22 @@ describe('a container that is created of a checkpoint', () => {
     assert.deepEqual(await Promise.all(uids), ['1000', '1000']);
     await rig.removeImage(image);
   });
+
+  it('has what the other had written, compressed by containerd or as it is', async () => {
+    const pod = await rig.runPod('written');
+    const diff = await packed({ written: 'data\n' });
+    for (const [name, layer] of Object.entries({ compressed: gzipSync(diff), plain: diff })) {
+      const location = await archive({ rootfsImageRef: imageName }, layer);
+      const id = await rig.create(pod, name, [], { ...own, image: { image: location } });
+      assert.equal(readFileSync(join(await upperOf(id), 'written'), 'utf8'), 'data\n', name);
+    }
+  });
+
+  /** The directory of what a container has beyond its image. */
+  async function upperOf(id: string): Promise<string> {
+    const command = await rig.ctr('snapshots', 'mounts', directory, id);
+    return /upperdir=([^,\s]+)/.exec(command)?.[1] ?? assert.fail(command);
+  }
 
   /** A checkpoint with this in its config.dump, and with this layer of what it had written. */
   async function archive(config: Readonly<Record<string, string>>, diff: Buffer): Promise<string> {
