@@ -30,6 +30,8 @@ import type { RestoredFrom } from './record.ts';
 
 /** By its digest: what can be pulled and be no other. */
 const BY_DIGEST = /@sha256:[0-9a-f]{64}$/;
+/** As the CRI of containerd and that of CRI-O have it. */
+const AN_ID = /^(sha256:)?[0-9a-f]{64}$/;
 
 /** A checkpoint that is unpacked. */
 export interface OpenCheckpoint {
@@ -159,21 +161,22 @@ async function unpackImage(
   await rm(archive);
 }
 
-/** As it is on the node, or else pulled by its digest: a tag may be another image's by now. */
+/** As it is on the node, or else pulled. A tag may be another image's by now: it counts only when the archive knows nothing better. */
 async function baseImage(
   deps: PodDeps,
   { images }: CheckpointFacts,
   options: ImageOptions,
 ): Promise<EngineImage> {
   const { engine } = deps.containers;
-  for (const name of images) {
+  const exact = images.filter((name) => BY_DIGEST.test(name) || AN_ID.test(name));
+  for (const name of exact.length > 0 ? exact : images) {
     try {
       return await engine.image(name, options);
     } catch (error) {
       if (codeOf(error) !== 'NOT_FOUND') throw error;
     }
   }
-  const name = images.find((one) => BY_DIGEST.test(one));
+  const name = exact.find((one) => BY_DIGEST.test(one));
   if (name === undefined)
     throw new BerthError(
       'NOT_FOUND',

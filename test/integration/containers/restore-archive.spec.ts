@@ -4,7 +4,11 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { status } from '@grpc/grpc-js';
 import { execa } from 'execa';
+import { TestNode } from '../../helpers/node.ts';
+import { TestRegistry } from '../containerd/registry.ts';
+import { tinyImage } from '../containerd/tiny-image.ts';
 import { ContainerRig, imageName } from './rig.ts';
 
 const own = { linux: { securityContext: { namespaceOptions: { pid: 'CONTAINER' } } } } as const;
@@ -24,7 +28,10 @@ describe('a container that is created of a checkpoint', () => {
     programs = await mkdtemp(join(tmpdir(), 'berth-criu-'));
     await writeFile(join(programs, 'criu'), CRIU, { mode: 0o755 });
     process.env['PATH'] = `${programs}:${PATH}`;
-    rig = await ContainerRig.start({ config: { runtime: { restore_checkpoints: true } } });
+    rig = await ContainerRig.start({
+      node: TestNode.own(),
+      config: { runtime: { restore_checkpoints: true } },
+    });
     directory = join(rig.directory, 'checkpoints');
   });
 
@@ -66,6 +73,32 @@ describe('a container that is created of a checkpoint', () => {
       const id = await rig.create(pod, name, [], { ...own, image: { image: location } });
       assert.equal(readFileSync(join(await upperOf(id), 'written'), 'utf8'), 'data\n', name);
     }
+  });
+
+  it('is made of no other image than that of the digest, whatever its tag names by now', async () => {
+    const pod = await rig.runPod('digest');
+    const first = tinyImage('', { config: { Labels: { first: 'yes' } } });
+    await using registry = await TestRegistry.start(first.served);
+    const name = `${registry.host}/test/moved:1`;
+    await rig.importImage(name, { config: { Labels: { second: 'yes' } } });
+    const create = async (rootfsImageRef: string): Promise<string> => {
+      const location = await archive(
+        { rootfsImageRef, rootfsImageName: name },
+        await packed({ written: '' }),
+      );
+      return rig.create(pod, 'again', [], { ...own, image: { image: location } });
+    };
+    await assert.rejects(create(first.id), {
+      code: status.NOT_FOUND,
+      details: /its image "sha256:.*:1" is not on this node/,
+    });
+    const id = await create(`${registry.host}/test/moved@${first.served.manifest.digest}`);
+    assert.equal((await rig.status(id)).imageId, first.id);
+    await rig.remove(id);
+    // It is on the node by now, and known by its id as well.
+    assert.equal((await rig.status(await create(first.id.replace('sha256:', '')))).imageId, first.id);
+    await rig.clear();
+    for (const image of [first.id, name]) await rig.removeImage(image);
   });
 
   /** The directory of what a container has beyond its image. */
