@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { BerthError } from '../lib/errors.ts';
 import type { JsonObject } from '../lib/json.ts';
 import type { CallOptions, Connection } from './connection.ts';
@@ -11,6 +12,13 @@ export interface Plugin {
   readonly capabilities: readonly string[];
   /** Why it is not running; undefined when it is. */
   readonly failure: string | undefined;
+}
+
+export const SNAPSHOTTER_TYPE = 'io.containerd.snapshotter.v1';
+
+/** Where a snapshotter has its files: as it tells, or else where containerd has it by default, in this directory. */
+export function snapshotterDirectory({ id, exports }: Plugin, root: string): string {
+  return exports['root'] ?? join(root, `${SNAPSHOTTER_TYPE}.${id}`);
 }
 
 /** What an OCI runtime says about itself. */

@@ -1,8 +1,9 @@
+import { dirname } from 'node:path';
 import type { CallOptions, Connection } from '../../containerd/connection.ts';
-import { Introspection } from '../../containerd/introspection.ts';
+import { Introspection, SNAPSHOTTER_TYPE, snapshotterDirectory } from '../../containerd/introspection.ts';
 import { explained, type ImageService, isWithoutCri } from '../../containerd/image-service.ts';
 import type { StatusResponse__Output } from '../../gen/runtime/v1/StatusResponse.ts';
-import { messageOf } from '../../lib/errors.ts';
+import { BerthError, messageOf } from '../../lib/errors.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json.ts';
 import { loadCri } from '../../lib/proto.ts';
 
@@ -27,17 +28,21 @@ export class EngineImages {
     return this.#problem;
   }
 
-  /** The snapshotter that images are unpacked with when they are pulled. Throws UNAVAILABLE while the engine is away. */
+  /** The snapshotter that images are unpacked with when they are pulled. Throws UNAVAILABLE while the engine is away, FAILED_PRECONDITION when it cannot be told. */
   async snapshotter(): Promise<string> {
     return nameIn(await this.#config()) || (await this.#snapshotterOfImages()) || DEFAULT_SNAPSHOTTER;
   }
 
-  /** Since 2.0 its status does not name it: the directory of the images is that of the snapshotter; '' when it is of none. */
+  /** Since 2.0 its status does not name it: the directory of the images is that of the snapshotter; '' when it tells of none. */
   async #snapshotterOfImages(): Promise<string> {
     const { imageFilesystems } = await this.service.imageFsInfo({});
     const directory = imageFilesystems[0]?.fsId?.mountpoint ?? '';
-    const plugins = await new Introspection(this.#connection).plugins(['type==io.containerd.snapshotter.v1']);
-    return plugins.find(({ exports }) => exports['root'] === directory)?.id ?? '';
+    if (directory === '') return '';
+    const plugins = await new Introspection(this.#connection).plugins([`type==${SNAPSHOTTER_TYPE}`]);
+    const found = plugins.find((plugin) => snapshotterDirectory(plugin, dirname(directory)) === directory);
+    if (found !== undefined) return found.id;
+    const problem = `containerd has its images in "${directory}", which is no snapshotter's that it has`;
+    throw new BerthError('FAILED_PRECONDITION', `${problem}: set containerd.snapshotter`);
   }
 
   /** The snapshotter that its CRI has configured for a runtime handler; '' when it has none, or does not know the handler. */

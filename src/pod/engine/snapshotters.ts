@@ -1,16 +1,14 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { requireRuntimeHandler } from '../../config/runtime-handlers.ts';
 import type { ContainerdConfig } from '../../config/schema.ts';
 import type { CallOptions } from '../../containerd/connection.ts';
 import type { Containerd } from '../../containerd/containerd.ts';
-import type { Plugin } from '../../containerd/introspection.ts';
+import { type Plugin, SNAPSHOTTER_TYPE, snapshotterDirectory } from '../../containerd/introspection.ts';
 import type { Snapshots } from '../../containerd/snapshots.ts';
 import { BerthError } from '../../lib/errors.ts';
 import { gone } from './gone.ts';
 import type { EngineImages } from './images.ts';
-
-const TYPE = 'io.containerd.snapshotter.v1';
 
 /** Which snapshotter keeps what: that of a pod's runtime handler, or else the common one, keeps all of its containers' file systems. */
 export class Snapshotters {
@@ -90,12 +88,11 @@ export class Snapshotters {
     const common = imageFilesystems[0]?.fsId?.mountpoint ?? '';
     if (snapshotter === (await this.common())) return common;
     const plugin = (await this.#plugins(options)).find(({ id }) => id === snapshotter);
-    const told = plugin?.exports['root'];
-    if (told !== undefined) return told;
-    // Not all of them tell; then it is where containerd has them by default, unless it is a process of its own that has them elsewhere.
-    // Over a directory that is absent kubelet loses the statistics of the whole node.
-    const beside = common === '' ? '' : join(dirname(common), `${TYPE}.${snapshotter}`);
-    return existsSync(beside) ? beside : '';
+    if (plugin === undefined || (plugin.exports['root'] === undefined && common === '')) return '';
+    const directory = snapshotterDirectory(plugin, dirname(common));
+    // One that does not tell may be a process of its own that has them elsewhere, and over a directory that is absent kubelet loses the
+    // statistics of the whole node.
+    return plugin.exports['root'] !== undefined || existsSync(directory) ? directory : '';
   }
 
   async #require(snapshotter: string, options?: CallOptions): Promise<void> {
@@ -115,7 +112,7 @@ export class Snapshotters {
 
   /** Asked each time: one that is a process of its own may have been added with a restart of containerd. */
   #plugins(options?: CallOptions): Promise<Plugin[]> {
-    return this.#containerd.introspection.plugins([`type==${TYPE}`], options);
+    return this.#containerd.introspection.plugins([`type==${SNAPSHOTTER_TYPE}`], options);
   }
 }
 
