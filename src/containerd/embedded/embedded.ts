@@ -131,7 +131,7 @@ export class EmbeddedContainerd {
     await chmod(dirname(paths.socket), 0o711);
     await this.#knownVersion(signal);
     this.#tail ??= await LogTail.follow(paths.log, this.#log);
-    this.#running = (await this.#adopt()) ?? (await this.#spawn());
+    this.#running = await this.#adoptOrSpawn();
     this.#failure = undefined;
     this.#supervision = this.#supervise(this.#running);
   }
@@ -200,6 +200,11 @@ export class EmbeddedContainerd {
         cause: error,
       });
     }
+  }
+
+  /** One that was spawned and could not be recorded, on a full disk say, runs all the same. */
+  async #adoptOrSpawn(): Promise<Running> {
+    return (await this.#adopt()) ?? this.#spawn();
   }
 
   /** The one that runs already, by its record, or by its command line if Berth was killed before it wrote one. */
@@ -271,7 +276,7 @@ export class EmbeddedContainerd {
       if (signal.aborted) return undefined;
       try {
         this.#restarts += 1;
-        this.#running = await this.#spawn();
+        this.#running = await this.#adoptOrSpawn();
         return this.#running;
       } catch (error) {
         this.#log.error('failed to start containerd', { error: messageOf(error) });

@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Connection, type ConnectionState } from '../../../src/containerd/connection.ts';
 import { Containerd } from '../../../src/containerd/containerd.ts';
 import { EmbeddedContainerd, embeddedPaths } from '../../../src/containerd/embedded/embedded.ts';
+import { findProcesses, isContainerd, signalProcess } from '../../../src/containerd/embedded/process.ts';
 import { eventually, Scratch } from '../../helpers/fixture.ts';
 import { runs, TestEngine } from './engine.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -115,6 +125,30 @@ describe('the embedded containerd', () => {
       await engine.ready();
     }
     assert.equal(engine.embedded.status.lastEnd, 'signal SIGKILL');
+  });
+
+  it('is one, even if what came of a start could not be recorded', async () => {
+    await using engine = await TestEngine.start();
+    const { pid, paths, log } = engine;
+    const failures = () => log.lines.filter(({ message }) => message === 'failed to start containerd').length;
+    const running = () => findProcesses((argv) => isContainerd(argv, paths.config));
+    try {
+      rmSync(paths.record);
+      mkdirSync(join(paths.record, 'taken'), { recursive: true });
+      process.kill(pid, 'SIGKILL');
+      await eventually('it has failed again and again', () => (failures() >= 3 ? true : undefined));
+      assert.equal(running().length, 1);
+      rmSync(paths.record, { recursive: true });
+      const now = await eventually('one runs', () => engine.embedded.status.pid);
+      assert.deepEqual(
+        running().map((one) => one.pid),
+        [now],
+      );
+      await engine.ready();
+    } finally {
+      for (const one of running().filter((other) => other.pid !== engine.embedded.status.pid))
+        signalProcess(one, 'SIGKILL');
+    }
   });
 
   it('is found again by the next Berth, by its record or without one, and supervised', async () => {
