@@ -132,8 +132,8 @@ async function engineAddress({ config, log, stops, signal }: EngineStart): Promi
   failure: () => string | undefined;
 }> {
   const { storage, containerd } = config;
-  const settings = { address: containerd.address, root: storage.root, log };
-  const choice = await chooseEngine(settings, { signal });
+  const configured = { address: containerd.address, root: storage.root, log };
+  const choice = await chooseEngine(configured, { signal });
   if (choice.kind === 'external') {
     const { address } = choice;
     const shimWatch = new ShimWatch({ address, log });
@@ -143,7 +143,9 @@ async function engineAddress({ config, log, stops, signal }: EngineStart): Promi
   const { runcRoot, socket } = embeddedPaths(storage);
   const shimWatch = new ShimWatch({ address: socket, log });
   const beforeStart = (): Promise<void> => shimWatch.begin();
-  const embedded = new EmbeddedContainerd({ ...storage, registryConfigPath, snapshotter, beforeStart, log });
+  const handlerSnapshotters = new Map([...containerd.runtimes].map(([name, one]) => [name, one.snapshotter]));
+  const settings = { registryConfigPath, snapshotter, handlerSnapshotters };
+  const embedded = new EmbeddedContainerd({ ...storage, ...settings, beforeStart, log });
   stops.push(() => embedded.stop({ ifIdle: true }).then(() => undefined));
   const started = await embedded.start({ signal }).then(
     () => true,

@@ -29,9 +29,11 @@ export interface EmbeddedConfig {
   readonly registryConfigPath: string;
   /** '' for containerd's default. */
   readonly snapshotter: string;
+  /** Those of runtime handlers, by handler; '' for the common one. */
+  readonly handlerSnapshotters?: ReadonlyMap<string, string>;
 }
 
-/** What Berth has no use for; some would make directories or sockets that are shared with another containerd. */
+/** What Berth has no use for, unless it is configured; some would make directories or sockets that are shared with another containerd. */
 const DISABLED = [
   'io.containerd.internal.v1.opt',
   'io.containerd.internal.v1.restart',
@@ -44,6 +46,9 @@ const DISABLED = [
   'io.containerd.snapshotter.v1.zfs',
   'io.containerd.tracing.processor.v1.otlp',
 ];
+
+/** They work with settings of their own only, which Berth has no keys for. */
+const NEED_SETTINGS = ['blockfile', 'devmapper'];
 
 /** The version in the line that `containerd --version` prints. Throws FAILED_PRECONDITION for one that Berth cannot drive. */
 export function parseVersion(line: string): Version {
@@ -58,19 +63,34 @@ export function parseVersion(line: string): Version {
   return version;
 }
 
-/** The configuration file: format 3 for containerd 2, format 2 before. */
+/** The configuration file: format 3 for containerd 2, format 2 before. Throws FAILED_PRECONDITION naming the key of a snapshotter that it cannot have. */
 export function embeddedConfig(config: EmbeddedConfig): string {
   const { paths, version } = config;
   return stringify({
     version: version.major >= 2 ? 3 : 2,
     root: paths.root,
     state: paths.state,
-    disabled_plugins: DISABLED,
+    disabled_plugins: disabledPlugins(config),
     grpc: { address: paths.socket },
     ttrpc: { address: `${paths.socket}.ttrpc` },
     debug: { level: 'info', format: 'json' },
     plugins: version.major >= 2 ? plugins3(config) : plugins2(config),
   });
+}
+
+function disabledPlugins({ snapshotter, handlerSnapshotters = new Map() }: EmbeddedConfig): string[] {
+  const handlers = [...handlerSnapshotters].map(
+    ([handler, name]) => [`containerd.runtimes.${handler}.snapshotter`, name] as const,
+  );
+  const used = new Set<string>();
+  for (const [key, name] of [['containerd.snapshotter', snapshotter] as const, ...handlers]) {
+    if (NEED_SETTINGS.includes(name)) {
+      const problem = `the embedded containerd cannot have "${name}", which needs settings of its own: run a containerd that has them`;
+      throw new BerthError('FAILED_PRECONDITION', `invalid ${key}: ${problem}`);
+    }
+    used.add(`io.containerd.snapshotter.v1.${name}`);
+  }
+  return DISABLED.filter((plugin) => !used.has(plugin));
 }
 
 /** Nobody streams through the embedded containerd; it listens all the same. */

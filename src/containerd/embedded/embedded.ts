@@ -59,6 +59,8 @@ export interface EmbeddedSettings {
   readonly state: string;
   readonly registryConfigPath: string;
   readonly snapshotter: string;
+  /** Those of runtime handlers, by handler. */
+  readonly handlerSnapshotters?: ReadonlyMap<string, string>;
   /** containerd by name or path; its shims are searched in PATH. */
   readonly executable?: string;
   /** Done before one is started, and waited for. */
@@ -286,9 +288,8 @@ export class EmbeddedContainerd {
 
   /** True when the file is now another. */
   async #writeConfig(): Promise<boolean> {
-    const { registryConfigPath, snapshotter } = this.#settings;
     const version = await this.#knownVersion();
-    const text = embeddedConfig({ paths: this.#paths, version, registryConfigPath, snapshotter });
+    const text = embeddedConfig({ ...this.#settings, paths: this.#paths, version });
     const path = this.#paths.config;
     if (existsSync(path) && readFileSync(path, 'utf8') === text) return false;
     await writeFileAtomic(path, text);

@@ -81,6 +81,25 @@ describe('the configuration of the embedded containerd', () => {
     for (const minor of [7]) assert.equal((make(1, minor)['plugins'] as Table)[nri]?.['disable'], true);
     assert.equal(plugins[nri]?.['disable'], true);
   });
+
+  it('has the snapshotters that are configured, and names the key of one that it cannot have', () => {
+    const disabled = (more: object): string[] =>
+      (make(2, 1, more)['disabled_plugins'] as string[])
+        .filter((id) => id.includes('.snapshotter.'))
+        .map((id) => id.split('.').at(-1) ?? '');
+    const all = ['aufs', 'blockfile', 'btrfs', 'devmapper', 'zfs'];
+    assert.deepEqual(disabled({}), all);
+    const handlerSnapshotters = new Map(Object.entries({ runc: '', kata: 'btrfs' }));
+    const without = all.filter((name) => name !== 'zfs' && name !== 'btrfs');
+    assert.deepEqual(disabled({ snapshotter: 'zfs', handlerSnapshotters }), without);
+    const refused = (key: string) => ({
+      code: 'FAILED_PRECONDITION',
+      message: new RegExp(`^invalid ${key}: `),
+    });
+    assert.throws(() => make(1, 6, { snapshotter: 'blockfile' }), refused('containerd\\.snapshotter'));
+    const mapped = { handlerSnapshotters: new Map([['kata', 'devmapper']]) };
+    assert.throws(() => make(2, 1, mapped), refused('containerd\\.runtimes\\.kata\\.snapshotter'));
+  });
 });
 
 describe("containerd's log in ours", () => {
