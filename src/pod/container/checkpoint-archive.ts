@@ -18,6 +18,8 @@ const DELETED = 'deleted.files';
 const PARTS = [CONFIG, SPEC, IMAGES, ROOTFS_DIFF, DELETED, LOG];
 const DOCUMENTS = [CONFIG, SPEC, DELETED];
 const DOCUMENT_MAX = 8 * 1024 * 1024;
+/** Each removed file, and each directory above it, is one on this node's disk for a while. */
+const DELETED_MAX = 200_000;
 /** CRIU makes some files for each process, and an archive has little else. */
 const LISTING_MAX = 16 * 1024 * 1024;
 
@@ -116,8 +118,15 @@ export async function readCheckpoint(directory: string): Promise<CheckpointFacts
     terminal: process.terminal,
     userNamespace: linux.namespaces.some(({ type }) => type === 'user'),
     mounts: mounts.filter(isBind).map(({ destination }) => posix.resolve('/', destination)),
-    deleted: await document(directory, DELETED, deletedSchema, '[]'),
+    deleted: await readDeleted(directory),
   };
+}
+
+async function readDeleted(directory: string): Promise<string[]> {
+  const deleted = await document(directory, DELETED, deletedSchema, '[]');
+  const files = deleted.reduce((sum, path) => sum + path.split('/').length, 0);
+  if (files > DELETED_MAX) throw bad(`${DELETED} has ${files} files and directories, over ${DELETED_MAX}`);
+  return deleted;
 }
 
 const text = z

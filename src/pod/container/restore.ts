@@ -197,6 +197,7 @@ async function layersOf(
   const root = join(directory, 'deleted');
   const whiteouts: string[] = [];
   for (const path of deleted) {
+    signal.throwIfAborted();
     const whole = posix.join('/', path);
     if (whole === '/' || whole.includes('\0')) continue;
     const whiteout = posix.join(posix.dirname(whole), `.wh.${posix.basename(whole)}`).slice(1);

@@ -154,6 +154,21 @@ describe('an archive of a checkpoint', () => {
     assert.throws(() => checkMembers(large), { message: /spec\.dump has 9437184 bytes/ });
   });
 
+  it('that would have countless files made for those that it says were removed is refused', async () => {
+    const many = Array.from({ length: 3_000 }, (_, i) => `${i}${'/a'.repeat(100)}`);
+    for (const [deleted, problem] of [
+      [many, /deleted\.files has 303000 files and directories/],
+      [many.slice(0, 1_000), undefined],
+    ] as const) {
+      for (const [name, content] of Object.entries({ ...WHOLE, 'deleted.files': JSON.stringify(deleted) })) {
+        await mkdir(dirname(join(target, name)), { recursive: true });
+        await writeFile(join(target, name), content);
+      }
+      if (problem === undefined) assert.equal((await readCheckpoint(target)).deleted.length, 1_000);
+      else await assert.rejects(readCheckpoint(target), { code: 'INVALID_ARGUMENT', message: problem });
+    }
+  });
+
   it('is listed as it is', () => {
     const listing = [
       '-rw------- 0/0             123 2026-11-30 22:01 ./with space',
