@@ -133,7 +133,7 @@ async function makeInEngine(
     config,
     sandbox: facts,
     image: image.config,
-    extraMounts: volumes.map(volumeMount),
+    extraMounts: [...volumes.map(volumeMount), ...(checkpoint?.mounts ?? [])],
     imageName: (!checkpoint && config.image?.userSpecifiedImage) || image.tag || image.reference,
     host,
     runtime: features(runtimeHandler),

@@ -8,6 +8,7 @@ import { copyFile, constants, mkdir, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join, posix } from 'node:path';
 import { isRunc, requireRuntimeHandler } from '../../config/runtime-handlers.ts';
+import type { Mount__Output } from '../../gen/runtime/v1/Mount.ts';
 import { makeDirectory } from '../../lib/directories.ts';
 import { BerthError, codeOf, invalid, isErrno, wrap } from '../../lib/errors.ts';
 import type { RuntimeSpec } from '../../oci/types.ts';
@@ -25,6 +26,7 @@ import {
 } from './checkpoint-archive.ts';
 import type { Container } from './container.ts';
 import { checkCriu, withLogOfCriu } from './criu.ts';
+import { volumeMount } from './declared-volumes.ts';
 import type { ContainerPlan } from './plan.ts';
 import type { RestoredFrom } from './record.ts';
 
@@ -33,12 +35,17 @@ const BY_DIGEST = /@sha256:[0-9a-f]{64}$/;
 /** As the CRI of containerd and that of CRI-O have it. */
 const AN_ID = /^(sha256:)?[0-9a-f]{64}$/;
 
+/** CRI-O mounts a file there, by which programs know that they are in a container. */
+const CONTAINERENV = '/run/.containerenv';
+
 /** A checkpoint that is unpacked. */
 export interface OpenCheckpoint {
   readonly from: RestoredFrom;
   readonly facts: CheckpointFacts;
   /** What the container had made of its image, as layers. */
   readonly layers: readonly string[];
+  /** What it is given that no request asks for. */
+  readonly mounts: readonly Mount__Output[];
 }
 
 /**
@@ -70,7 +77,9 @@ export async function imageOrCheckpoint(
       image: plan.config.image?.userSpecifiedImage || plan.image,
       checkpointedAt: facts.checkpointedAt,
     };
-    return { image, checkpoint: { from, facts, layers: await layersOf(directory, facts, signal) } };
+    const layers = await layersOf(directory, facts, signal);
+    const mounts = await mountsOf(dirname(directory), facts);
+    return { image, checkpoint: { from, facts, layers, mounts } };
   } catch (error) {
     await rm(dirname(directory), { recursive: true, force: true });
     throw wrap(`failed to open checkpoint "${plan.image}"`, error);
@@ -183,6 +192,14 @@ async function baseImage(
       `its image "${images.join('", "')}" is not on this node: pull it first`,
     );
   return engine.pulledImage(name, options);
+}
+
+/** The file of CRI-O, an empty one: it stays for as long as the container. */
+async function mountsOf(directory: string, { mounts }: CheckpointFacts): Promise<Mount__Output[]> {
+  if (!mounts.includes(CONTAINERENV)) return [];
+  const file = join(directory, 'containerenv');
+  await writeFile(file, '', { mode: 0o644 });
+  return [{ ...volumeMount({ path: CONTAINERENV, directory: file }), readonly: true }];
 }
 
 /** What was removed becomes a layer of whiteouts. */

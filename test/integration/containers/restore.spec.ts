@@ -162,6 +162,17 @@ describe('a container that is restored by CRIU', () => {
     assert.equal((await rig().exec(id, ['/bin/busybox', 'ls', '/bin/true'])).exitCode, 0);
   });
 
+  it('has the file that CRI-O had mounted, though no request asks for it', async () => {
+    const hostPath = join(rig().directory, 'config.toml');
+    const more = { ...own, mounts: [{ hostPath, containerPath: '/run/.containerenv' }] };
+    const { location, last } = await checkpointed('containerenv', { more });
+    const pod = await rig().runPod('containerenv-again');
+    const id = await rig().run(pod, 'again', [], { ...own, image: { image: location } });
+    await goesOn(pod, last);
+    assert.equal((await rig().exec(id, ['cat', '/run/.containerenv'])).stdout, '');
+    await endsAsTold(id);
+  });
+
   it('is restored by a Berth that comes after the one that has created it', async () => {
     const { location, last } = await checkpointed('killed');
     const pod = await rig().runPod('killed-again');
