@@ -33,4 +33,25 @@ describe('ptp', () => {
     await callWell(node, 'in-process', { ...call, verb: 'DEL' });
     assert.doesNotMatch(await node.run('ip', '-br', 'link'), /veth/);
   });
+
+  it('leads an address to its new pod while the link of the one before it is still there, and after', async () => {
+    const dataDir = cleanup.use(await Scratch.create()).path;
+    const node = cleanup.use(await TestNode.create());
+    using before = new TestNetns();
+    using after = new TestNetns();
+    const ranges = [
+      [{ subnet: '10.7.0.0/24', rangeStart: '10.7.0.5', rangeEnd: '10.7.0.5' }],
+      [{ subnet: 'fd07::/64', rangeStart: 'fd07::5', rangeEnd: 'fd07::5' }],
+    ];
+    const ipam = { type: 'host-local', dataDir, ranges };
+    const call = { type: 'ptp', config: { cniVersion: '1.0.0', name: 'net', type: 'ptp', ipam } } as const;
+    const old = { ...call, containerId: 'before' } as const;
+    await callWell(node, 'in-process', { ...old, netns: before.path, verb: 'ADD' });
+    await callWell(node, 'in-process', { ...old, netns: '', verb: 'DEL' });
+    await callWell(node, 'in-process', { ...call, containerId: 'after', netns: after.path, verb: 'ADD' });
+    assert.match(await node.run('ping', '-c1', '-W2', '10.7.0.5'), /1 received/);
+    before.run('ip', 'link', 'del', 'eth0');
+    assert.match(await node.run('ping', '-c1', '-W2', '10.7.0.5'), /1 received/);
+    assert.match(await node.run('ping', '-6', '-c1', '-W2', 'fd07::5'), /1 received/);
+  });
 });

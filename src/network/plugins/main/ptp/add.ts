@@ -3,6 +3,7 @@ import { deleteLink } from '../../../../kernel/netlink/links.ts';
 import {
   deleteRoute,
   newRoute,
+  replaceRoute,
   RT_SCOPE_HOST,
   RT_SCOPE_LINK,
   RT_SCOPE_NOWHERE,
@@ -133,8 +134,9 @@ function configureHost(host: NetlinkSocket, veth: VethPair, addresses: readonly 
     doing(`failed to add IP addr ${gatewayHost} to "${name}"`, () =>
       unlessPresent(host, newAddress({ index, address: gatewayHost })),
     );
+    // One that leads elsewhere is of a pod that had the address before: it would go with that pod's link.
     doing('failed to add route on host', () =>
-      unlessPresent(host, newRoute({ destination, index, scope: RT_SCOPE_HOST })),
+      host.request(replaceRoute({ destination, index, scope: RT_SCOPE_HOST })),
     );
   }
 }
