@@ -148,7 +148,7 @@ export class PodNetwork {
 
   /**
    * DELs every attachment, last first, past plugins that fail. Never throws for a plugin: what is not paid becomes a debt, and
-   * the caller goes on. With `namespaceEnds` built-ins leave links to the namespace's own death.
+   * the caller goes on. With `namespaceEnds` loopback, bridge and vrf leave links to the namespace's own death.
    */
   async detach(
     target: Target,

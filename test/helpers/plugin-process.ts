@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { withNetns } from '../../src/kernel/thread-namespaces.ts';
 import type { JsonObject } from '../../src/lib/json.ts';
+import type { Hints } from '../../src/network/cni/invoke/invoke.ts';
 import { CniError, type Verb } from '../../src/network/cni/types.ts';
 import { createContext } from '../../src/network/plugins/context.ts';
 import { createRegistry } from '../../src/network/plugins/registry.ts';
@@ -30,6 +31,8 @@ export interface PluginCall {
   readonly netns: string;
   readonly ifName?: string;
   readonly args?: string;
+  /** In-process only. */
+  readonly hints?: Hints;
 }
 
 export interface PluginAnswer {
@@ -73,7 +76,7 @@ function callInProcess(node: TestNode, call: PluginCall): PluginAnswer {
   const lines: string[] = [];
   const context = createContext(call.type, {
     registry,
-    hints: {},
+    hints: call.hints ?? {},
     runExecutable: ({ type }) => {
       throw new Error(`${call.type} called the executable of ${type}`);
     },

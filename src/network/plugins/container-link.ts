@@ -6,15 +6,15 @@ import type { Result, ResultInterface } from '../cni/types.ts';
 import { failure } from './config.ts';
 import { checkAddresses, checkRoutes } from './container-interface.ts';
 import { doing, openIn } from './netns.ts';
-import type { PluginArgs, PluginContext } from './plugin.ts';
+import type { PluginArgs } from './plugin.ts';
 
 /**
- * Deletes the container's interface. Success when it or its namespace is gone. A namespace that is about to end takes it along.
+ * Deletes the container's interface. Success when it or its namespace is gone. Also when the namespace is about to end: that takes the
+ * kernel up to some seconds, or as long as a process keeps it open, and what the interface has (an address, a VLAN, a parent) goes to
+ * the next pod meanwhile.
  */
-export function deleteContainerLink({ netns, ifName }: PluginArgs, { hints }: PluginContext): void {
-  if (netns === '' || hints.namespaceEnds === true || !isNamespace(netns)) {
-    return;
-  }
+export function deleteContainerLink({ netns, ifName }: PluginArgs): void {
+  if (netns === '' || !isNamespace(netns)) return;
   using socket = openIn(netns);
   const link = doing(`failed to lookup "${ifName}"`, () => findLink(socket, ifName));
   if (link !== undefined) doing(`failed to delete "${ifName}"`, () => socket.request(deleteLink(link.index)));

@@ -6,7 +6,7 @@ import type { BegunStep, Step, Verb } from '../types.ts';
  * the protocol and no more.
  */
 export interface Hints {
-  /** DEL only: the namespace is destroyed right after, so a link inside may be left to it. */
+  /** DEL only: the namespace is destroyed right after, so a link inside may be left to it when nothing of it goes to another pod. */
   readonly namespaceEnds?: boolean;
   /**
    * Addresses that pods have, in an ADD after an exhausted range and in GC: all others whose file lost its owner are nobody's.

@@ -1,5 +1,5 @@
 import { deleteContainerLink } from '../../container-link.ts';
-import { askIpam } from '../../ipam.ts';
+import { askIpam, inOrder } from '../../ipam.ts';
 import { unmasquerade } from '../../ip-masq.ts';
 import { isMasqueraded } from '../../main-conf.ts';
 import type { PluginArgs, PluginContext } from '../../plugin.ts';
@@ -8,8 +8,11 @@ import { tryAll } from '../../undo.ts';
 /** Every step is tried, whatever became of those before it; with the namespace gone only the link is left out. */
 export function del(args: PluginArgs, context: PluginContext): void {
   tryAll(
-    () => askIpam('DEL', args, context),
-    () => deleteContainerLink(args, context),
+    ...inOrder(
+      args.config,
+      () => deleteContainerLink(args),
+      () => askIpam('DEL', args, context),
+    ),
     () => {
       if (isMasqueraded(args.config)) unmasquerade(args);
     },
