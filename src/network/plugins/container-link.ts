@@ -1,5 +1,5 @@
 /** The container's interface, in what DEL and CHECK of all plugins that make one have in common. */
-import { deleteLink, findLink, type Link } from '../../kernel/netlink/links.ts';
+import { changeLink, deleteLink, findLink, type Link } from '../../kernel/netlink/links.ts';
 import type { NetlinkSocket } from '../../kernel/netlink/socket.ts';
 import { isNamespace } from '../../kernel/thread-namespaces.ts';
 import type { Result, ResultInterface } from '../cni/types.ts';
@@ -13,11 +13,30 @@ import type { PluginArgs } from './plugin.ts';
  * kernel up to some seconds, or as long as a process keeps it open, and what the interface has (an address, a VLAN, a parent) goes to
  * the next pod meanwhile.
  */
-export function deleteContainerLink({ netns, ifName }: PluginArgs): void {
+export function deleteContainerLink(args: PluginArgs): void {
+  withContainerLink(args, (socket, { index, name }) =>
+    doing(`failed to delete "${name}"`, () => socket.request(deleteLink(index))),
+  );
+}
+
+/**
+ * Sets the container's interface down, in some 2 % of the time that its deletion takes: it answers for its address no more, and goes
+ * with its namespace. Success when either is gone.
+ */
+export function silenceContainerLink(args: PluginArgs): void {
+  withContainerLink(args, (socket, { index, name }) =>
+    doing(`failed to set "${name}" down`, () => socket.request(changeLink(index, { up: false }))),
+  );
+}
+
+function withContainerLink(
+  { netns, ifName }: PluginArgs,
+  run: (socket: NetlinkSocket, link: Link) => void,
+): void {
   if (netns === '' || !isNamespace(netns)) return;
   using socket = openIn(netns);
   const link = doing(`failed to lookup "${ifName}"`, () => findLink(socket, ifName));
-  if (link !== undefined) doing(`failed to delete "${ifName}"`, () => socket.request(deleteLink(link.index)));
+  if (link !== undefined) run(socket, link);
 }
 
 /** The previous result, which every CHECK needs. */

@@ -379,11 +379,13 @@ describe('bridge plugin on the real kernel', () => {
     assert.deepEqual(calls, ['ADD', 'DEL', 'DEL', 'DEL', 'DEL']);
   });
 
-  it('leaves the link to a namespace that is about to end', () => {
+  it('leaves the link to a namespace that is about to end, but sets it down', () => {
     add();
+    assert.match(pod.run('ip', 'link', 'show', 'eth0'), /[<,]UP[,>]/);
     hints = { namespaceEnds: true };
     del();
     assert.deepEqual([veths().length, calls], [1, ['ADD', 'DEL']]);
+    assert.doesNotMatch(pod.run('ip', 'link', 'show', 'eth0'), /[<,]UP[,>]/);
   });
 
   it('releases the address even if the link cannot be deleted, and says so', () => {
