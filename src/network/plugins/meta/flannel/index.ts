@@ -38,32 +38,24 @@ function del(args: PluginArgs, context: PluginContext): void {
   if (scratch.state === 'absent') return;
   const delegate =
     scratch.state === 'good' ? scratch.conf : renderAnew(args, dataDir, scratch.problem, context);
-  if (delegate === undefined) return;
   const config = withPrevious(delegate, args.config);
   context.delegate(delegate.type, 'DEL', { ...args, config });
   removeScratch(dataDir, args.containerId);
 }
 
-function renderAnew(
-  args: PluginArgs,
-  dataDir: string,
-  problem: string,
-  context: PluginContext,
-): PluginConf | undefined {
-  const path = quarantineScratch(dataDir, args.containerId);
-  context.log(
-    `failed to read the scratch file of container "${args.containerId}": ${problem}; it is kept as ${path}`,
-  );
+/** The file is put aside once there is another one: until then the DEL is owed, as the address may be reserved. */
+function renderAnew(args: PluginArgs, dataDir: string, problem: string, context: PluginContext): PluginConf {
+  const what = `failed to read the scratch file of container "${args.containerId}": ${problem}`;
+  let delegate: PluginConf;
   try {
-    const delegate = render(args.config, parseConf(args.config));
-    writeScratch(dataDir, args.containerId, delegate);
-    return delegate;
+    delegate = render(args.config, parseConf(args.config));
   } catch (error) {
-    context.log(
-      `failed to render its configuration anew, its address may be left reserved: ${messageOf(error)}`,
-    );
-    return undefined;
+    throw failure(`${what}; failed to render its configuration anew: ${messageOf(error)}`);
   }
+  const path = quarantineScratch(dataDir, args.containerId);
+  context.log(`${what}; it is kept as ${path}`);
+  writeScratch(dataDir, args.containerId, delegate);
+  return delegate;
 }
 
 /** Our result is the delegate's own, so the previous result is its previous result too. */

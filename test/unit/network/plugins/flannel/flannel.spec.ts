@@ -187,6 +187,23 @@ describe('flannel', () => {
     assert.equal(calls.length, 1);
   });
 
+  it('owes the DEL of an unreadable scratch file until it can be rendered anew', () => {
+    writeEnv();
+    flannel.add(args(), fakeContext([]));
+    writeFileSync(scratch(), '');
+    rmSync(join(directory, 'subnet.env'));
+    for (let time = 0; time < 2; time++) {
+      assert.throws(
+        () => flannel.del(args(), fakeContext(calls)),
+        /container "c1": .*; failed to render its configuration anew/,
+      );
+    }
+    assert.equal(calls.length, 0);
+    writeEnv();
+    flannel.del(args(), fakeContext(calls));
+    assert.deepEqual(calls.at(-1)?.args.config, rendered);
+  });
+
   it('hands the valid attachments of a GC to the delegate', () => {
     writeEnv();
     const attachments = [{ containerID: 'c1', ifname: 'eth0' }];
