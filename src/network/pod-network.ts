@@ -9,6 +9,7 @@ import type { JsonObject } from '../lib/json.ts';
 import { type AttachmentRecord, attachmentOf } from './attachment.ts';
 import { capabilityArgs, podArgs, type PodCapabilities, type PodIdentity } from './cni/args.ts';
 import { type AddOptions, type Chain, type DelOutcome, FailedPlugin } from './cni/chain.ts';
+import { isExhausted } from './cni/exhausted.ts';
 import type { Hints } from './cni/invoke/invoke.ts';
 import type { Attachment, BegunStep, NetworkList, Result, Step } from './cni/types.ts';
 import type { Debts } from './debts.ts';
@@ -18,8 +19,6 @@ import { choosePrimaryIp, type PrimaryIp } from './primary-ip.ts';
 
 /** How much of the caller's remaining time a chain may take: the rest is for undoing and for the answer. */
 const SHARE_OF_DEADLINE = 0.8;
-/** host-local's words, built in or not. */
-const EXHAUSTED = /no IP addresses available in range set/;
 /** gRPC trailers are small: an error text must stay under 4 KiB with whatever is put in front of it. */
 const ERROR_MAX = 3_500;
 
@@ -212,9 +211,9 @@ export class PodNetwork {
     try {
       return await this.#chain.add(attachment, options);
     } catch (error) {
-      if (!(error instanceof FailedPlugin) || !EXHAUSTED.test(error.message)) throw error;
+      if (!(error instanceof FailedPlugin) || !isExhausted(error)) throw error;
       return await this.#addAgain(attachment, error, options).catch((again: unknown) => {
-        throw EXHAUSTED.test(messageOf(again)) ? again : bothOf(error, again);
+        throw isExhausted(again) ? again : bothOf(error, again);
       });
     }
   }

@@ -38,7 +38,7 @@ function networkReady({ networks, recovered }: CriDeps): RuntimeCondition {
     return { type, status: false, reason: 'NetworkRecovering', message };
   }
   const { ready, reason, message } = networks.readiness();
-  return { type, status: ready, reason: ready ? '' : reason, message: ready ? '' : message };
+  return { type, status: ready, reason, message: reason === '' ? '' : message };
 }
 
 function info(deps: CriDeps): Record<string, string> {

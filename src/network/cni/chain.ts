@@ -4,6 +4,7 @@ import { deadlineSignal } from '../../lib/deadline.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json.ts';
 import { formatArgs } from './args.ts';
 import type { AttachmentKey, ResultCache } from './cache.ts';
+import { isExhausted } from './exhausted.ts';
 import { field } from './fields.ts';
 import { collectGarbage, type GarbagePlan } from './garbage.ts';
 import { Gate } from './gate.ts';
@@ -208,14 +209,21 @@ export class Chain {
 
   /**
    * STATUS (1.1.0 and newer): resolves when every plugin can serve an ADD, throws what the first one that cannot
-   * reported. Older lists have nothing to ask.
+   * reported; that a range is exhausted only when nothing else is wrong. Older lists have nothing to ask.
    */
   async status(network: NetworkList, options: CallOptions): Promise<void> {
     if (!isAtLeast(network.cniVersion, '1.1.0')) return;
+    let exhausted: BerthError | undefined;
     for (const plugin of network.plugins) {
       const request = this.#networkRequest('STATUS', plugin.type, networkConfig(network, plugin));
-      await this.#call(request, network, options, nothing);
+      try {
+        await this.#call(request, network, options, nothing);
+      } catch (error) {
+        if (!(error instanceof BerthError) || !isExhausted(error)) throw error;
+        exhausted ??= error;
+      }
     }
+    if (exhausted !== undefined) throw exhausted;
   }
 
   /** VERSION: the versions that a plugin supports. A plugin from before that verb supports 0.1.0. */

@@ -350,6 +350,22 @@ describe('an exhausted range', () => {
     const last = await client.run(podConfig('sixth'));
     assert.match((await client.podStatus(last)).status?.network?.ip ?? '', /^10\.98\.0\.[2-6]$/);
   });
+
+  it('leaves the network ready, since kubelet would sync no pod and the node be drained', async () => {
+    await using scratch = await Scratch.create();
+    const list = { ...(bridgeNetwork(scratch.path, '10.98.0.0/30') as Conflist), cniVersion: '1.1.0' };
+    await using rig = await Rig.start({ networks: { '10-test.conflist': list } });
+    const { client } = rig.daemon;
+    await client.run(podConfig('only'));
+    const told = await eventually('STATUS has been asked', async () => {
+      const { status } = await client.status();
+      const condition = status?.conditions.find(({ type }) => type === 'NetworkReady');
+      return condition === undefined || condition.message === '' ? undefined : condition;
+    });
+    assert.equal(told.status, true, told.message);
+    assert.equal(told.reason, 'IPAddressesExhausted');
+    assert.match(told.message, /network "berth-test" is full: .*no IP addresses available in range set 0/);
+  });
 });
 
 describe('bad input over the wire', () => {

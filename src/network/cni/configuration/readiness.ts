@@ -4,9 +4,9 @@ import type { Snapshot } from './selection.ts';
 /** What the CRI's NetworkReady condition says. */
 export interface Readiness {
   readonly ready: boolean;
-  /** '' when ready. */
-  readonly reason: '' | 'NetworkPluginNotReady' | 'CNIStatusTimeout';
-  /** Directory, files and their verdicts; in words that people look for when it is not ready. */
+  /** '' when there is nothing to tell. */
+  readonly reason: '' | 'NetworkPluginNotReady' | 'CNIStatusTimeout' | 'IPAddressesExhausted';
+  /** Directory, files and their verdicts; in words that people look for when there is a reason. */
   readonly message: string;
 }
 
@@ -20,6 +20,8 @@ export interface StatusVerdict {
   /** CNI code, 0 when there is none. 50: no ADD can work; 51: existing containers may be cut off as well. */
   readonly code: number;
   readonly isTimeout: boolean;
+  /** Set when nothing fails but that a range has no address left. */
+  readonly isExhausted: boolean;
   /** RFC 3339; '' before the first probe. */
   readonly at: string;
 }
@@ -28,7 +30,8 @@ const MAX_MESSAGE = 3500;
 
 /**
  * The network is ready when one is in use and its plugins did not say otherwise. Before the first answer of a probe it counts as
- * ready: most plugins have nothing to say, and a node must not wait for it.
+ * ready: most plugins have nothing to say, and a node must not wait for it. So does one whose addresses are all in use, since
+ * kubelet syncs no pod, not even one that runs, while the network is not ready, and the node's pods are evicted.
  */
 export function readinessOf(snapshot: Snapshot, status: StatusVerdict | undefined): Readiness {
   const files = describe(snapshot);
@@ -36,6 +39,10 @@ export function readinessOf(snapshot: Snapshot, status: StatusVerdict | undefine
     return notReady('NetworkPluginNotReady', `cni plugin not initialized: no network is in use, ${files}`);
   }
   if (status === undefined || status.ok) return { ready: true, reason: '', message: bounded(files) };
+  if (status.isExhausted) {
+    const message = bounded(`network "${status.network}" is full: ${status.error}; ${files}`);
+    return { ready: true, reason: 'IPAddressesExhausted', message };
+  }
   const problem = status.isTimeout ? 'STATUS was not answered' : 'STATUS';
   const code = status.code === 0 ? '' : ` (code ${status.code})`;
   return notReady(

@@ -1,6 +1,7 @@
 /** Asks the plugins for their STATUS in the background, so that no CRI call ever waits for one. */
 import { messageOf } from '../../../lib/errors.ts';
 import { deadlineSignal } from '../../../lib/deadline.ts';
+import { isExhausted } from '../exhausted.ts';
 import { cniCodeOf } from '../plugin-call.ts';
 import type { NetworkList } from '../types.ts';
 import { isAtLeast } from '../versions/versions.ts';
@@ -23,7 +24,15 @@ export interface ProberOptions {
 const INTERVAL_MS = 5_000;
 const MAX_INTERVAL_MS = 60_000;
 const TIMEOUT_MS = 10_000;
-const UNASKED: StatusVerdict = { ok: true, network: '', error: '', code: 0, isTimeout: false, at: '' };
+const UNASKED: StatusVerdict = {
+  ok: true,
+  network: '',
+  error: '',
+  code: 0,
+  isTimeout: false,
+  isExhausted: false,
+  at: '',
+};
 
 export class StatusProber {
   readonly #options: ProberOptions;
@@ -87,26 +96,35 @@ export class StatusProber {
 
   async #probeAll(): Promise<StatusVerdict> {
     let asked = '';
+    let exhausted: StatusVerdict | undefined;
     for (const network of this.#options.networks()) {
       if (!isAtLeast(network.cniVersion, '1.1.0')) continue;
       asked = network.name;
       const problem = await this.#probe(network);
-      if (problem !== undefined)
-        return { ok: false, network: asked, at: new Date().toISOString(), ...problem };
+      if (problem === undefined) continue;
+      const verdict = { ok: false, network: asked, at: new Date().toISOString(), ...problem };
+      if (!problem.isExhausted) return verdict;
+      exhausted ??= verdict;
     }
-    return { ...UNASKED, network: asked, at: new Date().toISOString() };
+    return exhausted ?? { ...UNASKED, network: asked, at: new Date().toISOString() };
   }
 
   async #probe(
     network: NetworkList,
-  ): Promise<Pick<StatusVerdict, 'error' | 'code' | 'isTimeout'> | undefined> {
+  ): Promise<Pick<StatusVerdict, 'error' | 'code' | 'isTimeout' | 'isExhausted'> | undefined> {
     const timeoutMs = this.#options.timeoutMs ?? TIMEOUT_MS;
     using limit = deadlineSignal('STATUS', timeoutMs, this.#stopping.signal);
     try {
       await this.#options.probe(network, { signal: limit.signal });
       return undefined;
     } catch (error) {
-      return { error: messageOf(error), code: cniCodeOf(error), isTimeout: limit.signal.aborted };
+      const isTimeout = limit.signal.aborted;
+      return {
+        error: messageOf(error),
+        code: cniCodeOf(error),
+        isTimeout,
+        isExhausted: !isTimeout && isExhausted(error),
+      };
     }
   }
 }

@@ -43,6 +43,18 @@ describe('a chain on CHECK, STATUS and VERSION', () => {
     assert.deepEqual(rig.invoke.calls.slice(2), ['STATUS bridge']);
   });
 
+  it('asks the others when a range is exhausted, and tells what else is wrong first', async () => {
+    rig.invoke.behaviours['bridge'] = () => {
+      throw new PluginError('no IP addresses available in range set 0: 10.0.0.1-10.0.0.2', { code: 50 });
+    };
+    await assert.rejects(rig.chain.status(both(), { signal }), /no IP addresses available/);
+    assert.deepEqual(rig.invoke.calls, ['STATUS bridge', 'STATUS portmap']);
+    rig.invoke.behaviours['portmap'] = () => {
+      throw new PluginError('nft is missing', { code: 50 });
+    };
+    await assert.rejects(rig.chain.status(both(), { signal }), /nft is missing/);
+  });
+
   it('has nothing to ask before 1.1.0', async () => {
     await rig.chain.status(both({ cniVersion: '1.0.0' }), { signal });
     assert.deepEqual(rig.invoke.calls, []);

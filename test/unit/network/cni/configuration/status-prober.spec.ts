@@ -41,7 +41,15 @@ describe('the STATUS prober', () => {
     await until(() => prober?.verdict.ok === false);
     assert.deepEqual(
       { ...prober.verdict, at: '' },
-      { ok: false, network: 'net', error: 'subnet.env is missing', code: 50, isTimeout: false, at: '' },
+      {
+        ok: false,
+        network: 'net',
+        error: 'subnet.env is missing',
+        code: 50,
+        isTimeout: false,
+        isExhausted: false,
+        at: '',
+      },
     );
     problem = undefined;
     await until(() => prober?.verdict.ok === true);
@@ -86,6 +94,27 @@ describe('the STATUS prober', () => {
     prober.start();
     await until(() => prober?.verdict.at !== '');
     assert.deepEqual(asked, ['a', 'b']);
+  });
+
+  it('tells that addresses are exhausted only where nothing else is wrong', async () => {
+    const problems = new Map<string, Error>([
+      ['a', new CniError(50, 'no IP addresses available in range set 0: 10.0.0.1-10.0.0.2')],
+      ['b', new CniError(50, 'subnet.env is missing')],
+    ]);
+    prober = new StatusProber({
+      probe: async ({ name }) => {
+        const problem = problems.get(name);
+        if (problem !== undefined) throw problem;
+      },
+      networks: () => [network('a'), network('b')],
+      intervalMs: 5,
+    });
+    prober.start();
+    await until(() => prober?.verdict.ok === false);
+    assert.deepEqual([prober.verdict.network, prober.verdict.isExhausted], ['b', false]);
+    problems.delete('b');
+    await until(() => prober?.verdict.isExhausted === true);
+    assert.deepEqual([prober.verdict.network, prober.verdict.ok], ['a', false]);
   });
 
   it('probes at once when it is told that the networks changed, also while it probes', async () => {

@@ -292,6 +292,7 @@ describe('the configuration watcher', () => {
       error: 'subnet.env is missing',
       code: 50,
       isTimeout: false,
+      isExhausted: false,
       at: '',
     };
     const readiness = watcher.readiness(verdict);
@@ -302,5 +303,9 @@ describe('the configuration watcher', () => {
     );
     assert.equal(watcher.readiness({ ...verdict, isTimeout: true }).reason, 'CNIStatusTimeout');
     assert.equal(watcher.readiness({ ...verdict, ok: true }).ready, true);
+    const full = watcher.readiness({ ...verdict, error: 'no address is left', isExhausted: true });
+    assert.equal(full.ready, true);
+    assert.equal(full.reason, 'IPAddressesExhausted');
+    assert.match(full.message, /^network "a" is full: no address is left; .*10\.conflist: active/);
   });
 });
