@@ -126,11 +126,9 @@ export class Daemon {
     this.#stops.push(() => exits.stop());
     const undone = finish();
     let recovered = false;
-    void undone
-      .then(() => debts.firstAttempts())
-      .then(() => {
-        recovered = true;
-      });
+    void debts.firstAttempts(undone).then(() => {
+      recovered = true;
+    });
 
     maintenance.start();
     this.#stops.push(() => maintenance.stop());

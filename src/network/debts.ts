@@ -23,7 +23,6 @@ const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 300_000;
 /** Attempts at a time. */
 const AT_ONCE = 4;
-/** How long NetworkReady waits for the debts of earlier runs. */
 const FIRST_ATTEMPTS_MS = 10_000;
 /** How long an ADD waits for the attempt on its network's debts. */
 const ADD_WAITS_MS = 1_000;
@@ -49,6 +48,8 @@ export interface DebtsOptions {
   readonly directory: string;
   readonly chain: Chain;
   readonly delTimeoutMs: number;
+  /** How long NetworkReady waits for what earlier runs left: debts, and sandboxes that were interrupted. */
+  readonly firstAttemptsMs?: number;
   readonly log: Logger;
 }
 
@@ -84,10 +85,15 @@ export class Debts {
     }
   }
 
-  /** Tries every debt once, and from then on in the background. Waits ten seconds at most. */
-  async firstAttempts(): Promise<void> {
+  /**
+   * Tries every debt once, after what may add to them if that ends in time, and from then on in the background. Waits ten seconds at most, for both: one pod
+   * that does not stop must not keep the node's network from being ready.
+   */
+  async firstAttempts(after: Promise<void> = Promise.resolve()): Promise<void> {
     const waiting = new AbortController();
-    await Promise.race([this.#work([...this.#debts.keys()]), sleep(FIRST_ATTEMPTS_MS, waiting.signal)]);
+    const limit = sleep(this.#options.firstAttemptsMs ?? FIRST_ATTEMPTS_MS, waiting.signal);
+    await Promise.race([after, limit]);
+    await Promise.race([this.#work([...this.#debts.keys()]), limit]);
     waiting.abort();
   }
 

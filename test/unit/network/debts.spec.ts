@@ -67,14 +67,20 @@ describe('debts', () => {
   let plugins: ScriptedPlugins;
   const opened: Debts[] = [];
 
-  function open(): Debts {
+  function open(options: { firstAttemptsMs?: number } = {}): Debts {
     const chain = new Chain({
       invoke: plugins,
       cache: new ResultCache(join(directory, 'cache')),
       binDirs: ['/opt/cni/bin'],
     });
     const log = createLogger({ level: 'fatal', format: 'json' });
-    const debts = new Debts({ directory: join(directory, 'debts'), chain, delTimeoutMs: 1_000, log });
+    const debts = new Debts({
+      directory: join(directory, 'debts'),
+      chain,
+      delTimeoutMs: 1_000,
+      log,
+      ...options,
+    });
     debts.load();
     opened.push(debts);
     return debts;
@@ -240,6 +246,15 @@ describe('debts', () => {
     await attempts;
     assert.equal(plugins.calls.length, 4);
     assert.equal(debts.nextAttemptAt(last), 0);
+  });
+
+  it('are tried although what may add to them never ends, and not waited for longer', async () => {
+    const earlier = open();
+    await earlier.owe(debtor, [1], 'broken');
+    await earlier.stop();
+    const debts = open({ firstAttemptsMs: 20 });
+    await debts.firstAttempts(new Promise(() => undefined));
+    await eventually('the debt is paid', () => debts.list().length === 0 || undefined);
   });
 
   it('can be forgiven, which asks no plugin', async () => {
