@@ -24,6 +24,8 @@ export interface Stored<Record, State> {
 
 /** What every record has. */
 export interface Identity {
+  /** Of its shape: what another Berth has written may have another. */
+  readonly version: 1;
   readonly id: string;
   /** Nanoseconds since the epoch, in decimal. */
   readonly createdAt: string;
@@ -123,7 +125,9 @@ export class RecordFiles<Record extends Identity, State extends object> {
     const end = text.lastIndexOf('\n') + 1;
     const [intent = '', ...states] = text.toString('utf8', 0, end).split('\n').slice(0, -1);
     const record = parse(intent) as Record | undefined;
-    if (record?.id !== id || !/^\d+$/.test(record.createdAt)) return undefined;
+    // It comes from a disk.
+    const version: number | undefined = record?.version;
+    if (version !== 1 || record?.id !== id || !/^\d+$/.test(record.createdAt)) return undefined;
     if (end < text.length) this.#torn.set(id, end);
     const state = parse(states.at(-1) ?? '') as State | undefined;
     if (state !== undefined && states.length > STATES_MOST)

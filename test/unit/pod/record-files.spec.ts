@@ -7,6 +7,7 @@ import { RecordFiles, STATES_MOST } from '../../../src/pod/record-files.ts';
 import { Scratch } from '../../helpers/fixture.ts';
 
 interface Note {
+  readonly version: 1;
   readonly id: string;
   readonly createdAt: string;
   readonly text: string;
@@ -35,7 +36,7 @@ describe('records', () => {
 
   async function recorded(id: string): Promise<Recorded<Note, Phase>> {
     clock += 1n;
-    const record = { id, createdAt: `${clock}`, text: 'of\nmany\nlines' };
+    const record = { version: 1 as const, id, createdAt: `${clock}`, text: 'of\nmany\nlines' };
     await files.writeIntent(record);
     return new Recorded(record, files, { phase: 'new' });
   }
@@ -122,8 +123,9 @@ describe('records', () => {
   it('whose intent cannot be read stay for a person to see; what has no intent goes', async () => {
     await recorded('good');
     await writeFile(files.path('empty'), '');
-    await writeFile(files.path('other'), '{"id":"another","createdAt":"1"}\n');
-    await writeFile(files.path('timeless'), '{"id":"timeless"}\n');
+    await writeFile(files.path('other'), '{"version":1,"id":"another","createdAt":"1"}\n');
+    await writeFile(files.path('timeless'), '{"version":1,"id":"timeless"}\n');
+    await writeFile(files.path('newer'), '{"version":2,"id":"newer","createdAt":"1"}\n');
     await writeFile(files.specPath('empty'), '{}');
     await writeFile(files.specPath('forgotten'), '{}');
     await writeFile(`${files.path('good')}.1-0-1.tmp`, '{');
@@ -135,12 +137,13 @@ describe('records', () => {
     );
     assert.deepEqual(
       unreadable.toSorted(),
-      ['empty', 'other', 'timeless'].map((id) => files.path(id)),
+      ['empty', 'newer', 'other', 'timeless'].map((id) => files.path(id)),
     );
     assert.deepEqual((await readdir(root)).toSorted(), [
       'empty.jsonl',
       'empty.spec.json',
       'good.jsonl',
+      'newer.jsonl',
       'other.jsonl',
       'timeless.jsonl',
     ]);
