@@ -17,15 +17,10 @@ export interface UndoFailure {
  * brings its own deadline, never that of the call that failed.
  */
 export class Rollback {
-  #undos: Undo[] = [];
+  readonly #undos: Undo[] = [];
 
   add(name: string, run: () => Promise<void> | void): void {
     this.#undos.push({ name, run });
-  }
-
-  /** The work is done: nothing is undone any more. */
-  commit(): void {
-    this.#undos = [];
   }
 
   /** Undoes everything, and names what could not be undone. */
