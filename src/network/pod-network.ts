@@ -29,6 +29,11 @@ export interface Observer {
   readonly onStep: (step: Step) => void;
   /** An executable that runs now; undefined when it has ended. */
   readonly onProcess: (process: { pid: number; startTime: string } | undefined) => void;
+  /**
+   * What attach has been given so far, as each plugin answers: a result for each attachment, the last of which may be that of the first plugins
+   * of one that is being made. With these a DEL finds their work, should the rest fail.
+   */
+  readonly onResults?: (results: readonly Result[]) => void;
 }
 
 /** What every operation on a sandbox's attachments needs. */
@@ -123,6 +128,7 @@ export class PodNetwork {
               cacheDir: this.#settings.cacheDir,
               deadline: endsAt,
             },
+            onResult: (result) => observer.onResults?.([...results, result]),
             onCacheWrite: (written) => {
               written.catch(() => undefined);
               writes.push(written);
@@ -147,7 +153,8 @@ export class PodNetwork {
 
   /**
    * DELs every attachment, last first, past plugins that fail. Never throws for a plugin: what is not paid becomes a debt, and
-   * the caller goes on. With `namespaceEnds` loopback, bridge and vrf leave links to the namespace's own death.
+   * the caller goes on. `results` are those that attach has told of. With `namespaceEnds` loopback, bridge, ptp and vrf leave links to the
+   * namespace's own death.
    */
   async detach(
     target: Target,
@@ -159,7 +166,7 @@ export class PodNetwork {
     for (const [i, attachment] of [...target.attachments.entries()].reverse()) {
       using deadline = deadlineSignal('the CNI chain', budget);
       // Rules that tell no more than an address are found by what the plugins before the one that failed have returned.
-      const result = results[i] ?? this.#failedAdds.get(attachment)?.prevResult;
+      const result = this.#failedAdds.get(attachment)?.prevResult ?? results[i];
       const whole = attachmentOf(attachment, target.sandboxId, target.netns);
       const outcome = await this.#chain
         .del(whole, {
@@ -174,7 +181,7 @@ export class PodNetwork {
       if (failures.length === 0) continue;
       const owed = failures.map((f) => f.index).sort((a, b) => a - b);
       const errors = failures.map((f) => f.error).join('; ');
-      // Of a network before the one that failed, or of a Berth that was killed, nobody has kept it. What it gave is to be withheld.
+      // Of a Berth that was killed nobody may have kept it. What it gave is to be withheld.
       const known = result ?? (await this.#chain.cachedResult(whole).catch(() => undefined));
       const debtor = { sandboxId: target.sandboxId, pod: target.pod, attachment, result: known };
       await this.#debts.owe(debtor, owed, errors);

@@ -41,6 +41,8 @@ export interface ChainOptions extends CallOptions {
 export interface AddOptions extends ChainOptions {
   /** Given the writing of the cache file, which add() then does not wait for: a failure is the caller's to see. */
   readonly onCacheWrite?: (written: Promise<void>) => void;
+  /** Told of what each plugin has returned, before the next one is asked. */
+  readonly onResult?: (result: Result) => void;
 }
 
 export interface DelOptions extends ChainOptions {
@@ -256,6 +258,7 @@ export class Chain {
       ).catch((error: unknown) => {
         throw error instanceof BerthError ? new FailedPlugin(error, index, prevResult) : error;
       });
+      options.onResult?.(result);
     }
     if (result === undefined) throw invalid('network list', `"${network.name}" has no plugins`);
     const written = this.#cache.write(attachment, fromResult(result, network.cniVersion));

@@ -59,7 +59,7 @@ export interface SandboxState {
   readonly phase: Phase;
   /** Whether it has been ready, when it is so no more. */
   readonly wasReady: boolean;
-  /** One result for each attachment that was made, in order. */
+  /** One result for each attachment that was made, in order; while creating then that of the plugins of the next that have answered. */
   readonly results: readonly Result[];
   readonly primaryIp: PrimaryIp | undefined;
   readonly timeline: readonly Step[];

@@ -94,7 +94,6 @@ async function attach(
   );
   // The DEL drops what is written here, and must not come before it.
   rollback.add('results', () => cached.then(noop, noop));
-  sandbox.noteResults(facts.results);
   return { facts, cached };
 }
 

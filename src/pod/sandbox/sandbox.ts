@@ -45,7 +45,7 @@ export class Sandbox extends Recorded<SandboxRecord, SandboxState> {
     this.note({ timeline: [...this.state.timeline, step].slice(-TIMELINE_MOST) });
   }
 
-  /** Keeps what the network gave, in memory only: should anything fail from now on it has to be given back. */
+  /** Keeps what the network gave, in memory only, until the next update writes it: should anything fail from now on it has to be given back. */
   noteResults(results: readonly Result[]): void {
     this.note({ results });
   }

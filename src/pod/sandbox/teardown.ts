@@ -6,11 +6,15 @@ import type { PodDeps } from '../deps.ts';
 import type { SandboxState } from './record.ts';
 import type { Sandbox } from './sandbox.ts';
 
-/** Keeps each step with the sandbox, and a running executable on disk, so that recovery can end it. */
+/**
+ * Keeps each step and result with the sandbox, and a running executable on disk, so that recovery can end it; what the plugins before it have
+ * returned goes there with it.
+ */
 export function observe(sandbox: Sandbox, deps: Pick<PodDeps, 'log'>): Observer {
   return {
     onBegin: (step) => sandbox.beginStep(step),
     onStep: (step) => sandbox.addStep(step),
+    onResults: (results) => sandbox.noteResults(results),
     onProcess: (process) => {
       sandbox.update({ process }).catch((error: unknown) => {
         deps.log.warn('failed to record a plugin process', { sandbox: sandbox.id, error: messageOf(error) });

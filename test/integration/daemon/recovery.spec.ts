@@ -32,12 +32,13 @@ class Crashing implements AsyncDisposable {
     this.plugin = plugin;
   }
 
-  static async start(): Promise<Crashing> {
+  /** The plugins of the network, and `others`, then the scripted one. */
+  static async start(...others: Record<string, unknown>[]): Promise<Crashing> {
     const scratch = await Scratch.create();
     const plugin = await scriptedPlugin(scratch.path, 'shaky');
     const list = bridgeNetwork(scratch.path) as Conflist;
     const rig = await Rig.start({
-      networks: { '10-test.conflist': { ...list, plugins: [...list.plugins, { type: 'shaky' }] } },
+      networks: { '10-test.conflist': { ...list, plugins: [...list.plugins, ...others, { type: 'shaky' }] } },
       config: { cni: { bin_dirs: [scratch.path] } },
     });
     return new Crashing(rig, scratch, plugin);
@@ -145,6 +146,32 @@ describe('after kill -9', () => {
       findProcesses((argv) => argv.join(' ') === nap).length === 0 ? true : undefined,
     );
     await rig.daemon.client.run(podConfig('half'));
+  });
+
+  it('in the middle of an ADD, rules that carry no more than an address go, and a debt withholds the address', async () => {
+    await using crashing = await Crashing.start({ type: 'firewall', backend: 'iptables' });
+    const { rig, plugin } = crashing;
+    const debts = join(rig.daemon.directory, 'root/debts');
+    await plugin.on('add', 'exec sleep 300');
+    const lost = rig.daemon.client.run(podConfig('half'));
+    lost.catch(() => undefined);
+    await crashing.called('ADD');
+    await crashing.processRecorded();
+    await rig.daemon.kill();
+    const [address = ''] = crashing.reserved();
+    assert.ok((await rig.node.run('iptables', '-S', 'CNI-FORWARD')).includes(`-s ${address}/32`));
+    await plugin.on('del', 'exit 1');
+    await rig.daemon.start();
+    await ready(rig);
+    assert.doesNotMatch(await rig.node.run('iptables', '-S', 'CNI-FORWARD'), /10\.97\./);
+    const owed = entries(debts).map((name) => JSON.parse(readFileSync(join(debts, name), 'utf8')) as unknown);
+    assert.deepEqual(
+      owed.map((debt) => (debt as { addresses: string[] }).addresses),
+      [[address]],
+    );
+    await plugin.on('del', '');
+    await eventually('the debt is paid', () => (entries(debts).length === 0 ? true : undefined));
+    assert.deepEqual(crashing.left(), {});
   });
 
   it('what is being undone is undone before SIGTERM ends the next one', async () => {

@@ -57,6 +57,24 @@ describe('the networks of a pod', () => {
     assert.deepEqual(fromResult(result, '1.0.0')['ips'], RESULT.ips);
   });
 
+  it('tell of what each plugin has returned, after what earlier networks gave', async () => {
+    const second = { ...record, network: both({ name: 'second' }), ifName: 'eth1' };
+    const told: (string | undefined)[][] = [];
+    let asked = 0;
+    rig.invoke.behaviours['bridge'] = () => ({ ...RESULT, ips: [{ address: `10.0.0.${(asked += 1)}/24` }] });
+    const { cached } = await podNetwork(rig.chain).attach(
+      { ...target, attachments: [record, second] },
+      {
+        ...observer,
+        onResults: (results) => void told.push(results.map(({ ips }) => ips[0]?.address)),
+      },
+      { signal, remainingMs: 10_000 },
+    );
+    await cached;
+    const [first, later] = [['10.0.0.1/24'], ['10.0.0.1/24', '10.0.0.2/24']];
+    assert.deepEqual(told, [first, first, later, later]);
+  });
+
   it('tell whoever asks, and only them, that a cache file could not be written', async () => {
     let isWritten = false;
     const cache = new ResultCache(rig.dir, async (path) => {
