@@ -15,7 +15,8 @@ import { BerthError, messageOf } from '../lib/errors.ts';
 import { resolveId } from '../lib/id.ts';
 import type { Logger } from '../lib/log.ts';
 import { type AttachmentRecord, addressesOf, attachmentOf, hostPortsOf } from './attachment.ts';
-import type { Chain, DelFailure, DelOutcome } from './cni/chain.ts';
+import type { Chain, DelOptions, DelOutcome } from './cni/chain.ts';
+import type { DelFailure } from './cni/del.ts';
 import type { Hints } from './cni/invoke/invoke.ts';
 import type { Result } from './cni/types.ts';
 
@@ -37,6 +38,7 @@ export interface Debt {
   readonly result: Result | undefined;
   /** Indices into the list of the plugins that still owe their DEL. */
   readonly owed: readonly number[];
+  /** Withheld. None once they are free, although a plugin that is not there still owes its own part. */
   readonly addresses: readonly string[];
   readonly createdAt: string;
   readonly attempts: number;
@@ -183,10 +185,17 @@ export class Debts {
     throw new BerthError('FAILED_PRECONDITION', `failed to settle debt "${debt.id}": ${still.lastError}`);
   }
 
-  /** Strikes a debt that will never be paid: the operator has cleaned up by hand. No garbage collection tries its DEL either. */
+  /**
+   * Strikes a debt that will never be paid: the operator has cleaned up by hand. Its addresses are given back to the IPAM plugins. No garbage
+   * collection tries its DEL either.
+   */
   async forgive(id: string): Promise<Debt> {
     const debt = this.get(id);
-    await this.#options.chain.forget(attachmentOf(debt.attachment, debt.sandboxId, ''));
+    using deadline = deadlineSignal('CNI DEL', this.#options.delTimeoutMs, this.#stopping.signal);
+    await this.#options.chain.forget(attachmentOf(debt.attachment, debt.sandboxId, ''), {
+      ...delOf(debt),
+      signal: deadline.signal,
+    });
     await this.#drop(debt.id);
     this.#options.log.warn('debt forgiven', { debt: debt.id, pod: debt.pod });
     return debt;
@@ -214,8 +223,7 @@ export class Debts {
     using deadline = deadlineSignal('CNI DEL', this.#options.delTimeoutMs, this.#stopping.signal);
     const outcome = await this.#options.chain
       .del(attachmentOf(debt.attachment, debt.sandboxId, ''), {
-        only: debt.owed,
-        ...(debt.result === undefined ? {} : { result: debt.result }),
+        ...delOf(debt),
         signal: deadline.signal,
         timeoutMs: this.#options.delTimeoutMs,
       })
@@ -230,7 +238,9 @@ export class Debts {
     const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempts - 1));
     const owed = outcome.failures.map((f) => f.index).sort((a, b) => a - b);
     const lastError = outcome.failures.map((f) => f.error).join('; ');
-    await this.#put({ ...debt, owed, attempts, lastAttemptAt: new Date().toISOString(), lastError }, wait);
+    const addresses = outcome.failures.every((f) => f.isReleased) ? [] : debt.addresses;
+    const lastAttemptAt = new Date().toISOString();
+    await this.#put({ ...debt, owed, addresses, attempts, lastAttemptAt, lastError }, wait);
     this.#options.log.debug('debt is still owed', { debt: id, attempts, error: lastError });
   }
 
@@ -280,7 +290,11 @@ export class Debts {
   }
 }
 
+function delOf({ owed, result }: Debt): Pick<DelOptions, 'only' | 'result'> {
+  return { only: owed, result };
+}
+
 function failure(index: number, error: unknown): DelFailure {
   const reason = messageOf(error);
-  return { index, type: '', error: reason, code: 0, reason };
+  return { index, type: '', error: reason, code: 0, reason, isReleased: false };
 }

@@ -1,6 +1,7 @@
 /** What an ADD that failed has left to be undone. */
 import { messageOf } from '../lib/errors.ts';
-import { type DelFailure, FailedPlugin } from './cni/chain.ts';
+import { FailedPlugin } from './cni/chain.ts';
+import type { DelFailure } from './cni/del.ts';
 import { cniCodeOf } from './cni/plugin-call.ts';
 import { CniCode, type Result } from './cni/types.ts';
 

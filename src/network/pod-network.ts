@@ -270,7 +270,8 @@ function cut(seconds: number, remainingMs: number): number {
 function allFailed(attachment: AttachmentRecord, error: unknown): DelOutcome {
   const { plugins } = attachment.network;
   const reason = messageOf(error);
-  return { failures: plugins.map(({ type }, index) => ({ index, type, error: reason, code: 0, reason })) };
+  const failure = { error: reason, code: 0, reason, isReleased: false };
+  return { failures: plugins.map(({ type }, index) => ({ index, type, ...failure })) };
 }
 
 /** The second failure, which may come of the first, with both told; what is to be undone is of the one that came further. */

@@ -5,12 +5,13 @@ import { isJsonObject, type JsonObject } from '../../lib/json.ts';
 import { formatArgs } from './args.ts';
 import type { AttachmentKey, ResultCache } from './cache.ts';
 import { isExhausted } from './exhausted.ts';
+import { chosen, type DelFailure, type DelWalk, release, walkDel } from './del.ts';
 import { field } from './fields.ts';
 import { collectGarbage, type GarbagePlan } from './garbage.ts';
 import { Gate } from './gate.ts';
 import type { Invoke, PluginReply, PluginRequest } from './invoke/invoke.ts';
 import { checkAttachment } from './names.ts';
-import { type CallOptions, callPlugin, cniCodeOf } from './plugin-call.ts';
+import { type CallOptions, callPlugin } from './plugin-call.ts';
 import { networkConfig, requestConfig } from './plugin-config.ts';
 import {
   type Attachment,
@@ -45,28 +46,9 @@ export interface AddOptions extends ChainOptions {
   readonly onResult?: (result: Result) => void;
 }
 
-export interface DelOptions extends ChainOptions {
+export interface DelOptions extends ChainOptions, Pick<DelWalk, 'only' | 'timeoutMs'> {
   /** What ADD returned; without it the cache is asked. */
   readonly result?: Result | undefined;
-  /** Indexes in the list of the plugins to ask; all by default. */
-  readonly only?: readonly number[];
-  /**
-   * Time for the whole walk in milliseconds, shared out as it goes: a plugin that hangs may use up its own
-   * part, not that of those after it.
-   */
-  readonly timeoutMs?: number;
-}
-
-/** One plugin whose DEL is owed still. */
-export interface DelFailure {
-  /** In the list's plugins. */
-  readonly index: number;
-  readonly type: string;
-  readonly error: string;
-  /** CNI code; 0 when there is none. */
-  readonly code: number;
-  /** The error in the plugin's own words. */
-  readonly reason: string;
 }
 
 /** What failed an ADD, and how far it had come. */
@@ -148,8 +130,17 @@ export class Chain {
     return toResult(cached.result, attachment.network.cniVersion);
   }
 
-  /** Drops what is cached of an attachment whose DEL nobody will ask for any more. */
-  async forget(attachment: Attachment): Promise<void> {
+  /**
+   * For an attachment whose DEL nobody will ask these plugins for any more: their IPAM plugins give the addresses back, and what is cached is
+   * dropped. Never throws for a plugin.
+   */
+  async forget(attachment: Attachment, options: DelOptions): Promise<void> {
+    const { network } = attachment;
+    await this.#gateOf(network).shared(async () => {
+      const del = await this.#delCall(attachment, options);
+      for (const [, plugin] of chosen(network, options))
+        await release(plugin, (type) => del(plugin, type, options.signal));
+    }, options.signal);
     await this.#cache.delete(keyOf(attachment));
   }
 
@@ -273,46 +264,24 @@ export class Chain {
   }
 
   async #del(attachment: Attachment, options: DelOptions): Promise<DelOutcome> {
-    const { network } = attachment;
-    const prevResult = isAtLeast(network.cniVersion, '0.4.0')
-      ? (options.result ?? (await this.cachedResult(attachment).catch(() => undefined)))
-      : undefined;
-    const indexes = [...network.plugins.keys()]
-      .filter((index) => options.only?.includes(index) ?? true)
-      .reverse();
-    const endsAt = options.timeoutMs === undefined ? undefined : performance.now() + options.timeoutMs;
-    const failures: DelFailure[] = [];
-    for (const [done, index] of indexes.entries()) {
-      const plugin = network.plugins[index];
-      if (plugin === undefined) continue;
-      const share =
-        endsAt === undefined ? undefined : Math.max(0, endsAt - performance.now()) / (indexes.length - done);
-      const failure = await this.#delOne(attachment, plugin, { ...options, prevResult, share });
-      if (failure !== undefined) failures.push({ index, type: plugin.type, ...failure });
-    }
+    const failures = await walkDel(attachment.network, {
+      ...options,
+      isGone: netnsOf(attachment, options) === '',
+      del: await this.#delCall(attachment, options),
+    });
     if (failures.length === 0) await this.#cache.delete(keyOf(attachment));
     return { failures };
   }
 
-  async #delOne(
-    attachment: Attachment,
-    plugin: PluginConf,
-    options: DelOptions & { readonly prevResult: Result | undefined; readonly share: number | undefined },
-  ): Promise<Omit<DelFailure, 'index' | 'type'> | undefined> {
-    const { share, signal } = options;
-    using limit =
-      share === undefined
-        ? { signal, [Symbol.dispose]: () => undefined }
-        : deadlineSignal('delete', share, signal);
-    try {
-      const request = this.#request('DEL', attachment, plugin, options, options.prevResult);
-      await this.#call(request, attachment.network, { ...options, signal: limit.signal }, nothing);
-      return undefined;
-    } catch (error) {
-      const code = cniCodeOf(error);
-      if (code === CniCode.ContainerUnknown) return undefined;
-      return { error: messageOf(error), code, reason: messageOf((error as Error).cause ?? error) };
-    }
+  async #delCall(attachment: Attachment, options: DelOptions): Promise<DelWalk['del']> {
+    const { network } = attachment;
+    const prevResult = isAtLeast(network.cniVersion, '0.4.0')
+      ? (options.result ?? (await this.cachedResult(attachment).catch(() => undefined)))
+      : undefined;
+    return (plugin, type, signal) => {
+      const request = { ...this.#request('DEL', attachment, plugin, options, prevResult), type };
+      return this.#call(request, network, { ...options, signal }, nothing);
+    };
   }
 
   #request(
@@ -330,7 +299,7 @@ export class Chain {
         requestConfig(network, plugin, { prevResult, capabilityArgs }),
       ),
       containerId: attachment.containerId,
-      netns: options.netns ?? attachment.netns,
+      netns: netnsOf(attachment, options),
       ifName: attachment.ifName,
       args: formatArgs(attachment.args),
       ...(options.hints === undefined ? {} : { hints: options.hints }),
@@ -354,6 +323,10 @@ export class Chain {
 function keyOf(attachment: Attachment): AttachmentKey {
   const { network, containerId, ifName } = attachment;
   return { network: network.name, containerId, ifName };
+}
+
+function netnsOf({ netns }: Attachment, options: ChainOptions): string {
+  return options.netns ?? netns;
 }
 
 function nothing(): void {

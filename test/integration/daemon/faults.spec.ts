@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { chmod, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { execa } from 'execa';
 import { bridgeNetwork } from '../../helpers/daemon.ts';
@@ -273,6 +273,45 @@ describe('a chain whose executable is missing at the DEL', () => {
     );
     const calls = readFileSync(join(scratch.path, 'shaky.calls'), 'utf8').trim().split('\n');
     assert.equal(calls.at(-1), `DEL ${id} eth0 netns=`);
+  });
+});
+
+describe('a main plugin whose executable is missing at the DEL', () => {
+  it('has host-local give its address back meanwhile; what it owes itself it pays once it is there again', async () => {
+    await using scratch = await Scratch.create();
+    const plugin = await scriptedPlugin(scratch.path, 'shaky');
+    // Of a /30 there is one address.
+    const list = bridgeNetwork(scratch.path, '10.97.0.0/30') as Conflist;
+    const main = { type: 'shaky', ipam: list.plugins[0]?.['ipam'] };
+    await using rig = await Rig.start({
+      networks: { '10-test.conflist': { ...list, plugins: [main] } },
+      config: { cni: { bin_dirs: [scratch.path] } },
+    });
+    const { client, confDir, directory } = rig.daemon;
+    const reservation = join(scratch.path, 'ipam/berth-test/10.97.0.2');
+    const owners = (): string => (existsSync(reservation) ? readFileSync(reservation, 'utf8') : '');
+    const ip = '"ips":[{"interface":0,"address":"10.97.0.2/30"}]';
+    const result = `{"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":"'$CNI_NETNS'"}],${ip}}`;
+    const reserve = `printf '%s\\r\\n%s' "$CNI_CONTAINERID" "$CNI_IFNAME" > ${reservation}`;
+    await plugin.on('add', `mkdir -p ${dirname(reservation)}; ${reserve}; echo '${result}'; exit 0`);
+    const id = await client.run(podConfig('uninstalled'));
+    assert.equal(owners(), `${id}\r\neth0`);
+    const script = readFileSync(plugin.path);
+    await rm(plugin.path);
+    await writeFile(join(confDir, '10-test.conflist'), JSON.stringify(list));
+    await client.stop(id);
+    await client.remove(id);
+    const next = await eventually('its address goes to another pod', () =>
+      client.run(podConfig('next')).catch(() => undefined),
+    );
+    assert.equal((await client.podStatus(next)).status?.network?.ip, '10.97.0.2');
+    assert.equal(entries(join(directory, 'root/debts')).length, 1);
+    await writeFile(plugin.path, script);
+    await chmod(plugin.path, 0o755);
+    await eventually('the debt is paid', () =>
+      entries(join(directory, 'root/debts')).length === 0 ? true : undefined,
+    );
+    assert.equal(owners(), `${next}\r\neth0`);
   });
 });
 

@@ -265,6 +265,20 @@ describe('debts', () => {
     assert.equal(plugins.calls.length, 0);
   });
 
+  it('that are forgiven give their addresses back to the IPAM plugin of what owes, whatever that says', async () => {
+    const bridge = { type: 'bridge', ipam: { type: 'host-local', dataDir: '/data' } };
+    const network = { ...attachment.network, plugins: [bridge, { type: 'portmap' }] };
+    const debts = open();
+    await debts.owe({ ...debtor, attachment: { ...attachment, network } }, [0, 1], 'broken');
+    plugins.broken.add('host-local');
+    await debts.forgive(ID.slice(0, 13));
+    assert.deepEqual(open().list(), []);
+    const asked = plugins.calls.map(({ verb, type, containerId, netns }) => [verb, type, containerId, netns]);
+    assert.deepEqual(asked, [['DEL', 'host-local', ID, '']]);
+    assert.deepEqual(plugins.calls[0]?.config['ipam'], bridge.ipam);
+    assert.equal(plugins.calls[0].config['name'], 'net');
+  });
+
   it('that are forgiven leave no cached result, by which a collection would try their DEL again', async () => {
     const cache = new ResultCache(join(directory, 'cache'));
     await cache.write(attachmentOf(attachment, ID, '/run/netns/n'), {});

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { type DelFailure, FailedPlugin } from '../../../src/network/cni/chain.ts';
+import { FailedPlugin } from '../../../src/network/cni/chain.ts';
+import type { DelFailure } from '../../../src/network/cni/del.ts';
 import { CniCode } from '../../../src/network/cni/types.ts';
 import { type FailedAdd, failedAdd, NEVER_BEGUN, owes } from '../../../src/network/failed-add.ts';
 import { BerthError } from '../../../src/lib/errors.ts';
 
 function del(index: number, { code = 0, reason = 'no luck' } = {}): DelFailure {
-  return { index, type: 'shaky', error: `plugin type="shaky" failed (delete): ${reason}`, code, reason };
+  const error = `plugin type="shaky" failed (delete): ${reason}`;
+  return { index, type: 'shaky', error, code, reason, isReleased: false };
 }
 
 describe('a DEL that fails after an ADD that failed', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PluginError } from '../../../../../src/network/cni/invoke/invoke.ts';
-import { attachment, both, ChainRig, RESULT, signal } from './rig.ts';
+import { attachment, both, ChainRig, network, RESULT, signal } from './rig.ts';
 
 describe('a chain on DEL', () => {
   const rig = new ChainRig();
@@ -38,6 +38,39 @@ describe('a chain on DEL', () => {
         assert.deepEqual(await readdir(join(rig.dir, 'results')), []);
       }
     }
+  });
+
+  it('has the IPAM of a plugin that is not there give its addresses back once the namespace is gone, no earlier', async () => {
+    const ipam = { type: 'host-local', dataDir: '/data' };
+    const list = network([{ type: 'calico', ipam }, { type: 'firewall' }]);
+    rig.invoke.behaviours['calico'] = rig.invoke.behaviours['firewall'] = ({ type }) => {
+      throw new PluginError(`failed to find plugin "${type}" in path [/opt/cni/bin]`);
+    };
+    const released = async (netns: string): Promise<unknown> => {
+      const { failures } = await rig.chain.del(attachment(list, { netns }), { signal });
+      return failures.map(({ type, isReleased }) => [type, isReleased]);
+    };
+    const [calico, firewall] = [
+      ['calico', false],
+      ['firewall', false],
+    ];
+    assert.deepEqual(await released('/run/netns/n'), [firewall, calico]);
+    assert.deepEqual(rig.invoke.calls, ['DEL firewall', 'DEL calico']);
+    assert.deepEqual(await released(''), [firewall, ['calico', true]]);
+    const asked = rig.invoke.requests.at(-1);
+    assert.deepEqual([asked?.verb, asked?.type, asked?.containerId], ['DEL', 'host-local', 'c1']);
+    assert.deepEqual(asked?.config['ipam'], ipam);
+    rig.invoke.behaviours['host-local'] = () => {
+      throw new PluginError('locked');
+    };
+    assert.deepEqual(await released(''), [firewall, calico]);
+    // One that runs and fails will have its turn: the addresses are its own to give back.
+    rig.invoke.behaviours['calico'] = () => {
+      throw new PluginError('no datastore', { provider: '/opt/cni/bin/calico' });
+    };
+    rig.invoke.requests.length = 0;
+    await released('');
+    assert.ok(!rig.invoke.calls.includes('DEL host-local'));
   });
 
   it('goes past a failing plugin and says what is owed, with the cache file kept', async () => {
