@@ -61,9 +61,10 @@ export function createNetworking({ config, instance, store, log, observe }: Netw
     log,
   });
   const remembered = (): NetworkList[] => rememberedNetworks(store);
-  const networks = new Networks({ cni, ...config.containerd, chain, remembered, log });
+  const withheld = (of: NetworkList): ReturnType<typeof withheldOn> =>
+    withheldOn(of, networks.every(), store, debts);
+  const networks: Networks = new Networks({ cni, ...config.containerd, chain, remembered, withheld, log });
   const namespaces = new Namespaces(pool);
-  const withheld = (of: NetworkList) => withheldOn(of, networks.every(), store, debts);
   const maintenance = new Maintenance({
     chain,
     cache,

@@ -56,7 +56,7 @@ export interface NetworkGarbage {
   readonly failed: readonly AttachmentKey[];
   /** Of somebody else, with no namespace: reported and left alone. */
   readonly foreign: readonly AttachmentKey[];
-  /** What else built-in plugins find: reservations, rules, links and files. Only a GC of CNI 1.1.0 asks them. */
+  /** What else built-in plugins find: reservations, rules, links and files. */
   readonly remains: readonly Remain[];
   /** Cache files that do not say whose they are: counted as living, by their names. */
   readonly unreadable: readonly string[];

@@ -8,6 +8,7 @@ import type { Readiness } from './cni/configuration/readiness.ts';
 import type { ActiveNetwork, Snapshot } from './cni/configuration/selection.ts';
 import { StatusProber } from './cni/configuration/status-prober.ts';
 import { ConfigurationWatcher } from './cni/configuration/watcher.ts';
+import type { Hints } from './cni/invoke/invoke.ts';
 import type { NetworkList } from './cni/types.ts';
 
 export interface NetworksOptions {
@@ -17,6 +18,8 @@ export interface NetworksOptions {
   readonly chain: Chain;
   /** The networks that pods of earlier runs are on, newest pod first. */
   readonly remembered?: () => readonly NetworkList[];
+  /** What an ADD on the network must not hand out. */
+  readonly withheld: (network: NetworkList) => NonNullable<Hints['withheld']>;
   readonly log: Logger;
 }
 
@@ -173,7 +176,7 @@ export class Networks {
   }
 
   #source({ dir, maxConfNum }: Place): Source {
-    const { chain, log, remembered } = this.#options;
+    const { chain, log, remembered, withheld } = this.#options;
     const watcher: ConfigurationWatcher = new ConfigurationWatcher({
       dir,
       maxConfNum,
@@ -184,7 +187,8 @@ export class Networks {
       },
     });
     const prober = new StatusProber({
-      probe: (network, options) => chain.status(network, options),
+      probe: (network, options) =>
+        chain.status(network, { ...options, hints: { withheld: withheld(network) } }),
       networks: () => watcher.snapshot.networks.map((active) => active.network),
       onChange: (verdict) => log.info('network plugins told their status', { dir, ...verdict }),
     });

@@ -14,8 +14,8 @@ export const command = defineCommand({
     'dry-run': { type: 'boolean', help: 'only show what would be collected' },
   },
   details: `Only attachments of this Berth are collected, by a full DEL and then GC of the plugins. What others left is listed as
-foreign. The built-in plugins of networks of CNI 1.1.0 also look for reservations, rules, links and files of attachments that are gone. The
-same is done once an hour, and when a range of addresses is exhausted.`,
+foreign. The built-in plugins also look for reservations, rules, links and files of attachments that are gone; plugin executables only when the
+network is of CNI 1.1.0. The same is done once an hour, and when a range of addresses is exhausted.`,
   async run(values, _positionals, context) {
     using client = await connect(values, context);
     const answer = await client.collectGarbage(values['dry-run']);

@@ -9,7 +9,7 @@ import { chosen, type DelFailure, type DelWalk, release, walkDel } from './del.t
 import { field } from './fields.ts';
 import { collectGarbage, type GarbagePlan } from './garbage.ts';
 import { Gate } from './gate.ts';
-import type { Invoke, PluginReply, PluginRequest } from './invoke/invoke.ts';
+import type { Hints, Invoke, PluginReply, PluginRequest } from './invoke/invoke.ts';
 import { checkAttachment } from './names.ts';
 import { type CallOptions, callPlugin } from './plugin-call.ts';
 import { networkConfig, requestConfig } from './plugin-config.ts';
@@ -190,8 +190,7 @@ export class Chain {
         cache: this.#cache,
         del: (attachment) => this.#del(attachment, { ...options, timeoutMs: this.#garbageCallMs }),
         gc: async (plugin, attachments) => {
-          const config = networkConfig(network, plugin, attachments);
-          const request = { ...this.#networkRequest('GC', plugin.type, config), hints };
+          const request = this.#nodeRequest('GC', network, plugin, hints, attachments);
           using limit = deadlineSignal('GC', this.#garbageCallMs, options.signal);
           await this.#call(request, network, { ...options, signal: limit.signal }, nothing);
         },
@@ -201,14 +200,13 @@ export class Chain {
   }
 
   /**
-   * STATUS (1.1.0 and newer): resolves when every plugin can serve an ADD, throws what the first one that cannot
-   * reported; that a range is exhausted only when nothing else is wrong. Older lists have nothing to ask.
+   * STATUS: resolves when every plugin can serve an ADD, throws what the first one that cannot reported; that a range is exhausted
+   * only when nothing else is wrong. Of a list older than 1.1.0 only built-in plugins are asked.
    */
   async status(network: NetworkList, options: CallOptions): Promise<void> {
-    if (!isAtLeast(network.cniVersion, '1.1.0')) return;
     let exhausted: BerthError | undefined;
     for (const plugin of network.plugins) {
-      const request = this.#networkRequest('STATUS', plugin.type, networkConfig(network, plugin));
+      const request = this.#nodeRequest('STATUS', network, plugin, options.hints);
       try {
         await this.#call(request, network, options, nothing);
       } catch (error) {
@@ -304,6 +302,24 @@ export class Chain {
       args: formatArgs(attachment.args),
       ...(options.hints === undefined ? {} : { hints: options.hints }),
     };
+  }
+
+  /** For the verbs that concern no attachment, which came with 1.1.0. */
+  #nodeRequest(
+    verb: 'GC' | 'STATUS',
+    network: NetworkList,
+    plugin: PluginConf,
+    hints: Hints = {},
+    added: JsonObject = {},
+  ): PluginRequest {
+    const knowsThem = isAtLeast(network.cniVersion, '1.1.0');
+    const config = networkConfig(
+      knowsThem ? network : { ...network, cniVersion: CURRENT_VERSION },
+      plugin,
+      added,
+    );
+    const request = this.#networkRequest(verb, plugin.type, config);
+    return { ...request, hints: knowsThem ? hints : { ...hints, builtinsOnly: true } };
   }
 
   #networkRequest(verb: Verb, type: string, config: JsonObject): PluginRequest {

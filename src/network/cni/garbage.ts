@@ -4,7 +4,6 @@ import type { AttachmentKey, CachedAttachment, ResultCache } from './cache.ts';
 import type { DelOutcome } from './chain.ts';
 import type { Attachment, NetworkList, PluginConf } from './types.ts';
 import { parseNetworkList } from './configuration/parse.ts';
-import { isAtLeast } from './versions/versions.ts';
 
 export interface GarbagePlan {
   /** Attachments that live, whether or not the cache knows them. Asked once nothing else runs: pods come while a collection waits. */
@@ -27,8 +26,7 @@ interface GarbageWork {
 }
 
 /**
- * First a full DEL of each stale cache entry, with what its ADD was given; then, for 1.1.0 and newer, GC to every plugin
- * with all that is alive. A cache file that does not say whose it is counts as alive by its name: GC would take
+ * First a full DEL of each stale cache entry, with what its ADD was given; then GC to every plugin with all that is alive. A cache file that does not say whose it is counts as alive by its name: GC would take
  * a living pod's network away. Throws all failures in one error, after everything was tried.
  * Source: CNI specification 1.1.0, section 2, "GC".
  */
@@ -60,17 +58,15 @@ export async function collectGarbage(
 
   unreadable.flatMap((name) => readings(name, network.name)).forEach(keep);
 
-  if (isAtLeast(network.cniVersion, '1.1.0')) {
-    const attachments = [...alive.values()].map(({ containerId, ifName }) => ({
-      containerID: containerId,
-      ifname: ifName,
-    }));
-    const added = { 'cni.dev/valid-attachments': attachments, 'cni.dev/attachments': attachments };
-    for (const plugin of network.plugins) {
-      await work.gc(plugin, added).catch((error: unknown) => {
-        problems.push(`failed to GC plugin ${plugin.type}: ${messageOf(error)}`);
-      });
-    }
+  const attachments = [...alive.values()].map(({ containerId, ifName }) => ({
+    containerID: containerId,
+    ifname: ifName,
+  }));
+  const added = { 'cni.dev/valid-attachments': attachments, 'cni.dev/attachments': attachments };
+  for (const plugin of network.plugins) {
+    await work.gc(plugin, added).catch((error: unknown) => {
+      problems.push(`failed to GC plugin ${plugin.type}: ${messageOf(error)}`);
+    });
   }
   if (problems.length > 0) throw new BerthError('UNKNOWN', problems.join('\n'));
 }

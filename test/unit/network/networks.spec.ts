@@ -6,6 +6,7 @@ import { configSchema } from '../../../src/config/schema.ts';
 import { ResultCache } from '../../../src/network/cni/cache.ts';
 import { Chain } from '../../../src/network/cni/chain.ts';
 import { Networks } from '../../../src/network/networks.ts';
+import { eventually } from '../../helpers/fixture.ts';
 import { quietLogger } from '../../fakes/logger.ts';
 import { RecordingInvoke } from './cni/chain/rig.ts';
 
@@ -16,10 +17,13 @@ function conflist(name: string): string {
 describe('the networks', () => {
   let root: string;
   let networks: Networks | undefined;
+  let invoke: RecordingInvoke;
+  const withheld = { addresses: ['10.0.0.7'], hostPorts: [] };
 
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), 'brt-networks-'));
     await mkdir(join(root, 'net.d'));
+    invoke = new RecordingInvoke();
   });
   afterEach(async () => {
     networks?.stop();
@@ -32,11 +36,25 @@ describe('the networks', () => {
       containerd: { runtimes: { runc: {}, ...runtimes } },
     });
     const cache = new ResultCache(join(root, 'cache'));
-    const chain = new Chain({ invoke: new RecordingInvoke(), cache, binDirs: [] });
-    networks = new Networks({ ...config, ...config.containerd, chain, log: quietLogger });
+    const chain = new Chain({ invoke, cache, binDirs: [] });
+    networks = new Networks({
+      ...config,
+      ...config.containerd,
+      chain,
+      withheld: () => withheld,
+      log: quietLogger,
+    });
     await networks.start();
     return networks;
   }
+
+  it('are asked for their STATUS with what they must not hand out', async () => {
+    await writeFile(join(root, 'net.d/a.conflist'), conflist('a'));
+    await start({});
+    const asked = await eventually('STATUS is asked', () => invoke.requests[0]);
+    assert.equal(asked.verb, 'STATUS');
+    assert.deepEqual(asked.hints?.withheld, withheld);
+  });
 
   it('of a handler with a directory of its own are as many as it says, or as many as of the common one', async () => {
     const own = join(root, 'own.d');

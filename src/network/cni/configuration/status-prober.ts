@@ -4,7 +4,6 @@ import { deadlineSignal } from '../../../lib/deadline.ts';
 import { isExhausted } from '../exhausted.ts';
 import { cniCodeOf } from '../plugin-call.ts';
 import type { NetworkList } from '../types.ts';
-import { isAtLeast } from '../versions/versions.ts';
 import type { StatusVerdict } from './readiness.ts';
 
 export interface ProberOptions {
@@ -79,7 +78,7 @@ export class StatusProber {
     const verdict = await this.#probeAll();
     this.#isProbing = false;
     if (this.#stopping.signal.aborted) return;
-    const isChanged = JSON.stringify({ ...verdict, at: '' }) !== JSON.stringify({ ...this.#verdict, at: '' });
+    const isChanged = timeless(verdict) !== timeless(this.#verdict);
     this.#verdict = verdict;
     this.#timeoutsInRow = verdict.isTimeout ? this.#timeoutsInRow + 1 : 0;
     if (isChanged) this.#options.onChange?.(verdict);
@@ -98,7 +97,6 @@ export class StatusProber {
     let asked = '';
     let exhausted: StatusVerdict | undefined;
     for (const network of this.#options.networks()) {
-      if (!isAtLeast(network.cniVersion, '1.1.0')) continue;
       asked = network.name;
       const problem = await this.#probe(network);
       if (problem === undefined) continue;
@@ -127,4 +125,9 @@ export class StatusProber {
       };
     }
   }
+}
+
+/** What a verdict says apart from when it was given and how long that took. */
+function timeless(verdict: StatusVerdict): string {
+  return JSON.stringify({ ...verdict, at: '', error: verdict.error.replace(/\(after [\d.]+ ms/, '') });
 }

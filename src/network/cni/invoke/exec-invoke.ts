@@ -35,8 +35,9 @@ export class ExecInvoke implements Invoke {
 
   /** VERSION is asked once of each executable, and again after the file has changed. */
   async invoke(request: PluginRequest, options: InvokeOptions): Promise<PluginReply> {
+    const { dryRun = false, builtinsOnly = false } = request.hints ?? {};
     // It is given no hints, and would do it.
-    if (request.hints?.dryRun === true) return { output: undefined, provider: '', stderr: '' };
+    if (dryRun || builtinsOnly) return { output: undefined, provider: '', stderr: '' };
     await options.ready;
     const file = await findExecutable(request.type, request.path);
     if (request.verb !== 'VERSION') return this.#run(file, request, options);

@@ -14,6 +14,11 @@ export interface Hints {
   readonly living?: readonly string[];
   /** GC only: tell what would be removed, and remove nothing. An executable, which cannot know, is not run. */
   readonly dryRun?: boolean;
+  /**
+   * GC and STATUS only: the list is of a version older than these verbs. Built-in plugins are asked all the same, in a version that has them;
+   * an executable is not run.
+   */
+  readonly builtinsOnly?: boolean;
   /** Where the runtime keeps libcni's result cache; `/var/lib/cni` when absent. */
   readonly cacheDir?: string;
   /** When the caller gives up, in milliseconds since the epoch. */

@@ -46,8 +46,11 @@ describe('a chain on GC', () => {
       { signal },
     );
     assert.deepEqual(
-      rig.invoke.requests.map(({ config }) => config['bridge']),
-      ['old0'],
+      rig.invoke.requests.map(({ verb, config }) => [verb, config['bridge']]),
+      [
+        ['DEL', 'old0'],
+        ['GC', 'new0'],
+      ],
     );
   });
 
@@ -107,10 +110,23 @@ describe('a chain on GC', () => {
     );
   });
 
-  it('does nothing for a list that disables it, and calls no verb before 1.1.0', async () => {
+  it('does nothing for a list that disables it', async () => {
     await rig.chain.gc(both({ disableGC: true }), nobody, { signal });
-    await rig.chain.gc(both({ cniVersion: '1.0.0' }), nobody, { signal });
+    await rig.chain.gc(both({ disableGC: true, cniVersion: '1.0.0' }), nobody, { signal });
     assert.deepEqual(rig.invoke.calls, []);
+  });
+
+  it('asks built-in plugins alone before 1.1.0, in that version, with all that is alive', async () => {
+    const old = both({ cniVersion: '0.3.1' });
+    await rig.chain.add(attachment(old, { containerId: 'foreign' }), { signal });
+    rig.invoke.requests.length = 0;
+    await rig.chain.gc(old, nobody, { signal });
+    assert.deepEqual(rig.invoke.calls, ['GC bridge', 'GC portmap']);
+    for (const { config, hints } of rig.invoke.requests) {
+      assert.equal(config['cniVersion'], '1.1.0');
+      assert.deepEqual(hints, { dryRun: false, builtinsOnly: true });
+      assert.deepEqual(config['cni.dev/valid-attachments'], [{ containerID: 'foreign', ifname: 'eth0' }]);
+    }
   });
 
   it('waits for the cache file of an ADD whose caller does not', async () => {

@@ -55,9 +55,14 @@ describe('a chain on CHECK, STATUS and VERSION', () => {
     await assert.rejects(rig.chain.status(both(), { signal }), /nft is missing/);
   });
 
-  it('has nothing to ask before 1.1.0', async () => {
-    await rig.chain.status(both({ cniVersion: '1.0.0' }), { signal });
-    assert.deepEqual(rig.invoke.calls, []);
+  it('asks built-in plugins alone before 1.1.0, in that version, with the hints that it is given', async () => {
+    const hints = { withheld: { addresses: ['10.0.0.7'], hostPorts: [] } };
+    await rig.chain.status(both({ cniVersion: '1.0.0' }), { signal, hints });
+    assert.deepEqual(rig.invoke.calls, ['STATUS bridge', 'STATUS portmap']);
+    for (const { config, hints: given } of rig.invoke.requests) {
+      assert.equal(config['cniVersion'], '1.1.0');
+      assert.deepEqual(given, { ...hints, builtinsOnly: true });
+    }
   });
 
   it('knows the versions of new, old and very old plugins', async () => {

@@ -63,6 +63,23 @@ describe('the STATUS prober', () => {
     );
   });
 
+  it('tells nobody of a plugin that says the same again, after another time', async () => {
+    let asked = 0;
+    let told = 0;
+    prober = new StatusProber({
+      probe: async () => {
+        asked += 1;
+        throw new CniError(50, `no address left (after ${asked}.5 ms, built-in)`);
+      },
+      networks: () => [network('net')],
+      onChange: () => void (told += 1),
+      intervalMs: 1,
+    });
+    prober.start();
+    await until(() => asked > 3);
+    assert.equal(told, 1);
+  });
+
   it('ends a probe that hangs and says so', async () => {
     let ended = 0;
     prober = new StatusProber({
@@ -83,7 +100,7 @@ describe('the STATUS prober', () => {
     await until(() => ended >= 2);
   });
 
-  it('asks only networks of 1.1.0, and the next one after a good one', async () => {
+  it('asks networks of every version, the next one after a good one', async () => {
     const asked: string[] = [];
     prober = new StatusProber({
       probe: async ({ name }) => {
@@ -93,7 +110,7 @@ describe('the STATUS prober', () => {
     });
     prober.start();
     await until(() => prober?.verdict.at !== '');
-    assert.deepEqual(asked, ['a', 'b']);
+    assert.deepEqual(asked, ['old', 'a', 'b']);
   });
 
   it('tells that addresses are exhausted only where nothing else is wrong', async () => {

@@ -80,12 +80,14 @@ describe('plugins as executables', () => {
     assert.equal((await invoke.invoke(request('p', { config }), { signal: never })).output, undefined);
   });
 
-  it('are not run by a dry run, which they cannot know of', async () => {
+  it('are not run by a dry run, which they cannot know of, nor when only built-in plugins are asked', async () => {
     await plugin('p', `touch ${dir}/ran`);
-    const gc = request('p', { verb: 'GC', hints: { dryRun: true } });
-    assert.equal((await invoke.invoke(gc, { signal: never })).output, undefined);
-    assert.equal((await readdir(dir)).includes('ran'), false);
-    await invoke.invoke({ ...gc, hints: { dryRun: false } }, { signal: never });
+    const gc = request('p', { verb: 'GC' });
+    for (const hints of [{ dryRun: true }, { builtinsOnly: true }]) {
+      assert.equal((await invoke.invoke({ ...gc, hints }, { signal: never })).output, undefined);
+      assert.equal((await readdir(dir)).includes('ran'), false);
+    }
+    await invoke.invoke({ ...gc, hints: { dryRun: false, builtinsOnly: false } }, { signal: never });
     assert.equal((await readdir(dir)).includes('ran'), true);
   });
 
