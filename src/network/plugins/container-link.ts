@@ -6,7 +6,7 @@ import type { Result, ResultInterface } from '../cni/types.ts';
 import { failure } from './config.ts';
 import { checkAddresses, checkRoutes } from './container-interface.ts';
 import { doing, openIn } from './netns.ts';
-import type { PluginArgs } from './plugin.ts';
+import type { PluginArgs, PluginContext } from './plugin.ts';
 
 /**
  * Deletes the container's interface. Success when it or its namespace is gone. Also when the namespace is about to end: that takes the
@@ -20,10 +20,14 @@ export function deleteContainerLink(args: PluginArgs): void {
 }
 
 /**
- * Sets the container's interface down, in some 2 % of the time that its deletion takes: it answers for its address no more, and goes
- * with its namespace. Success when either is gone.
+ * Deletes the veth pair by its container's end. One of a namespace that is about to end is only set down and goes with it, which takes some
+ * 2 % of the time: it answers for its address no more. Success when it or its namespace is gone.
  */
-export function silenceContainerLink(args: PluginArgs): void {
+export function deleteVeth(args: PluginArgs, { hints }: PluginContext): void {
+  if (hints.namespaceEnds !== true) {
+    deleteContainerLink(args);
+    return;
+  }
   withContainerLink(args, (socket, { index, name }) =>
     doing(`failed to set "${name}" down`, () => socket.request(changeLink(index, { up: false }))),
   );

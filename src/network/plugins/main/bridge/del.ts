@@ -1,5 +1,5 @@
 import { key } from '../../config.ts';
-import { deleteContainerLink, silenceContainerLink } from '../../container-link.ts';
+import { deleteVeth } from '../../container-link.ts';
 import { askIpam, inOrder } from '../../ipam.ts';
 import { unmasquerade } from '../../ip-masq.ts';
 import { ipamTypeIfAny, isMasqueraded } from '../../main-conf.ts';
@@ -16,11 +16,7 @@ export function del(args: PluginArgs, context: PluginContext): void {
   tryAll(
     ...inOrder(
       args.config,
-      () => {
-        // One of a namespace that ends goes with it: to delete a pair at once takes longer than all the rest of a DEL.
-        if (context.hints.namespaceEnds === true) silenceContainerLink(args);
-        else deleteContainerLink(args);
-      },
+      () => deleteVeth(args, context),
       () => askIpam('DEL', args, context),
     ),
     () => {

@@ -1,4 +1,4 @@
-import { deleteContainerLink } from '../../container-link.ts';
+import { deleteVeth } from '../../container-link.ts';
 import { askIpam, inOrder } from '../../ipam.ts';
 import { unmasquerade } from '../../ip-masq.ts';
 import { isMasqueraded } from '../../main-conf.ts';
@@ -10,7 +10,7 @@ export function del(args: PluginArgs, context: PluginContext): void {
   tryAll(
     ...inOrder(
       args.config,
-      () => deleteContainerLink(args),
+      () => deleteVeth(args, context),
       () => askIpam('DEL', args, context),
     ),
     () => {
