@@ -18,10 +18,12 @@ import { sandboxJobsModule } from '../pod/sandbox/prepare.ts';
 /** Workers for namespaces and plugins: rtnl is one lock for the whole host, so more would only wait for each other. */
 const NETWORK_THREADS = 2;
 /**
- * Workers for calls that wait for somebody else, a DHCP server, an executable behind a built-in, or neighbours who may have an IPv6 address:
+ * Workers for ADDs that wait for somebody else, a DHCP server, an executable behind a built-in, or neighbours who may have an IPv6 address:
  * so many wait at a time. Each takes 16 MB once it is needed.
  */
 const WAITING_THREADS = 8;
+/** Workers for the other calls of built-ins that delegate to an executable. */
+const DELEGATING_THREADS = 4;
 
 /** The worker threads, and what runs on them. */
 export interface Plugins {
@@ -55,25 +57,28 @@ export function createPlugins(cni: CniConfig, leases: Leases): Plugins {
     ],
     serve,
   });
-  const waitingPool = new ThreadPool({
-    name: 'waiting',
-    size: WAITING_THREADS,
-    modules: [pluginJobsModule],
-    serve,
-  });
+  const slowPool = (name: string, size: number): ThreadPool =>
+    new ThreadPool({ name, size, modules: [pluginJobsModule], serve });
+  const waiting = slowPool('waiting', WAITING_THREADS);
+  const delegating = slowPool('delegating', DELEGATING_THREADS);
   const invoke = new SelectingInvoke({
     builtin: cni.builtin,
     registry: createRegistry(),
     builtins: new BuiltinInvoke(pool, delegated),
-    waiting: new BuiltinInvoke(waitingPool, delegated, { byNetwork: false }),
+    waiting: new BuiltinInvoke(waiting, delegated, { byNetwork: false }),
+    delegating: new BuiltinInvoke(delegating, delegated, { byNetwork: false }),
     executables,
   });
   const files = threadedFiles(pool);
   const cache = new ResultCache(cni.cacheDir, files.write);
   const chain = new Chain({ invoke, cache, binDirs: cni.binDirs });
   const stop = async (): Promise<void> => {
-    await Promise.all([pool.stop(), waitingPool.stop()]);
+    await Promise.all([pool, waiting, delegating].map((each) => each.stop()));
   };
-  const pending = (): Record<string, number> => ({ network: pool.pending, waiting: waitingPool.pending });
+  const pending = (): Record<string, number> => ({
+    network: pool.pending,
+    waiting: waiting.pending,
+    delegating: delegating.pending,
+  });
   return { pool, chain, cache, files, pending, stop };
 }

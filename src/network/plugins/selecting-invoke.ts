@@ -20,8 +20,10 @@ export interface SelectingInvokeOptions {
   /** Asked only which keys a built-in understands; nothing runs in it. */
   readonly registry: Registry;
   readonly builtins: Invoke;
-  /** Calls of built-ins that wait for somebody else: a DHCP server, or an executable that they delegate to. */
+  /** ADDs of built-ins that wait for somebody else: a DHCP server, or an executable that they delegate to. */
   readonly waiting: Invoke;
+  /** Other calls of built-ins that delegate to an executable: no DEL and no STATUS waits behind ADDs that wait. */
+  readonly delegating: Invoke;
   readonly executables: Invoke;
 }
 
@@ -38,13 +40,14 @@ export class SelectingInvoke implements Invoke {
 
   /** Throws as the chosen one does; names the key that the built-in does not understand when there is no executable either. */
   async invoke(request: PluginRequest, options: InvokeOptions): Promise<PluginReply> {
-    const { builtin, registry, builtins, waiting, executables } = this.options;
+    const { builtin, registry, builtins, waiting, delegating, executables } = this.options;
     const plugin = builtin === 'never' ? undefined : registry.get(request.type);
     if (plugin === undefined) return executables.invoke(request, options);
     const unknown = request.verb === 'VERSION' ? undefined : plugin.unknownKey(request.config);
     if (unknown === undefined) {
       if (request.verb === 'ADD' && passesOn(plugin, request.config)) return passedOn(request);
-      return (this.waits(request) ? waiting : builtins).invoke(request, options);
+      const slow = request.verb === 'ADD' ? waiting : delegating;
+      return (this.waits(request) ? slow : builtins).invoke(request, options);
     }
     try {
       return await executables.invoke(request, options);

@@ -109,7 +109,8 @@ describe('the daemon', () => {
     );
     events.cancel();
     const { jobs, calls, loopBusy } = JSON.parse(line) as Record<string, unknown>;
-    assert.deepEqual(Object.keys(jobs as object), ['network', 'waiting', 'rootfs', 'rootfsCopy', 'stats']);
+    const pools = ['network', 'waiting', 'delegating', 'rootfs', 'rootfsCopy', 'stats'];
+    assert.deepEqual(Object.keys(jobs as object), pools);
     assert.deepEqual(calls, { GetContainerEvents: 1 });
     assert.equal(typeof loopBusy, 'number');
     assert.doesNotMatch(await daemon.log(), /Debugger/);

@@ -29,7 +29,8 @@ function selecting(builtin: 'auto' | 'never', executables = serving('/opt/fake')
     ['idle', { ...fakePlugin('idle', []), since: '0.3.0', passesOn: () => true }],
   ]);
   const builtins = serving('built-in');
-  return new SelectingInvoke({ builtin, registry, builtins, waiting: serving('waiting'), executables });
+  const [waiting, delegating] = [serving('waiting'), serving('delegating')];
+  return new SelectingInvoke({ builtin, registry, builtins, waiting, delegating, executables });
 }
 
 function choose(
@@ -61,6 +62,7 @@ describe('choice between built-in and executable', () => {
       registry: createRegistry(),
       builtins: serving('built-in'),
       waiting: serving('waiting'),
+      delegating: serving('delegating'),
       executables: serving('/opt/fake'),
     });
     const options = { signal: new AbortController().signal };
@@ -100,10 +102,11 @@ describe('choice between built-in and executable', () => {
     assert.equal((await invoke.invoke(idle(''), options)).output, undefined);
   });
 
-  it('takes other threads for whatever a built-in delegates to an executable', async () => {
+  it('takes other threads for whatever a built-in delegates to an executable, and others than for ADD for all else', async () => {
     for (const verb of ['ADD', 'DEL', 'CHECK', 'STATUS', 'GC'] as const) {
-      assert.equal(await choose('auto')(request({ ipam: { type: 'whereabouts' } }, verb)), 'waiting', verb);
-      assert.equal(await choose('auto')(request({ delegate: { type: 'calico' } }, verb)), 'waiting', verb);
+      const wanted = verb === 'ADD' ? 'waiting' : 'delegating';
+      assert.equal(await choose('auto')(request({ ipam: { type: 'whereabouts' } }, verb)), wanted, verb);
+      assert.equal(await choose('auto')(request({ delegate: { type: 'calico' } }, verb)), wanted, verb);
     }
     assert.equal(await choose('auto')(request({ delegate: { type: 'fake', strange: 1 } })), 'waiting');
     assert.equal(await choose('auto')(request({ delegate: { type: 'fake' } })), 'built-in');
