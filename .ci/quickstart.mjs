@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, 
 import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { bootstrap } from './bootstrap.mjs';
 import { isRoot, root } from './lib.mjs';
 import { writeTinyImage } from './tiny-image.mjs';
@@ -25,7 +25,14 @@ const socket = at('berth.sock');
 // The command line finds the daemon by it.
 process.env.BERTH_ADDRESS = socket;
 
-function step(text) {
+/** What wants this to end: a Ctrl-C, a terminal that was closed. What was made is taken away then, too. */
+const ENDS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+let endedBy;
+
+/** Signals are told between the commands, which are waited for without the event loop. */
+async function step(text) {
+  await setImmediate();
+  if (endedBy !== undefined) throw new Error(`ended by ${endedBy}`);
   console.log(process.stdout.isTTY ? `\n\x1b[1m${text}\x1b[0m` : `\n${text}`);
 }
 
@@ -111,6 +118,9 @@ function hasEnded({ exitCode, signalCode }) {
   return exitCode !== null || signalCode !== null;
 }
 
+/** Where containerd's shims and runc keep what they need, whatever the configuration says. */
+const SHARED = ['/run/containerd', '/run/runc'];
+
 /** What pods change on the machine beside their own files: to be put back as it was. */
 function machineState() {
   const tables = json('nft', '-j', 'list', 'tables')?.nftables.flatMap(({ table }) => table ?? []) ?? [];
@@ -119,6 +129,7 @@ function machineState() {
     tables: tables.map(({ family, name }) => `${family} ${name}`),
     forwarding,
     forward: readFileSync(forwarding, 'utf8'),
+    shared: SHARED.filter((path) => existsSync(path)),
   };
 }
 
@@ -132,6 +143,7 @@ function restoreMachine(before) {
     if (rules?.length === 0) spawnSync('nft', ['delete', 'table', family, name]);
   }
   writeFileSync(before.forwarding, before.forward);
+  for (const path of SHARED.filter((each) => !before.shared.includes(each))) rmSync(path, { recursive: true, force: true });
   removeCgroups();
 }
 
@@ -161,25 +173,25 @@ async function tour(keep) {
   const before = machineState();
   let daemon;
   try {
-    step('1. A daemon on a temporary directory');
+    await step('1. A daemon on a temporary directory');
     writeFiles();
     daemon = startDaemon();
     await untilServing(daemon);
     console.log(`serving the CRI on ${socket}`);
     cli('net', 'show');
-    step('2. A pod');
+    await step('2. A pod');
     const id = cli('pod', 'run', '--name', 'hello', '--log-directory', at('logs'), '--cgroup-parent', cgroup);
     const { status } = json(process.execPath, berth, 'pod', 'inspect', id, '--json');
-    step('3. Its PodSandboxStatus');
+    await step('3. Its PodSandboxStatus');
     console.log(JSON.stringify(status, null, 2));
-    step('4. The steps that gave it its address');
+    await step('4. The steps that gave it its address');
     cli('net', 'explain', 'default/hello');
-    step(`5. The host reaches it: ${status.network.ip}`);
+    await step(`5. The host reaches it: ${status.network.ip}`);
     show('ping', ['-c', '3', '-i', '0.2', '-W', '2', status.network.ip]);
-    step('6. A container in it');
+    await step('6. A container in it');
     await runContainer(id);
     if (keep) await untilInterrupted();
-    step('7. And away with it');
+    await step('7. And away with it');
     cli('pod', 'rm', '--force', 'default/hello');
   } catch (error) {
     if (existsSync(at('log')))
@@ -230,20 +242,23 @@ async function runContainer(podSandboxId) {
 }
 
 async function untilInterrupted() {
-  step('Still serving. In another terminal:');
+  await step('Still serving. In another terminal:');
   console.log(`  export BERTH_ADDRESS=${socket}`);
   console.log(`  ${berth} pod run --name another && ${berth} pod ps`);
   console.log(`  crictl --runtime-endpoint unix://${socket} pods`);
   console.log('Ctrl-C ends it.');
   const hold = setInterval(() => {}, 60_000);
-  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+  await Promise.race(ENDS.map((signal) => once(process, signal)));
   clearInterval(hold);
+  endedBy = undefined;
 }
 
 if (!isRoot) throw new Error('the quickstart makes network namespaces and a bridge: run it as root');
 await bootstrap('quickstart');
-// Ctrl-C ends the command that runs at that moment; what follows is the clean-up.
-process.on('SIGINT', () => {});
+// Ctrl-C ends the command that runs at that moment as well; what follows is the clean-up.
+for (const signal of ENDS) process.on(signal, () => (endedBy = signal));
+// Of a closed terminal, which must not keep the clean-up from being done.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 try {
   await tour(process.argv.includes('--keep'));
 } catch (error) {
