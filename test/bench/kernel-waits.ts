@@ -36,6 +36,16 @@ export const deletesIfb: KernelWait = (samples) => {
   timed(samples, 'DEL', host, deleteLink(index));
 };
 
+/** A link above the parent of that name that is deleted: `DEL`. */
+export const deletesMacvlan =
+  (parent: string): KernelWait =>
+  (samples) => {
+    const name = 'bare99';
+    using host = NetlinkSocket.open();
+    host.request(newLink({ name, kind: 'macvlan', link: indexOf(host, parent), up: true }));
+    timed(samples, 'DEL', host, deleteLink(indexOf(host, name)));
+  };
+
 function timed(
   samples: Samples,
   verb: 'ADD' | 'DEL',
