@@ -27,7 +27,9 @@ export function comparable(value: Json): Json {
   const stable = Object.entries(value).filter(
     ([name, each]) => !VOLATILE.test(name) && !isHardwareAddress(each),
   );
-  return Object.fromEntries(stable.map(([name, each]) => [name, comparable(each)]));
+  // Lists are sorted by their text, in which the order of the names would show.
+  const ordered = stable.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(ordered.map(([name, each]) => [name, comparable(each)]));
 }
 
 function isHardwareAddress(value: Json): boolean {

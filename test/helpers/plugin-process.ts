@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { withNetns } from '../../src/kernel/thread-namespaces.ts';
@@ -11,8 +13,13 @@ import type { TestNode } from './node.ts';
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 
-/** Where the executables of the reference plugins are. */
-export const referencePlugins = '/usr/lib/cni';
+/** Where the executables of the reference plugins are: those of Debian 12, 1.1, unless others are to be compared with. */
+export const referencePlugins = process.env['BERTH_REFERENCE_PLUGINS'] ?? '/usr/lib/cni';
+
+/** Whether they are those of a release that has tap and dummy, 1.3 or newer. */
+export function areReferencePluginsLater(): boolean {
+  return existsSync(join(referencePlugins, 'tap'));
+}
 
 /** Who serves a plugin: Berth as an executable, or the reference executable. */
 export type Provider = 'berth' | 'reference';

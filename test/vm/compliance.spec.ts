@@ -32,17 +32,21 @@ const cases: readonly ComplianceCase[] = [
       { type: 'vrf', vrfname: 'blue', table: 1066 },
     ],
   },
-  { name: 'dummy', hasReference: false, plugins: [{ type: 'dummy', ipam: dual }] },
-  // Nor without IPAM.
-  { name: 'bridge', cniVersion: '0.3.1', plugins: [{ ...l2, vlan: 66 }] },
-  { name: 'bridge, gateway in a VLAN', plugins: [{ ...bridge, vlan: 66, ipam: dual }] },
+  { name: 'dummy', isLater: true, plugins: [{ type: 'dummy', ipam: dual }] },
+  // Nor without IPAM. The reference of Debian's later suite takes ports out of VLAN 1 unless it is told not to, other than its documents say.
+  { name: 'bridge', cniVersion: '0.3.1', plugins: [{ ...l2, vlan: 66, preserveDefaultVlan: true }] },
+  {
+    name: 'bridge, gateway in a VLAN',
+    plugins: [{ ...bridge, vlan: 66, preserveDefaultVlan: true, ipam: dual }],
+  },
   { name: 'bridge, spoof check', plugins: [{ ...bridge, macspoofchk: true }] },
   {
     name: 'bridge, trunk',
-    hasReference: false,
+    cniVersion: '0.3.1',
+    isLater: true,
     plugins: [{ ...l2, vlanTrunk: [{ minID: 100, maxID: 103 }, { id: 7 }], preserveDefaultVlan: false }],
   },
-  { name: 'bridge, isolated ports', hasReference: false, plugins: [{ ...bridge, portIsolation: true }] },
+  { name: 'bridge, isolated ports', isLater: true, plugins: [{ ...bridge, portIsolation: true }] },
 ];
 
 describe("compliance of plugins on Debian's kernel", () => {

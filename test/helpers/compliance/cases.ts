@@ -5,14 +5,16 @@ export interface ComplianceCase {
   /** The plugin that is looked at, and what is special about the case. */
   readonly name: string;
   readonly plugins: readonly PluginConf[];
-  /** 1.0.0 by default, the newest that the reference executables of Debian 12 know. */
+  /** By default the newest that the reference executables know: 1.0.0 those of Debian 12, 1.1.0 later ones. */
   readonly cniVersion?: string;
   /** CNI_ARGS. */
   readonly args?: string;
   /** Shell lines that make the machine what the plugins need. */
   readonly prepare?: readonly string[];
-  /** False when Debian 12 has no executable of a plugin: then our own forms are compared. */
-  readonly hasReference?: false;
+  /** What only the later reference plugins know: where there are but those of Debian 12, our own forms are compared. */
+  readonly isLater?: true;
+  /** The reference's DEL fails on Debian 12: ours takes down what it made. */
+  readonly needsOurDel?: true;
 }
 
 /** What the cases share. */

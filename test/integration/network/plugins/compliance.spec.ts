@@ -127,8 +127,102 @@ const cases: readonly ComplianceCase[] = [
   },
   {
     name: 'tap',
-    hasReference: false,
+    isLater: true,
     plugins: [{ type: 'tap', mtu: 1400, mac: '02:00:00:00:66:04', owner: 1000, multiQueue: true, ipam: v4 }],
+  },
+  {
+    // Of a route's other attributes the reference of Debian loses mtu and advmss, and its CHECK finds none in another table.
+    name: 'bridge, a route with a metric',
+    isLater: true,
+    plugins: [
+      {
+        ...bridge,
+        isDefaultGateway: true,
+        ipam: { ...v4, routes: [{ dst: '10.67.0.0/16', gw: '10.66.0.9', priority: 50 }] },
+      },
+    ],
+  },
+  { name: 'bridge, isolated ports', isLater: true, plugins: [{ ...bridge, portIsolation: true }] },
+  {
+    // CHECK of the reference looks for an IPAM plugin.
+    name: 'bridge, without an interface in the container',
+    cniVersion: '0.3.1',
+    isLater: true,
+    plugins: [{ type: 'bridge', bridge: 'br66', disableContainerInterface: true }],
+  },
+  {
+    name: 'bridge, masquerading by nftables',
+    isLater: true,
+    needsOurDel: true,
+    plugins: [{ ...bridge, ipMasq: true, ipMasqBackend: 'nftables', ipam: dual }],
+  },
+  {
+    name: 'ptp, masquerading by nftables',
+    isLater: true,
+    needsOurDel: true,
+    plugins: [{ type: 'ptp', ipMasq: true, ipMasqBackend: 'nftables', ipam: v4 }],
+  },
+  {
+    name: 'portmap, by nftables',
+    isLater: true,
+    plugins: [
+      { ...bridge, ipam: dual },
+      {
+        type: 'portmap',
+        backend: 'nftables',
+        runtimeConfig: {
+          portMappings: [
+            { hostPort: 8080, containerPort: 80, protocol: 'tcp' },
+            { hostPort: 8053, containerPort: 53, protocol: 'udp', hostIP: '127.0.0.1' },
+          ],
+        },
+      },
+    ],
+  },
+  {
+    name: 'bandwidth, of some subnets',
+    isLater: true,
+    plugins: [
+      bridge,
+      {
+        type: 'bandwidth',
+        ingressRate: 8_000_000,
+        ingressBurst: 800_000,
+        egressRate: 16_000_000,
+        egressBurst: 1_600_000,
+        unshapedSubnets: ['10.0.0.0/8', 'fd00::/8'],
+      },
+    ],
+  },
+  {
+    name: 'bandwidth, of all but some subnets',
+    isLater: true,
+    plugins: [
+      bridge,
+      { type: 'bandwidth', ingressRate: 8_000_000, ingressBurst: 800_000, shapedSubnets: ['10.66.0.0/16'] },
+    ],
+  },
+  {
+    name: 'firewall, bridges apart from all others',
+    isLater: true,
+    plugins: [bridge, { type: 'firewall', ingressPolicy: 'isolated' }],
+  },
+  {
+    name: 'tuning, of the queue',
+    isLater: true,
+    plugins: [bridge, { type: 'tuning', txQLen: 2000, dataDir: 'DIR/data' }],
+  },
+  {
+    name: 'sbr, with a table',
+    isLater: true,
+    cniVersion: '0.3.1',
+    plugins: [bridge, { type: 'sbr', table: 1066 }],
+  },
+  {
+    name: 'macvlan, with a queue for broadcasts',
+    isLater: true,
+    prepare: uplink,
+    plugins: [{ type: 'macvlan', master: 'up66', bcqueuelen: 2000, ipam: dual }],
   },
 ];
 
