@@ -47,7 +47,7 @@ export async function recoverSandboxes(deps: PodDeps): Promise<Recovery> {
   ]);
   const orphans = (await readdir(states)).filter((id) => !recorded.has(id));
   for (const id of orphans) await removeOrphan(deps, id);
-  const recovered = await Promise.all(stored.map((one) => recoverOne(deps, one)));
+  const recovered = (await Promise.all(stored.map((one) => recoverIfPossible(deps, one)))).flat();
   for (const { sandbox } of recovered) if (sandbox.state.phase !== 'creating') deps.store.add(sandbox);
   const interrupted = recovered.flatMap(({ sandbox, finish }) =>
     finish === undefined ? [] : [{ sandbox, finish }],
@@ -81,6 +81,19 @@ interface Recovered {
   readonly finish?: () => Promise<void>;
 }
 
+/** None for a record that this version cannot make sense of: it stays as it is, and keeps no other from being recovered. */
+async function recoverIfPossible(deps: PodDeps, stored: StoredSandbox): Promise<Recovered[]> {
+  try {
+    return [await recoverOne(deps, stored)];
+  } catch (error) {
+    deps.log.error('left a sandbox alone that cannot be recovered', {
+      sandbox: stored.record.id,
+      error: messageOf(error),
+    });
+    return [];
+  }
+}
+
 async function recoverOne(deps: PodDeps, { record, state }: StoredSandbox): Promise<Recovered> {
   const sandbox = new Sandbox(record, deps.files, state);
   const { phase, process: plugin } = sandbox.state;
@@ -97,6 +110,8 @@ async function recoverOne(deps: PodDeps, { record, state }: StoredSandbox): Prom
     case 'stopped':
     case 'unknown':
       return { sandbox };
+    default:
+      throw new Error(`its record has the phase ${JSON.stringify(phase)}, which this version does not know`);
   }
 }
 

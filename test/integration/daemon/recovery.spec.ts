@@ -261,6 +261,30 @@ describe('after kill -9', () => {
     assert.deepEqual(crashing.left(), {});
   });
 
+  it('a record that this version makes no sense of is left alone, and keeps no other from being recovered', async () => {
+    await using rig = await Rig.start();
+    const { daemon } = rig;
+    const [strange, kept] = [
+      await daemon.client.run(podConfig('strange')),
+      await daemon.client.run(podConfig('kept')),
+    ];
+    await daemon.kill();
+    const path = join(daemon.directory, `root/sandboxes/${strange}.jsonl`);
+    const known = await readFile(path, 'utf8');
+    for (const line of ['{"phase":"frozen"}', '{"phase":"ready","results":7}']) {
+      await writeFile(path, `${known}${line}\n`);
+      await daemon.start();
+      const listed = (await daemon.client.list()).map(({ id }) => id);
+      assert.ok(listed.includes(kept), line);
+      assert.equal(await readFile(path, 'utf8'), `${known}${line}\n`);
+      await daemon.kill();
+    }
+    await writeFile(path, known);
+    await daemon.start();
+    assert.deepEqual((await daemon.client.list()).map(({ id }) => id).sort(), [strange, kept].sort());
+    await daemon.client.clear();
+  });
+
   it('leaves alone what no record of ours names', async () => {
     await using crashing = await Crashing.start();
     const { rig, scratch } = crashing;
