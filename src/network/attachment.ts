@@ -32,12 +32,21 @@ export function addressesOf(result: Result | undefined): string[] {
  * Host ports that these plugins of an attachment, by their indices, were asked for, as `tcp/8080` or `tcp/127.0.0.1/8080`. A plugin is
  * told of them only when it declares that it can map ports.
  */
-export function hostPortsOf(
-  { network, capabilityArgs }: AttachmentRecord,
-  plugins: readonly number[],
-): string[] {
+export function hostPortsOf(record: AttachmentRecord, plugins: readonly number[]): string[] {
+  return plugins.some((index) => mapsPorts(record.network.plugins[index])) ? wantedPorts(record) : [];
+}
+
+/** Host ports that the pod with these attachments wants and does not get: no plugin of its networks declares that it can map ports. */
+export function unmappedPorts(attachments: readonly AttachmentRecord[]): string[] {
+  const [first] = attachments;
+  const areMapped = attachments.some(({ network }) => network.plugins.some(mapsPorts));
+  // All attachments of a pod are told of the same ports.
+  return first === undefined || areMapped ? [] : wantedPorts(first);
+}
+
+function wantedPorts({ capabilityArgs }: AttachmentRecord): string[] {
   const mappings = capabilityArgs['portMappings'];
-  if (!Array.isArray(mappings) || !plugins.some((index) => mapsPorts(network.plugins[index]))) return [];
+  if (!Array.isArray(mappings)) return [];
   return mappings.filter(isJsonObject).map((mapping) => {
     const { protocol, hostIP, hostPort } = mapping;
     const parts = [protocol, hostIP, hostPort].filter(

@@ -26,6 +26,11 @@ export function problemsOf(network: Omit<ShownNetwork, 'problems'>): string[] {
   ];
 }
 
+/** Of host ports that a pod wants and no plugin maps. */
+export function portProblems(pod: string, network: string, ports: readonly string[]): string[] {
+  return ports.map((port) => `host port ${port} of ${pod} is mapped by no plugin of network ${network}`);
+}
+
 function counted(count: number, one: string, many: string): string {
   return `${count} ${count === 1 ? one : many}`;
 }

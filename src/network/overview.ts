@@ -2,13 +2,13 @@
 import type { ThreadPool } from '../kernel/threads/pool.ts';
 import { messageOf } from '../lib/errors.ts';
 import { isJsonObject, type JsonObject } from '../lib/json.ts';
-import { type AttachmentRecord, addressesOf } from './attachment.ts';
+import { type AttachmentRecord, addressesOf, unmappedPorts } from './attachment.ts';
 import { networkConfig } from './cni/plugin-config.ts';
 import type { NetworkList, Result } from './cni/types.ts';
 import type { Debts } from './debts.ts';
 import type { Maintenance } from './maintenance.ts';
 import type { NetworkInUse, Networks } from './networks.ts';
-import { problemsOf } from './overview-problems.ts';
+import { portProblems, problemsOf } from './overview-problems.ts';
 import { formatAddress, parseAddress } from './plugins/address.ts';
 import type { DescribeJob, NetworkFacts } from './plugins/describe.ts';
 import type { DeviceFacts, HolderKind, HolderList, LinkFacts, PoolFacts } from './plugins/facts.ts';
@@ -125,7 +125,11 @@ export class Overview {
       debts: debts.length,
       orphans,
     };
-    return { ...seen, problems: [...problemsOf(seen), ...facts.problems] };
+    const unmapped = own.filter(isFirst).flatMap(({ pod, sandboxId }) => {
+      const all = attachments.filter((each) => each.sandboxId === sandboxId).map(({ record }) => record);
+      return portProblems(pod, network.name, unmappedPorts(all));
+    });
+    return { ...seen, problems: [...problemsOf(seen), ...unmapped, ...facts.problems] };
   }
 
   /** On the network's own thread, which knows its reservations. */
@@ -183,6 +187,11 @@ export class Overview {
       return { port, targets, holder, pod: podOf(containerId), containerId };
     });
   }
+}
+
+/** The attachment with which is told what concerns all of a pod's. */
+function isFirst({ record: { ifName } }: LivingAttachment): boolean {
+  return ifName === 'eth0';
 }
 
 /** Whether the built-in or the reference portmap is in the chain: of other plugins nobody knows where they keep their rules. */

@@ -36,6 +36,7 @@ export function explanation(answer: JsonObject, verbose: boolean): string {
       ['Created', stringOf(answer['createdAt'])],
       ['IP', stringOf(ip['ip']) || 'none'],
       ['More IPs', stringsOf(ip['additionalIps']).join(', ')],
+      ['Unmapped', unmapped(stringsOf(network['unmappedHostPorts']))],
       ['Error', stringOf(answer['error'])],
     ]),
     networks(objectsOf(network['attachments'])),
@@ -44,6 +45,10 @@ export function explanation(answer: JsonObject, verbose: boolean): string {
     timeline([...objectsOf(network['timeline']), ...objectsOf(network['running']).reverse()], verbose),
   ];
   return sections.filter((section) => section !== '').join('\n');
+}
+
+function unmapped(ports: readonly string[]): string {
+  return ports.length === 0 ? '' : `host ports ${ports.join(', ')}: no plugin of its networks maps any`;
 }
 
 function networks(attachments: readonly JsonObject[]): string {

@@ -1,3 +1,4 @@
+import { unmappedPorts } from '../../network/attachment.ts';
 import type { Result, ResultInterface, ResultIp } from '../../network/cni/types.ts';
 import type { Sandbox } from '../../pod/sandbox/sandbox.ts';
 import { hasNetwork } from '../../pod/sandbox/teardown.ts';
@@ -13,6 +14,7 @@ export function networkInfo(sandbox: Sandbox): Record<string, unknown> {
     timeline,
     running: sandbox.running.map((step) => ({ ...step, durationMs: now - Date.parse(step.startedAt) })),
     ip: primaryIp ?? null,
+    unmappedHostPorts: unmappedPorts(attachments),
     attachments: attachments.map((attachment, i) => ({
       network: attachment.network.name,
       source: attachment.network.source,

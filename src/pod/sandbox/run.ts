@@ -3,7 +3,7 @@ import { BerthError, messageOf, wrap } from '../../lib/errors.ts';
 import { newId } from '../../lib/id.ts';
 import { Rollback } from '../../lib/rollback.ts';
 import { nowNanos } from '../../lib/time.ts';
-import { type AttachmentRecord, threadOf } from '../../network/attachment.ts';
+import { type AttachmentRecord, threadOf, unmappedPorts } from '../../network/attachment.ts';
 import type { PodDeps } from '../deps.ts';
 import { freeLevel, levelOf, podLabels } from '../../oci/selinux.ts';
 import { userMappings } from '../../oci/user-namespace.ts';
@@ -51,6 +51,7 @@ export async function runSandbox(deps: PodDeps, plan: SandboxPlan, options: RunO
 async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Promise<string> {
   const sandbox = new Sandbox(newRecord(deps, plan), deps.files);
   const rollback = new Rollback();
+  warnOfPorts(deps, sandbox);
   deps.store.creating.add(sandbox);
   try {
     rollback.add('namespaces', () => releaseNamespaces(deps, sandbox));
@@ -78,6 +79,14 @@ async function create(deps: PodDeps, plan: SandboxPlan, options: RunOptions): Pr
   deps.events.publish('CONTAINER_CREATED_EVENT', sandbox);
   deps.events.publish('CONTAINER_STARTED_EVENT', sandbox);
   return sandbox.id;
+}
+
+/** As with containerd a pod whose host ports nobody maps runs all the same. */
+function warnOfPorts({ log }: PodDeps, { id, pod, record: { attachments } }: Sandbox): void {
+  const hostPorts = unmappedPorts(attachments);
+  if (hostPorts.length === 0) return;
+  const networks = attachments.map(({ network }) => network.name);
+  log.warn('no plugin maps the host ports of a pod', { sandbox: id, pod, hostPorts, networks });
 }
 
 /** Attaches the networks; a pod on the node's network has none. */

@@ -175,6 +175,29 @@ describe('berth net show with a real daemon', () => {
     ]);
   });
 
+  it('tells of host ports that no plugin maps; so do the log and berth net explain', async () => {
+    const ipam = { type: 'host-local', ranges: [[{ subnet: '10.93.0.0/24' }]], dataDir };
+    const plugins = [{ type: 'bridge', bridge: 'brt0', ipam }];
+    const network = { cniVersion: '1.0.0', name: 'plain', plugins };
+    const plain = cleanup.use(await TestDaemon.start({ node, networks: { '10-plain.conflist': network } }));
+    const ask = (...args: string[]) => berth([...args, '--address', plain.socket]);
+    const started = await ask('pod', 'run', '--name', 'web', '-n', 'shop', '--port', '8080:80');
+    assert.equal(started.code, 0, started.stderr);
+    const { stdout } = await ask('net', 'show', '--json');
+    const [shownPlain] = (JSON.parse(stdout) as { networks: ShownNetwork[] }).networks;
+    assert.deepEqual(shownPlain?.problems, [
+      'host port tcp/8080 of shop/web is mapped by no plugin of network plain',
+    ]);
+    assert.match(
+      (await ask('net', 'explain', 'shop/web')).stdout,
+      /\nUnmapped: +host ports tcp\/8080: no plugin of its networks maps any\n/,
+    );
+    assert.match(
+      await plain.log(),
+      /"level":"warn".*shop\/web.*tcp\/8080.*plain.*no plugin maps the host ports of a pod/,
+    );
+  });
+
   it('says that a bad file is passed over, and keeps a network that only pods are left of', async () => {
     await startPod('web');
     await writeFile(join(daemon.confDir, '10-main.conflist'), '{');

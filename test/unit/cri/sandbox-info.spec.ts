@@ -9,11 +9,11 @@ import { Sandbox } from '../../../src/pod/sandbox/sandbox.ts';
 const deps = { pods: { namespaces: { isNamespace: () => true } } } as unknown as CriDeps;
 
 function cniResult(result: Partial<Result>): unknown {
-  const network = { name: 'net', source: '' };
+  const network = { name: 'net', source: '', plugins: [] };
   const record = {
     namespaces: { network: '/run/netns/x' },
     config: {},
-    attachments: [{ network, ifName: 'eth0' }],
+    attachments: [{ network, ifName: 'eth0', capabilityArgs: {} }],
   } as unknown as SandboxRecord;
   const whole: Result = { interfaces: [], ips: [], routes: [], dns: {}, ...result } as Result;
   const state = { ...newState, phase: 'ready', results: [whole] } as const;
